@@ -1,0 +1,345 @@
+"""Which values and which memory carry derivatives: varied ∩ useful.
+
+*Varied*: depends on something differentiated. *Useful*: influences something whose derivative is asked
+for. Computed over SSA values and over memory objects together, on the blocks that can still reach a
+normal return.
+Source: Hascoët, Naumann & Pascual, "'To be recorded' analysis in reverse-mode automatic
+differentiation", Future Generation Computer Systems 21 (2005); Griewank & Walther (2008), ch. 6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from coenzyme.analysis.content import Contents, carries_floats
+from coenzyme.analysis.objects import MemoryObject, Objects, Storage, called_effect
+from coenzyme.errors import ActivityError, UnsupportedIRError
+from coenzyme.frontends.program import ComponentActivity
+from coenzyme.ir.instructions import (
+    Block,
+    Call,
+    Function,
+    Instruction,
+    Load,
+    Phi,
+    Select,
+    Store,
+)
+from coenzyme.ir.values import Argument, Constant, Value
+from coenzyme.rules import Effect, find_rule
+
+__all__ = ["Activity", "find_activity", "is_internal_call", "passed_pointers"]
+
+
+@dataclass(frozen=True)
+class Activity:
+    """Result of :func:`find_activity`.
+
+    Attributes
+    ----------
+    values
+        Values that are varied and useful.
+    shadowed
+        Objects that have a shadow.
+    """
+
+    values: frozenset[Value]
+    shadowed: frozenset[MemoryObject]
+    objects: Objects
+
+    def is_active(self, value: Value) -> bool:
+        """Whether `value` carries a derivative."""
+        return value in self.values
+
+    def has_shadow(self, pointer: Value) -> bool:
+        """Whether the memory behind `pointer` has a shadow."""
+        return any(o in self.shadowed for o in self.objects.of(pointer))
+
+
+def is_internal_call(instruction: Instruction) -> bool:
+    """Whether `instruction` calls a function that this module defines."""
+    return (
+        isinstance(instruction, Call)
+        and isinstance(instruction.callee, Function)
+        and not instruction.callee.is_declaration
+    )
+
+
+def passed_pointers(call: Call) -> list[Value]:
+    """Return the pointers that an internal `call` passes, but for Numba's error slot."""
+    callee = call.callee
+    assert isinstance(callee, Function)
+    return [
+        actual
+        for actual, formal in zip(call.arguments, callee.arguments, strict=False)
+        if actual.type.is_pointer and formal.name != "excinfo"
+    ]
+
+
+def find_activity(
+    function: Function,
+    live: Sequence[Block],
+    parameters: Mapping[Argument, ComponentActivity],
+    objects: Objects,
+    contents: Contents,
+) -> Activity:
+    """Return what is active in `function`."""
+    return _Finder(function, live, parameters, objects, contents).find()
+
+
+class _Finder:
+    def __init__(
+        self,
+        function: Function,
+        live: Sequence[Block],
+        parameters: Mapping[Argument, ComponentActivity],
+        objects: Objects,
+        contents: Contents,
+    ) -> None:
+        self.function = function
+        self.instructions = [i for block in live for i in block.instructions]
+        self.parameters = parameters
+        self.objects = objects
+        self.contents = contents
+        self.marked: set[Value] = set()
+        self.memory: set[MemoryObject] = set()
+        self.changed = False
+
+    def find(self) -> Activity:
+        varied, varied_memory = self._varied()
+        useful, useful_memory = self._useful()
+        values = frozenset(v for v in varied & useful if carries_floats(v.type))
+        self._refuse_bit_tricks(varied, useful, varied_memory & useful_memory)
+        shadowed = self._shadowed(varied_memory & useful_memory)
+        return Activity(values, frozenset(shadowed), self.objects)
+
+    # -- shared machinery
+
+    def _duplicated_objects(self) -> set[MemoryObject]:
+        return {
+            o
+            for argument, activity in self.parameters.items()
+            if activity is ComponentActivity.DUPLICATED and argument.type.is_pointer
+            for o in self.objects.of(argument)
+        }
+
+    def _mark(self, value: Value) -> None:
+        if value not in self.marked and not isinstance(value, Constant):
+            self.marked.add(value)
+            self.changed = True
+
+    def _mark_memory(self, items: Iterable[MemoryObject]) -> None:
+        before = len(self.memory)
+        self.memory.update(items)
+        self.changed |= len(self.memory) != before
+
+    def _touches(self, pointer: Value) -> bool:
+        return any(o in self.memory for o in self.objects.of(pointer))
+
+    # -- varied: forwards
+
+    def _varied(self) -> tuple[set[Value], set[MemoryObject]]:
+        self.marked, self.memory = set(), self._duplicated_objects()
+        for argument, activity in self.parameters.items():
+            if activity is not ComponentActivity.CONST and not argument.type.is_pointer:
+                self.marked.add(argument)
+        self.changed = True
+        while self.changed:
+            self.changed = False
+            for instruction in self.instructions:
+                self._vary(instruction)
+        return self.marked, self.memory
+
+    def _vary(self, instruction: Instruction) -> None:
+        marked = self.marked
+        match instruction:
+            case Load():
+                if not instruction.type.is_pointer and self._touches(instruction.pointer):
+                    self._mark(instruction)
+            case Store():
+                if instruction.value in marked:
+                    self._mark_memory(self.objects.of(instruction.pointer))
+            case Call():
+                self._vary_call(instruction)
+            case _ if instruction.opcode in ("icmp", "fcmp", "sitofp", "uitofp", "fptosi", "fptoui"):
+                pass
+            case Select():
+                if any(o in marked for o in instruction.operands[1:]):
+                    self._mark(instruction)
+            case _ if not instruction.type.is_pointer:
+                if any(o in marked for o in instruction.operands):
+                    self._mark(instruction)
+            case _:
+                pass
+
+    def _vary_call(self, call: Call) -> None:
+        effect = called_effect(call)
+        match effect:
+            case Effect.DIFFERENTIABLE:
+                rule = find_rule(call.callee_name or "")
+                assert rule is not None
+                for operand, partial in zip(call.arguments, rule[0].partials, strict=False):
+                    if partial is not None and operand in self.marked:
+                        self._mark(call)
+            case Effect.MEMCPY | Effect.MEMMOVE:
+                if self._touches(call.arguments[1]):
+                    self._mark_memory(self.objects.of(call.arguments[0]))
+            case Effect.UNKNOWN | Effect.BLAS | Effect.LAPACK | Effect.REALLOCATION:
+                self._vary_unknown(call)
+            case _:
+                pass
+
+    def _vary_unknown(self, call: Call) -> None:
+        pointers = passed_pointers(call) if is_internal_call(call) else call.arguments
+        pointers = [p for p in pointers if p.type.is_pointer]
+        reached = self.objects.reachable(pointers)
+        if any(o in self.memory for o in reached) or any(a in self.marked for a in call.arguments):
+            self._mark_memory(o for o in reached if not _is_constant_global(o))
+            if carries_floats(call.type):
+                self._mark(call)
+
+    # -- useful: backwards
+
+    def _useful(self) -> tuple[set[Value], set[MemoryObject]]:
+        self.marked, self.memory = set(), self._duplicated_objects()
+        for instruction in self.instructions:
+            if instruction.opcode == "ret" and instruction.operands:
+                if carries_floats(instruction.operands[0].type):
+                    self._mark(instruction.operands[0])
+        self.changed = True
+        backwards = self.instructions[::-1]
+        while self.changed:
+            self.changed = False
+            for instruction in backwards:
+                self._use(instruction)
+        return self.marked, self.memory
+
+    def _use(self, instruction: Instruction) -> None:
+        match instruction:
+            case Store():
+                if self._touches(instruction.pointer):
+                    self._mark(instruction.value)
+            case Load():
+                if instruction in self.marked and not instruction.type.is_pointer:
+                    self._mark_memory(self.objects.of(instruction.pointer))
+            case Call():
+                self._use_call(instruction)
+            case Select():
+                if instruction in self.marked:
+                    for operand in instruction.operands[1:]:
+                        self._mark(operand)
+            case _ if instruction in self.marked and instruction.opcode not in (
+                "icmp",
+                "fcmp",
+                "sitofp",
+                "uitofp",
+                "fptosi",
+                "fptoui",
+            ):
+                for operand in instruction.operands:
+                    if not operand.type.is_pointer:
+                        self._mark(operand)
+            case _:
+                pass
+
+    def _use_call(self, call: Call) -> None:
+        match called_effect(call):
+            case Effect.DIFFERENTIABLE:
+                if call in self.marked:
+                    for argument in call.arguments:
+                        self._mark(argument)
+            case Effect.MEMCPY | Effect.MEMMOVE:
+                if self._touches(call.arguments[0]):
+                    self._mark_memory(self.objects.of(call.arguments[1]))
+            case Effect.UNKNOWN | Effect.BLAS | Effect.LAPACK | Effect.REALLOCATION:
+                pointers = passed_pointers(call) if is_internal_call(call) else call.arguments
+                reached = self.objects.reachable(p for p in pointers if p.type.is_pointer)
+                if call in self.marked or any(o in self.memory for o in reached):
+                    self._mark_memory(o for o in reached if not _is_constant_global(o))
+                    for argument in call.arguments:
+                        if not argument.type.is_pointer:
+                            self._mark(argument)
+            case _:
+                pass
+
+    # -- shadows
+
+    def _shadowed(self, active: set[MemoryObject]) -> set[MemoryObject]:
+        """Close `active` under "stored pointers and merged pointers need shadows too"."""
+        duplicated = self._duplicated_objects()
+        shadowed = active | duplicated
+        pointers: list[set[MemoryObject]] = [
+            set(self.objects.of(i))
+            for i in self.instructions
+            if i.type.is_pointer and isinstance(i, Phi | Select | Load | Call)
+        ]
+        changed = True
+        while changed:
+            changed = False
+            for holder, held in self.objects.contents.items():
+                if holder not in shadowed and not held.isdisjoint(shadowed):
+                    shadowed.add(holder)
+                    changed = True
+            for targets in pointers:
+                if not targets <= shadowed and not targets.isdisjoint(shadowed):
+                    shadowed |= targets
+                    changed = True
+        for item in shadowed - duplicated:
+            self._require_shadow(item)
+        return shadowed
+
+    def _require_shadow(self, item: MemoryObject) -> None:
+        if item.storage in (Storage.STACK, Storage.HEAP):
+            return
+        if item.storage is Storage.REACHED and isinstance(item.origin, Argument):
+            if self.parameters.get(item.origin) is ComponentActivity.DUPLICATED:
+                return
+        if item.storage is Storage.UNKNOWN or item.origin is None:
+            raise UnsupportedIRError(
+                "active data passes through memory that cannot be traced to an argument or an allocation",
+                function=self.function.name,
+                remedy="write a rule for the operation, or mark it inactive",
+            )
+        raise ActivityError(
+            "active data is written to, or shares a pointer with, memory marked Const",
+            function=self.function.name,
+            argument=item.origin.name,
+            remedy="pass the argument as Duplicated(x, dx) with a zeroed shadow",
+        )
+
+    def _refuse_bit_tricks(
+        self, varied: set[Value], useful: set[Value], memory: set[MemoryObject]
+    ) -> None:
+        for instruction in self.instructions:
+            if (
+                instruction.opcode == "bitcast"
+                and instruction in varied
+                and instruction in useful
+                and carries_floats(instruction.type) != carries_floats(instruction.operands[0].type)
+            ):
+                raise UnsupportedIRError(
+                    "active floating-point data is handled as integer bits",
+                    function=self.function.name,
+                    operation=f"bitcast {instruction.operands[0].type} to {instruction.type}",
+                    remedy="write a rule for the function that does it",
+                )
+            if (
+                isinstance(instruction, Store)
+                and instruction.value.type.is_int
+                and instruction.value in varied
+                and any(
+                    o in memory and self.contents.of(o).only_float is not None
+                    for o in self.objects.of(instruction.pointer)
+                )
+            ):
+                raise UnsupportedIRError(
+                    "active floating-point data is stored as integer bits",
+                    function=self.function.name,
+                    operation=f"store {instruction.value.type}",
+                    remedy="write a rule for the function that does it",
+                )
+
+
+def _is_constant_global(item: MemoryObject) -> bool:
+    return item.storage is Storage.GLOBAL

@@ -1,0 +1,138 @@
+"""What kinds of data each memory object holds: floats of which type, pointers, integers.
+
+Sources: the frontend's signature and the types of loads and stores. ``memcpy`` and ``memset`` move
+bytes without saying what they are; this analysis says it for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from coenzyme.analysis.objects import MemoryObject, Objects, called_effect
+from coenzyme.ir.instructions import Call, Function, Load, Store
+from coenzyme.ir.types import ArrayType, FloatType, StructType, Type, VectorType
+from coenzyme.ir.values import Argument, Value
+from coenzyme.rules import Effect
+
+__all__ = ["Content", "Contents", "carries_floats", "find_contents", "float_parts"]
+
+
+def float_parts(type: Type) -> set[FloatType]:
+    """Return the floating-point types of which `type` is made."""
+    match type:
+        case FloatType():
+            return {type}
+        case StructType():
+            return {f for element in type.elements for f in float_parts(element)}
+        case ArrayType() | VectorType():
+            return float_parts(type.element)
+        case _:
+            return set()
+
+
+def carries_floats(type: Type) -> bool:
+    """Whether a value of `type` can carry a derivative."""
+    return bool(float_parts(type))
+
+
+@dataclass
+class Content:
+    """What one object holds."""
+
+    floats: set[FloatType] = field(default_factory=set[FloatType])
+    integers: bool = False
+    pointers: bool = False
+
+    def include(self, type: Type) -> bool:
+        """Add data of `type`; return whether that was news."""
+        before = (len(self.floats), self.integers, self.pointers)
+        match type:
+            case StructType():
+                for element in type.elements:
+                    self.include(element)
+            case ArrayType() | VectorType():
+                self.include(type.element)
+            case FloatType():
+                self.floats.add(type)
+            case _ if type.is_pointer:
+                self.pointers = True
+            case _:
+                self.integers = True
+        return before != (len(self.floats), self.integers, self.pointers)
+
+    def merge(self, other: Content) -> bool:
+        """Add what `other` holds; return whether that was news."""
+        before = (len(self.floats), self.integers, self.pointers)
+        self.floats |= other.floats
+        self.integers |= other.integers
+        self.pointers |= other.pointers
+        return before != (len(self.floats), self.integers, self.pointers)
+
+    @property
+    def only_float(self) -> FloatType | None:
+        """The float type, where the object holds floats of one type and nothing else."""
+        if len(self.floats) == 1 and not self.integers and not self.pointers:
+            return next(iter(self.floats))
+        return None
+
+
+@dataclass(frozen=True)
+class Contents:
+    """Result of :func:`find_contents`."""
+
+    by_object: Mapping[MemoryObject, Content]
+    objects: Objects
+
+    def of(self, item: MemoryObject) -> Content:
+        """Return what `item` holds."""
+        return self.by_object.get(item, Content())
+
+    def behind(self, pointer: Value) -> Content:
+        """Return what the memory behind `pointer` holds, whichever object it is."""
+        merged = Content()
+        for item in self.objects.of(pointer):
+            merged.merge(self.of(item))
+        return merged
+
+
+def find_contents(
+    function: Function, objects: Objects, elements: Mapping[Argument, Type]
+) -> Contents:
+    """Return what the objects of `function` hold.
+
+    Parameters
+    ----------
+    elements
+        The element type behind pointer arguments where the frontend knows it.
+    """
+    found: dict[MemoryObject, Content] = {}
+
+    def content(item: MemoryObject) -> Content:
+        return found.setdefault(item, Content())
+
+    for argument, element in elements.items():
+        for item in objects.of(argument):
+            content(item).include(element)
+    copies: list[Call] = []
+    for instruction in function.instructions():
+        match instruction:
+            case Load():
+                for item in objects.of(instruction.pointer):
+                    content(item).include(instruction.type)
+            case Store():
+                for item in objects.of(instruction.pointer):
+                    content(item).include(instruction.value.type)
+            case Call() if called_effect(instruction) in (Effect.MEMCPY, Effect.MEMMOVE):
+                copies.append(instruction)
+            case _:
+                pass
+    changed = True
+    while changed:
+        changed = False
+        for copy in copies:
+            for target in objects.of(copy.arguments[0]):
+                for source in objects.of(copy.arguments[1]):
+                    changed |= content(target).merge(content(source))
+                    changed |= content(source).merge(content(target))
+    return Contents(found, objects)

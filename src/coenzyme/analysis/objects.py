@@ -1,0 +1,267 @@
+"""Which memory a pointer may point into: an inclusion-based points-to analysis.
+
+Objects are abstract: one for each array argument (its memory-info block and its data together), each
+``alloca``, each allocating call, each global. Flow-insensitive, field-insensitive.
+Source: Andersen, "Program Analysis and Specialization for the C Programming Language" (1994), ch. 4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from coenzyme.ir.instructions import (
+    Alloca,
+    AtomicReadModifyWrite,
+    Call,
+    CompareExchange,
+    Function,
+    GlobalVariable,
+    Instruction,
+    Load,
+    Store,
+)
+from coenzyme.ir.values import (
+    Argument,
+    Constant,
+    ConstantExpression,
+    ConstantNull,
+    Global,
+    Poison,
+    Undef,
+    Value,
+)
+from coenzyme.rules import Effect, classify
+
+__all__ = ["MemoryObject", "Objects", "Storage", "called_effect", "find_objects"]
+
+
+class Storage(Enum):
+    """Where an object lives."""
+
+    ARGUMENT = auto()
+    REACHED = auto()
+    """Memory that the caller owns, reached through a pointer stored in an argument."""
+    STACK = auto()
+    HEAP = auto()
+    GLOBAL = auto()
+    UNKNOWN = auto()
+
+
+@dataclass(eq=False, frozen=True)
+class MemoryObject:
+    """An abstract piece of memory; compared by identity."""
+
+    storage: Storage
+    origin: Value | None
+    label: str
+    group: int | None = None
+
+    def __repr__(self) -> str:
+        return f"<{self.storage.name.lower()} {self.label}>"
+
+
+NO_OBJECTS: frozenset[MemoryObject] = frozenset()
+
+
+@dataclass
+class Objects:
+    """Result of :func:`find_objects`.
+
+    Attributes
+    ----------
+    points_to
+        Objects that each pointer value may point into; constants are looked up by :meth:`of`.
+    contents
+        Objects that the pointers stored inside an object may point into.
+    unknown
+        The object that stands for memory about which nothing is known.
+    """
+
+    unknown: MemoryObject
+    points_to: dict[Value, set[MemoryObject]] = field(default_factory=dict[Value, set[MemoryObject]])
+    contents: dict[MemoryObject, set[MemoryObject]] = field(
+        default_factory=dict[MemoryObject, set[MemoryObject]]
+    )
+    globals: dict[str, MemoryObject] = field(default_factory=dict[str, MemoryObject])
+
+    def of(self, pointer: Value) -> frozenset[MemoryObject] | set[MemoryObject]:
+        """Return the objects `pointer` may point into."""
+        if isinstance(pointer, Constant):
+            return self._of_constant(pointer)
+        return self.points_to.get(pointer, NO_OBJECTS)
+
+    def reachable(self, pointers: Iterable[Value]) -> set[MemoryObject]:
+        """Return every object that can be reached from `pointers` through memory."""
+        found: set[MemoryObject] = set()
+        pending = [o for p in pointers for o in self.of(p)]
+        while pending:
+            item = pending.pop()
+            if item not in found:
+                found.add(item)
+                pending.extend(self.contents.get(item, ()))
+        return found
+
+    def _of_constant(self, pointer: Constant) -> set[MemoryObject] | frozenset[MemoryObject]:
+        match pointer:
+            case Global():
+                if pointer.name not in self.globals:
+                    self.globals[pointer.name] = MemoryObject(Storage.GLOBAL, pointer, pointer.name)
+                return {self.globals[pointer.name]}
+            case ConstantExpression():
+                return {o for operand in pointer.operands if operand.type.is_pointer for o in self.of(operand)}
+            case ConstantNull() | Undef() | Poison():
+                return NO_OBJECTS
+            case _:
+                return {self.unknown}
+
+
+def called_effect(call: Call) -> Effect:
+    """Return what `call` does, by the name of its callee."""
+    name = call.callee_name
+    return Effect.UNKNOWN if name is None else classify(name)
+
+
+def find_objects(
+    function: Function,
+    groups: Mapping[Argument, int],
+    known: Mapping[Value, MemoryObject] | None = None,
+) -> Objects:
+    """Return the objects of `function`.
+
+    Parameters
+    ----------
+    groups
+        Pointer arguments that belong together (the parts of one array) share a number.
+    known
+        Objects that some values are already known to be (used when a function is looked at again).
+    """
+    return _Solver(function, groups, known or {}).solve()
+
+
+class _Solver:
+    """Iterates the inclusion constraints to their least fixed point."""
+
+    def __init__(
+        self, function: Function, groups: Mapping[Argument, int], known: Mapping[Value, MemoryObject]
+    ) -> None:
+        self.function = function
+        self.result = Objects(MemoryObject(Storage.UNKNOWN, None, "unknown memory"))
+        self.reached: dict[MemoryObject, MemoryObject] = {}
+        self.changed = False
+        self._start(groups, known)
+
+    def _start(self, groups: Mapping[Argument, int], known: Mapping[Value, MemoryObject]) -> None:
+        by_group: dict[int, MemoryObject] = {}
+        for argument in self.function.arguments:
+            if not argument.type.is_pointer:
+                continue
+            group = groups.get(argument)
+            if group is None:
+                target = MemoryObject(Storage.ARGUMENT, argument, argument.name)
+            else:
+                if group not in by_group:
+                    by_group[group] = MemoryObject(Storage.ARGUMENT, argument, argument.name, group)
+                target = by_group[group]
+            self.result.points_to[argument] = {target}
+        for value, target in known.items():
+            self.result.points_to[value] = {target}
+
+    def solve(self) -> Objects:
+        relevant = [i for i in self.function.instructions() if self._is_relevant(i)]
+        self.changed = True
+        while self.changed:
+            self.changed = False
+            for instruction in relevant:
+                self._visit(instruction)
+        return self.result
+
+    @staticmethod
+    def _is_relevant(instruction: Instruction) -> bool:
+        return (
+            instruction.type.is_pointer
+            or isinstance(instruction, Call | AtomicReadModifyWrite | CompareExchange)
+            or (isinstance(instruction, Store) and instruction.value.type.is_pointer)
+        )
+
+    def _include(self, value: Value, objects: Iterable[MemoryObject]) -> None:
+        current = self.result.points_to.setdefault(value, set())
+        before = len(current)
+        current.update(objects)
+        self.changed |= len(current) != before
+
+    def _store_into(self, targets: Iterable[MemoryObject], objects: Iterable[MemoryObject]) -> None:
+        objects = set(objects)
+        for target in targets:
+            current = self.result.contents.setdefault(target, set())
+            before = len(current)
+            current.update(objects)
+            self.changed |= len(current) != before
+
+    def _loaded_from(self, targets: Iterable[MemoryObject]) -> set[MemoryObject]:
+        found: set[MemoryObject] = set()
+        for target in targets:
+            found.update(self.result.contents.get(target, ()))
+            if target.storage in (Storage.ARGUMENT, Storage.REACHED):
+                if target not in self.reached:
+                    self.reached[target] = MemoryObject(
+                        Storage.REACHED, target.origin, f"memory behind {target.label}", target.group
+                    )
+                found.add(self.reached[target])
+            elif target.storage is Storage.UNKNOWN or (
+                target.storage is Storage.GLOBAL
+                and isinstance(target.origin, GlobalVariable)
+                and not target.origin.is_constant
+            ):
+                found.add(self.result.unknown)
+        return found
+
+    def _visit(self, instruction: Instruction) -> None:
+        result = self.result
+        match instruction:
+            case Alloca():
+                if instruction not in result.points_to:
+                    self._include(
+                        instruction, {MemoryObject(Storage.STACK, instruction, instruction.name or "local")}
+                    )
+            case Load():
+                self._include(instruction, self._loaded_from(result.of(instruction.pointer)))
+            case Store():
+                self._store_into(result.of(instruction.pointer), result.of(instruction.value))
+            case Call():
+                self._visit_call(instruction)
+            case AtomicReadModifyWrite() | CompareExchange():
+                if instruction.type.is_pointer:
+                    self._include(instruction, {result.unknown})
+            case _ if instruction.opcode == "inttoptr":
+                self._include(instruction, {result.unknown})
+            case _ if instruction.opcode in ("extractvalue", "extractelement"):
+                self._include(instruction, {result.unknown})
+            case _:
+                for operand in instruction.operands:
+                    if operand.type.is_pointer:
+                        self._include(instruction, result.of(operand))
+
+    def _visit_call(self, call: Call) -> None:
+        effect = called_effect(call)
+        pointers = [a for a in call.arguments if a.type.is_pointer]
+        match effect:
+            case Effect.ALLOCATION:
+                if call not in self.result.points_to:
+                    self._include(call, {MemoryObject(Storage.HEAP, call, call.name or "allocation")})
+            case Effect.MEMINFO_DATA:
+                self._include(call, self.result.of(pointers[0]))
+            case Effect.MEMCPY | Effect.MEMMOVE:
+                self._store_into(
+                    self.result.of(pointers[0]), self._loaded_from(self.result.of(pointers[1]))
+                )
+            case Effect.UNKNOWN if isinstance(call.callee, Function) and not call.callee.is_declaration:
+                # A function of this module, kept out of line: it may link whatever it reaches.
+                reached = self.result.reachable(pointers)
+                self._store_into(reached, reached)
+                if call.type.is_pointer:
+                    self._include(call, reached)
+            case _:
+                if call.type.is_pointer:
+                    self._include(call, {self.result.unknown})

@@ -1,0 +1,139 @@
+"""What a caller says about each argument, and about the sweep: the vocabulary of `autodiff`."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from coenzyme.frontends.program import Mode
+
+__all__ = [
+    "Active",
+    "Annotation",
+    "Const",
+    "DerivativeMode",
+    "Duplicated",
+    "DuplicatedNoNeed",
+    "Forward",
+    "ForwardWithPrimal",
+    "Reverse",
+    "ReverseWithPrimal",
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Const:
+    """An argument that is not differentiated. As a return activity: no derivative of the return value.
+
+    Examples
+    --------
+    >>> import coenzyme as cz
+    >>> cz.autodiff(cz.Reverse, lambda x, n: x**n, cz.Active(2.0), cz.Const(3))
+    (12.0, None)
+    """
+
+    primal: Any
+
+
+@dataclass(frozen=True, eq=False)
+class Active:
+    """A float in reverse mode: its derivative is returned. As a return activity: the return is seeded with 1.
+
+    Examples
+    --------
+    >>> import coenzyme as cz
+    >>> cz.autodiff(cz.Reverse, lambda x: x * x, cz.Active, cz.Active(3.0))
+    (6.0,)
+    """
+
+    primal: Any
+
+
+@dataclass(frozen=True, eq=False)
+class Duplicated:
+    """An argument with its shadow: memory of the same shape, dtype and strides, or in forward mode a tangent.
+
+    In reverse mode the shadow enters as the cotangent of the memory on exit, and leaves as the cotangent of the
+    memory on entry: memory that is only read gets ``+=``.
+
+    Examples
+    --------
+    >>> import numpy as np, coenzyme as cz
+    >>> def norm2(x):
+    ...     total = 0.0
+    ...     for i in range(x.size):
+    ...         total += x[i] * x[i]
+    ...     return total
+    >>> x, dx = np.array([1.0, 2.0]), np.zeros(2)
+    >>> cz.autodiff(cz.Reverse, norm2, cz.Duplicated(x, dx))
+    (None,)
+    >>> dx
+    array([2., 4.])
+    """
+
+    primal: Any
+    shadow: Any
+
+
+@dataclass(frozen=True, eq=False)
+class DuplicatedNoNeed:
+    """Like `Duplicated`, where what the call leaves in the primal memory is not needed.
+
+    Examples
+    --------
+    >>> import coenzyme as cz
+    >>> cz.autodiff(cz.Forward, lambda x: x * x, cz.DuplicatedNoNeed, cz.Duplicated(3.0, 1.0))
+    6.0
+    """
+
+    primal: Any
+    shadow: Any
+
+
+Annotation: TypeAlias = Const | Active | Duplicated | DuplicatedNoNeed
+
+
+@dataclass(frozen=True)
+class DerivativeMode:
+    """Which sweep to run, and whether the value of the function is returned beside the derivative.
+
+    Use the values `Forward`, `ForwardWithPrimal`, `Reverse` and `ReverseWithPrimal`.
+
+    Parameters
+    ----------
+    sweep
+        Forward carries tangents along with the values; reverse carries cotangents back.
+    with_primal
+        Return ``(derivative, value)`` in place of the derivative alone.
+
+    Examples
+    --------
+    >>> import coenzyme as cz
+    >>> cz.Reverse.replace(with_primal=True) == cz.ReverseWithPrimal
+    True
+    """
+
+    sweep: Mode
+    with_primal: bool = False
+
+    def replace(self, **changes: Any) -> DerivativeMode:
+        """Return this mode with some options changed.
+
+        Parameters
+        ----------
+        **changes
+            New values of the fields of `DerivativeMode`.
+
+        Returns
+        -------
+        DerivativeMode
+            A new value; this one stays as it is.
+        """
+        return dataclasses.replace(self, **changes)
+
+
+Forward = DerivativeMode(Mode.FORWARD)
+ForwardWithPrimal = DerivativeMode(Mode.FORWARD, with_primal=True)
+Reverse = DerivativeMode(Mode.REVERSE)
+ReverseWithPrimal = DerivativeMode(Mode.REVERSE, with_primal=True)

@@ -1,0 +1,219 @@
+"""Calls of derivatives, as functions that Numba compiles: one generated body for each choice of argument types.
+
+A `Call` says what is to be computed from which arguments: a gradient, a pushforward, an annotated call. While Numba
+types ``apply(call, *args)`` it asks the call for a body that fits the types of the arguments; the body gets the derivative
+from the engine, makes the shadows, and puts the results together. The same code serves Python, ``@njit`` callers, and the
+engine itself when a derivative is differentiated again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from inspect import Parameter
+from itertools import combinations, count
+from typing import Any
+
+import numba
+from numba.core import types
+from numba.core.dispatcher import Dispatcher
+from numba.core.imputils import lower_constant
+from numba.extending import models, overload, register_model, typeof_impl
+
+from coenzyme import engine
+from coenzyme.api.functions import name_of, parameters_of
+from coenzyme.api.memory import as_type, overlap
+from coenzyme.api.source import Source
+from coenzyme.api.structure import Arrangement, Leaf
+from coenzyme.errors import ActivityError
+from coenzyme.frontends.program import ArgumentActivity, Mode
+
+__all__ = ["AliasError", "Call", "Outcome", "add_alias_check", "add_derivative", "apply", "cast", "entry_of", "implementation"]
+
+_serial = count()
+
+
+class Call:
+    """What to compute, as a constant of compiled code. Subclasses are frozen data classes with these members."""
+
+    function: Dispatcher
+
+    def parameters(self) -> Sequence[Parameter]:
+        """Return the parameters of the compiled function; by default those of the user's function."""
+        return parameters_of(self.function)
+
+    def implement(self, argtypes: tuple[types.Type, ...]) -> Callable[..., Any]:
+        """Return the body for arguments of the given Numba types, a function of ``(call, *args)``."""
+        raise NotImplementedError
+
+
+class CallType(types.Type):
+    """The Numba type of one `Call`."""
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+        super().__init__(name=f"coenzyme.{type(call).__name__}.{next(_serial)}")
+
+    @property
+    def key(self) -> Call:
+        """Equal calls have one type."""
+        return self.call
+
+
+register_model(CallType)(models.OpaqueModel)
+
+
+@typeof_impl.register(Call)
+def _type_of_call(call: Call, context: Any) -> CallType:
+    return CallType(call)
+
+
+@lower_constant(CallType)
+def _constant_call(context: Any, builder: Any, kind: CallType, call: Call) -> Any:
+    return context.get_dummy_value()
+
+
+def apply(call: Call, *args: Any) -> Any:
+    """Return what `call` computes from `args`, in compiled code."""
+    raise NotImplementedError
+
+
+@overload(apply, inline="never")
+def _apply(call: Any, *args: Any) -> Callable[..., Any]:
+    # A function with a fixed signature passes its arguments as they are; a variable number arrives as one tuple.
+    given = args[0].types if len(args) == 1 and isinstance(args[0], types.StarArgTuple) else args
+    return call.call.implement(tuple(types.unliteral(kind) for kind in given))
+
+
+@lru_cache(maxsize=None)
+def entry_of(call: Call) -> Dispatcher:
+    """Return the compiled function of a call, with the call's parameters and defaults."""
+    source = Source()
+    parameters = call.parameters()
+    stars = ["*" if p.kind is Parameter.VAR_POSITIONAL else "" for p in parameters]
+    names = [star + p.name for star, p in zip(stars, parameters, strict=True)]
+    source.add(f"return {source.name('apply', apply)}({', '.join([source.name('call', call), *names])})")
+    name = f"{type(call).__name__.lower()}_{name_of(call.function).rpartition('.')[2]}"
+    entry = source.function(name, ", ".join(names))
+    defaults = tuple(p.default for p in parameters if p.default is not p.empty)
+    entry.__defaults__ = defaults or None
+    return numba.njit(nogil=bool(call.function.targetoptions.get("nogil")))(entry)
+
+
+def implementation(source: Source, function: Dispatcher) -> Callable[..., Any]:
+    """Return the body of a call from its lines."""
+    return source.function(name_of(function).rpartition(".")[2], "call, *args")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the call of a derivative gives, as expressions.
+
+    Parameters
+    ----------
+    primal
+        The value of the function.
+    tangent
+        In forward mode the tangent of the value, None if it has none.
+    active
+        In reverse mode, the paths of the leaves whose derivatives are returned, in order.
+    shadows
+        The shadows of the other leaves.
+    """
+
+    primal: str
+    tangent: str
+    active: tuple[str, ...]
+    shadows: Mapping[str, str]
+
+    def adjoint(self, leaf: Leaf) -> str:
+        """Return the derivative with respect to a leaf, or the leaf itself if it has none."""
+        if leaf.path in self.active:
+            return f"{self.tangent}[{self.active.index(leaf.path)}]"
+        return self.shadows.get(leaf.path, leaf.path)
+
+
+class AliasError(ActivityError):
+    """Arguments that may lie in one memory: compiled code sees their extents, and not whether they are written."""
+
+
+def add_alias_check(source: Source, arrangement: Arrangement) -> None:
+    """Add the lines that refuse arrays with separate shadows whose memory overlaps and might be written."""
+    arrays = [leaf for leaf in arrangement.leaves if leaf.is_array]
+    meet = source.name("overlap", overlap)
+    tests = [
+        f"{meet}({x.path}, {y.path})"
+        for x, y in combinations(arrays, 2)
+        if (x.differentiated or y.differentiated) and (x.kind.mutable or y.kind.mutable)
+    ]
+    if tests:
+        error = AliasError(
+            "two array arguments share memory, and their shadows do not",
+            function=name_of(arrangement.function),
+            remedy="pass a copy of one; or use autodiff with shadows that overlap as the arguments do",
+        )
+        source.add(f"if {' | '.join(tests)}:")
+        source.add(f"raise {source.name('alias_error', AliasError)}({str(error)!r})", depth=1)
+
+
+def add_derivative(
+    source: Source,
+    arrangement: Arrangement,
+    mode: Mode,
+    shadows: Mapping[str, str],
+    *,
+    return_active: bool,
+    seed: str | None = None,
+    values: Mapping[str, str] | None = None,
+    depth: int = 0,
+) -> Outcome:
+    """Add the call of a derivative to a body.
+
+    Parameters
+    ----------
+    source
+        The body.
+    arrangement
+        The function and its arguments.
+    mode
+        Forward or reverse.
+    shadows
+        For the path of each leaf with a shadow or tangent, the expression of it.
+    return_active
+        Whether the return is differentiated.
+    seed
+        The expression of the cotangent of an active return, in reverse mode.
+    values
+        For the paths of leaves whose value is to be replaced, the expression to use instead.
+    depth
+        Indentation of the added lines.
+
+    Returns
+    -------
+    Outcome
+        The names of what the call gives.
+    """
+    leaves, activities = arrangement.leaves, arrangement.activities(mode)
+    derivative = engine.derivative(arrangement.function, arrangement.types, activities, mode, return_active)
+    operands = [(values or {}).get(leaf.path, leaf.path) for leaf in leaves]
+    for leaf, activity in zip(leaves, activities, strict=True):
+        if activity is ArgumentActivity.DUPLICATED:
+            operands.append(cast(source, shadows[leaf.path], leaf.kind))
+    if mode is Mode.REVERSE and return_active:
+        assert seed is not None
+        operands.append(seed)
+    outcome = Outcome(
+        source.variable("primal"),
+        source.variable("derivative"),
+        tuple(leaf.path for leaf, a in zip(leaves, activities, strict=True) if a is ArgumentActivity.ACTIVE),
+        dict(shadows),
+    )
+    dispatcher = source.name("engine", derivative.dispatcher)
+    source.add(f"{outcome.primal}, {outcome.tangent} = {dispatcher}({', '.join(operands)})", depth=depth)
+    return outcome
+
+
+def cast(source: Source, expression: str, kind: types.Type) -> str:
+    """Return the expression of a value as another Numba type."""
+    return f"{source.name('as_type', as_type)}({expression}, {source.name('kind', kind)})"

@@ -1,0 +1,149 @@
+"""The function to differentiate: as a Numba dispatcher, with its name and signature."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from types import FunctionType
+from typing import Any, cast
+from weakref import WeakKeyDictionary
+
+import numba
+from numba.core.dispatcher import Dispatcher
+from numba.core.errors import NumbaError
+
+from coenzyme.errors import ActivityError, CoenzymeError, CompilationError
+
+__all__ = ["NumbaCallable", "as_dispatcher", "bind", "call", "name_of", "parameters_of"]
+
+
+class NumbaCallable:
+    """A Python object that Numba code can call: it stands for its `dispatcher`."""
+
+    dispatcher: Dispatcher
+
+
+# A compiled function refers to its Python function, so an entry lives as long as the process, as with `njit` itself.
+_compiled: WeakKeyDictionary[FunctionType, Dispatcher] = WeakKeyDictionary()
+
+
+def as_dispatcher(f: object) -> Dispatcher:
+    """Return `f` as a Numba dispatcher; a plain function is compiled, once, on its first call.
+
+    Raises
+    ------
+    ActivityError
+        If `f` is not something that Numba can compile.
+    """
+    if isinstance(f, Dispatcher):
+        return f
+    if isinstance(f, NumbaCallable):
+        return f.dispatcher
+    if isinstance(f, FunctionType):
+        found = _compiled.get(f)
+        if found is None:
+            found = _compiled[f] = cast(Dispatcher, numba.njit(f))
+        return found
+    name = getattr(f, "__name__", None) or repr(f)
+    if callable(f):
+        raise ActivityError(
+            f"a {type(f).__name__} cannot be compiled by Numba",
+            function=str(name),
+            remedy="wrap the call in a function: def g(x): return f(x)",
+        )
+    raise ActivityError(
+        f"the function to differentiate is a {type(f).__name__}, which cannot be called",
+        function=str(name),
+        remedy="pass an @njit function or a plain Python function",
+    )
+
+
+def name_of(f: object) -> str:
+    """Return the name that messages give to `f`."""
+    python = getattr(f, "py_func", f)
+    return str(getattr(python, "__qualname__", None) or repr(f))
+
+
+@lru_cache(maxsize=None)
+def parameters_of(dispatcher: Dispatcher) -> tuple[inspect.Parameter, ...]:
+    """Return the parameters of the Python function behind a dispatcher."""
+    return tuple(inspect.signature(dispatcher.py_func).parameters.values())
+
+
+def bind(dispatcher: Dispatcher, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return all arguments by position, up to the last one given; skipped ones take their defaults.
+
+    Raises
+    ------
+    ActivityError
+        If the arguments do not fit the signature.
+    """
+    signature = inspect.Signature([p.replace(annotation=p.empty) for p in parameters_of(dispatcher)])
+    try:
+        bound = signature.bind(*args, **kwargs)
+    except TypeError as error:
+        raise _wrong_arguments(dispatcher, signature, error) from None
+    given = len(bound.arguments)
+    bound.apply_defaults()
+    if not kwargs:
+        return tuple(args)
+    last = max((i for i, p in enumerate(signature.parameters) if p in kwargs), default=given)
+    return bound.args[: max(last + 1, len(args))]
+
+
+def _wrong_arguments(dispatcher: Dispatcher, signature: inspect.Signature, error: TypeError) -> ActivityError:
+    name = name_of(dispatcher)
+    return ActivityError(
+        f"wrong arguments: {error}",
+        function=name,
+        remedy=f"call it as {name.rpartition('.')[2]}{signature}",
+    )
+
+
+def call(
+    function: Callable[..., Any],
+    dispatcher: Dispatcher,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    *,
+    given: Sequence[Any] | None = None,
+) -> Any:
+    """Return ``function(*args, **kwargs)``, Numba's complaints turned into typed errors about `dispatcher`.
+
+    Parameters
+    ----------
+    function
+        A compiled function.
+    dispatcher
+        The user's function, for messages.
+    given
+        The arguments for the user's function, where those of `function` are not the same.
+    """
+    try:
+        return function(*args, **kwargs)
+    except CoenzymeError:
+        raise
+    except (NumbaError, TypeError) as error:
+        raise explain(error, dispatcher, args if given is None else given, kwargs) from error
+
+
+def explain(error: Exception, dispatcher: Dispatcher, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Exception:
+    """Return the error that tells the user why a compiled function could not be called."""
+    try:
+        values = bind(dispatcher, args, kwargs)
+    except ActivityError as wrong:
+        return wrong
+    for parameter, value in zip(parameters_of(dispatcher), values, strict=False):
+        try:
+            numba.typeof(value)
+        except (ValueError, TypeError, NumbaError):
+            return ActivityError(
+                f"Numba has no type for a value of {type(value).__module__}.{type(value).__qualname__}",
+                function=name_of(dispatcher),
+                argument=parameter.name,
+                remedy="pass floats, integers, NumPy arrays, or tuples of them",
+            )
+    if isinstance(error, NumbaError):
+        return CompilationError(f"Numba cannot compile the call: {error}", function=name_of(dispatcher))
+    return error

@@ -1,0 +1,161 @@
+"""Gradients of scalar functions, as calls of compiled code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numba
+from numba.core import types
+from numba.core.dispatcher import Dispatcher
+
+from coenzyme import engine
+from coenzyme.api.calls import Call, add_alias_check, add_derivative, implementation
+from coenzyme.api.functions import name_of
+from coenzyme.api.memory import copy_like, zero_like
+from coenzyme.api.source import Source
+from coenzyme.api.structure import Arrangement, Leaf, Tree, arrange, check_argnums, one_of, rebuild, zero_of
+from coenzyme.errors import ActivityError, UnsupportedIRError
+from coenzyme.frontends.program import Mode
+
+__all__ = ["GradientCall", "add_shadows", "check_value"]
+
+
+@dataclass(frozen=True)
+class GradientCall(Call):
+    """The gradient of a function with one real value.
+
+    Parameters
+    ----------
+    function
+        The function.
+    argnums
+        The arguments to differentiate.
+    single
+        Return the derivative itself, not a tuple with one entry.
+    has_aux
+        The function returns ``(value, aux)``.
+    with_value
+        Return ``(value, gradient)``.
+    aliases
+        Arguments that share memory are known to be only read.
+    """
+
+    function: Dispatcher
+    argnums: tuple[int, ...]
+    single: bool
+    has_aux: bool
+    with_value: bool
+    aliases: bool = False
+
+    def implement(self, argtypes: tuple[types.Type, ...]) -> Callable[..., Any]:
+        check_argnums(self.function, self.argnums, len(argtypes))
+        arrangement = arrange(self.function, argtypes, frozenset(self.argnums))
+        restype = engine.primal(arrangement.function, arrangement.types)
+        value_type, seeds = self._seeds(restype)
+        source = Source(arrangement.defaults)
+        if not self.aliases:
+            add_alias_check(source, arrangement)
+        if seeds is None:
+            return self._beside_aux(source, arrangement, value_type)
+        shadows = add_shadows(source, arrangement)
+        seed = source.name("seed", seeds)
+        outcome = add_derivative(source, arrangement, Mode.REVERSE, shadows, return_active=True, seed=seed)
+        primal = outcome.primal
+        value, aux = (f"{primal}[0]", f"{primal}[1]") if self.has_aux else (primal, None)
+        return self._finish(source, arrangement.trees, outcome.adjoint, value, aux)
+
+    def _seeds(self, restype: types.Type) -> tuple[types.Type, Any]:
+        """Return the type of the value, and the cotangent of the return; None where its shape is not known ahead."""
+        if not self.has_aux:
+            check_value(restype, name_of(self.function))
+            return restype, one_of(restype)
+        if not (isinstance(restype, types.BaseTuple) and len(restype.types) == 2):  # noqa: PLR2004
+            raise ActivityError(
+                f"with has_aux the function must return (value, aux), and it returns {restype}",
+                function=name_of(self.function),
+                remedy="return a pair, or leave has_aux out",
+            )
+        value_type, aux_type = restype.types
+        check_value(value_type, name_of(self.function))
+        if isinstance(aux_type, types.Float):
+            return value_type, (one_of(value_type), zero_of(aux_type))
+        return value_type, None
+
+    def _beside_aux(self, source: Source, arrangement: Arrangement, value_type: types.Type) -> Callable[..., Any]:
+        """Return the body for an aux whose cotangent has no known shape ahead of the call.
+
+        The gradient is that of the value alone, taken on copies; then the function itself runs on the arguments.
+        """
+        alone = Arrangement(_value_alone(arrangement), arrangement.trees, arrangement.defaults)
+        shadows = add_shadows(source, arrangement)
+        copies = {
+            leaf.path: f"{source.name('copy_like', copy_like)}({leaf.path})"
+            for leaf in arrangement.leaves
+            if leaf.is_array
+        }
+        seed = source.name("seed", one_of(value_type))
+        outcome = add_derivative(
+            source, alone, Mode.REVERSE, shadows, return_active=True, seed=seed, values=copies
+        )
+        paths = ", ".join(leaf.path for leaf in arrangement.leaves)
+        value, aux = source.variable("value"), source.variable("aux")
+        source.add(f"{value}, {aux} = {source.name('function', arrangement.function)}({paths})")
+        return self._finish(source, arrangement.trees, outcome.adjoint, value, aux)
+
+    def _finish(
+        self, source: Source, trees: tuple[Tree, ...], result: Callable[[Leaf], str], value: str, aux: str | None
+    ) -> Callable[..., Any]:
+        parts = [rebuild(trees[i], result, source) for i in self.argnums]
+        gradient = parts[0] if self.single else f"({''.join(f'{part}, ' for part in parts)})"
+        if self.with_value:
+            value = value if aux is None else f"({value}, {aux})"
+            source.add(f"return {value}, {gradient}")
+        else:
+            source.add(f"return {gradient}" if aux is None else f"return {gradient}, {aux}")
+        return implementation(source, self.function)
+
+
+def check_value(kind: types.Type, function: str) -> None:
+    """Refuse a return type that has no gradient.
+
+    Raises
+    ------
+    ActivityError
+        Unless the function returns a real floating-point number.
+    UnsupportedIRError
+        If it returns a complex one.
+    """
+    if isinstance(kind, types.Complex):
+        raise UnsupportedIRError(
+            f"the function returns {kind}, which is not differentiated", function=function, remedy="return a real number"
+        )
+    if isinstance(kind, types.Float):
+        return
+    if isinstance(kind, types.Array):
+        remedy = "use jacobian or vjp, or return a number, such as the sum"
+    elif isinstance(kind, types.BaseTuple):
+        remedy = "use vjp; or return (value, aux) and pass has_aux=True"
+    elif isinstance(kind, types.NoneType):
+        remedy = "return the value to differentiate, or use autodiff with a shadow for the output"
+    else:
+        remedy = "return a float"
+    raise ActivityError(f"a gradient needs a real value, and the function returns {kind}", function=function, remedy=remedy)
+
+
+def _value_alone(arrangement: Arrangement) -> Dispatcher:
+    source = Source()
+    names = ", ".join(f"a{i}" for i in range(len(arrangement.leaves)))
+    source.add(f"return {source.name('function', arrangement.function)}({names})[0]")
+    return numba.njit(source.function(name_of(arrangement.function).rpartition(".")[2], names))
+
+
+def add_shadows(source: Source, arrangement: Arrangement) -> dict[str, str]:
+    """Add a zeroed shadow for each differentiated array, and return their names by the path of the array."""
+    shadows: dict[str, str] = {}
+    for leaf in arrangement.leaves:
+        if leaf.differentiated and leaf.is_array:
+            shadows[leaf.path] = source.variable("shadow")
+            source.add(f"{shadows[leaf.path]} = {source.name('zero_like', zero_like)}({leaf.path})")
+    return shadows

@@ -1,0 +1,258 @@
+"""Numba types of arguments, taken apart into the numbers and arrays that the engine differentiates.
+
+A tuple is a tree whose leaves are numbers and arrays. The engine is given the leaves, each as an argument of its own, so
+that the two sorts may stand in one tuple; a function that takes leaves and rebuilds the tuples is generated where needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from inspect import Parameter
+from typing import Any, TypeAlias
+
+import numba
+import numpy as np
+from numba.core import types
+from numba.core.dispatcher import Dispatcher
+
+from coenzyme.api.functions import name_of, parameters_of
+from coenzyme.api.source import Source
+from coenzyme.errors import ActivityError, CoenzymeError, UnsupportedIRError
+from coenzyme.frontends.program import ArgumentActivity, Mode
+
+__all__ = ["Arrangement", "Leaf", "Node", "Tree", "argument_name", "arrange", "check_argnums", "check_differentiable", "holds_floats", "leaves_of", "one_of", "rebuild", "tree_of", "zero_of"]
+
+_WIDTHS = (32, 64)
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A number, an array, or anything that is passed through: one argument of the engine.
+
+    Parameters
+    ----------
+    path
+        The expression that reads it, in a function whose arguments are called ``args``.
+    kind
+        Its Numba type.
+    differentiated
+        Whether it has a derivative.
+    """
+
+    path: str
+    kind: types.Type
+    differentiated: bool
+
+    @property
+    def is_array(self) -> bool:
+        """True for arrays, which have shadows; numbers have adjoints."""
+        return isinstance(self.kind, types.Array)
+
+    def activity(self, mode: Mode) -> ArgumentActivity:
+        """Return what the engine is told about this argument."""
+        if not self.differentiated:
+            return ArgumentActivity.CONST
+        if self.is_array or mode is Mode.FORWARD:
+            return ArgumentActivity.DUPLICATED
+        return ArgumentActivity.ACTIVE
+
+
+@dataclass(frozen=True)
+class Node:
+    """A tuple or named tuple."""
+
+    kind: types.BaseTuple
+    children: tuple[Tree, ...]
+
+
+Tree: TypeAlias = Leaf | Node
+
+
+def leaves_of(tree: Tree) -> Iterator[Leaf]:
+    """Yield the leaves of a tree from left to right."""
+    if isinstance(tree, Leaf):
+        yield tree
+    else:
+        for child in tree.children:
+            yield from leaves_of(child)
+
+
+def holds_floats(kind: types.Type) -> bool:
+    """Return whether values of a type have a derivative: floats, arrays of floats, tuples with one of them."""
+    if isinstance(kind, types.BaseTuple):
+        return any(holds_floats(part) for part in kind.types)
+    if isinstance(kind, (types.Array, types.List, types.ListType, types.Set)):
+        return holds_floats(kind.dtype)
+    if isinstance(kind, types.DictType):
+        return holds_floats(kind.value_type)
+    if isinstance(kind, types.Optional):
+        return holds_floats(kind.type)
+    return isinstance(kind, (types.Float, types.Complex))
+
+
+def check_differentiable(kind: types.Type, *, function: str, argument: str) -> None:
+    """Refuse the types that have no derivative, or none yet.
+
+    Raises
+    ------
+    ActivityError
+        For integers, booleans, strings and other values without a derivative.
+    UnsupportedIRError
+        For complex numbers, lists and other types that are not differentiated.
+    """
+    if isinstance(kind, types.BaseTuple) and holds_floats(kind):
+        for part in kind.types:
+            if holds_floats(part):
+                check_differentiable(part, function=function, argument=argument)
+        return
+    problem = _problem(kind)
+    if problem is not None:
+        sort, message, remedy = problem
+        raise sort(message, function=function, argument=argument, remedy=remedy)
+
+
+def _problem(kind: types.Type) -> tuple[type[CoenzymeError], str, str] | None:  # noqa: PLR0911 - one return for each problem
+    if isinstance(kind, types.Array):
+        if not kind.aligned:
+            return UnsupportedIRError, f"an array of type {kind} is not aligned", "pass a copy of it, x.copy()"
+        inner = _problem(kind.dtype)
+        if inner is None or isinstance(kind.dtype, (types.Complex, types.Float)):
+            return inner
+        remedy = "leave it out of argnums or annotate it Const; or convert it with x.astype(float)"
+        return ActivityError, f"an array of {kind.dtype} has no derivative", remedy
+    if isinstance(kind, types.Float):
+        if kind.bitwidth in _WIDTHS:
+            return None
+        return UnsupportedIRError, f"{kind} is not differentiated", "convert it to float64"
+    if isinstance(kind, types.Complex):
+        return UnsupportedIRError, f"{kind} is not differentiated", "pass the real and imaginary parts separately"
+    if isinstance(kind, (types.Integer, types.Boolean)):
+        return ActivityError, f"a value of type {kind} has no derivative", "pass a float, such as 2.0 for 2"
+    if isinstance(kind, (types.List, types.ListType, types.DictType, types.Set)):
+        return UnsupportedIRError, f"a container of type {kind} is not differentiated", "pass a NumPy array or a tuple"
+    return ActivityError, f"a value of type {kind} has no derivative", "annotate it Const, or leave it out of argnums"
+
+
+def argument_name(function: Dispatcher, position: int) -> str:
+    """Return what messages call the argument at a position."""
+    names = [p.name for p in parameters_of(function) if p.kind is not Parameter.VAR_POSITIONAL]
+    return names[position] if position < len(names) else f"number {position}"
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """A function whose arguments are all leaves, and how its caller's arguments map to them.
+
+    Parameters
+    ----------
+    function
+        The user's function, or one that rebuilds the tuples and calls it.
+    trees
+        One tree for each argument of the user's function, left-out ones with their defaults included.
+    defaults
+        Names of defaults in paths, and their values.
+    """
+
+    function: Dispatcher
+    trees: tuple[Tree, ...]
+    defaults: dict[str, Any]
+
+    @property
+    def leaves(self) -> tuple[Leaf, ...]:
+        """The arguments of `function`."""
+        return tuple(leaf for tree in self.trees for leaf in leaves_of(tree))
+
+    @property
+    def types(self) -> tuple[types.Type, ...]:
+        """The Numba types of the arguments of `function`."""
+        return tuple(leaf.kind for leaf in self.leaves)
+
+    def activities(self, mode: Mode) -> tuple[ArgumentActivity, ...]:
+        """Return what the engine is told about each argument."""
+        return tuple(leaf.activity(mode) for leaf in self.leaves)
+
+
+def check_argnums(function: Dispatcher, argnums: Sequence[int], given: int) -> None:
+    """Refuse positions at which there is no argument.
+
+    Raises
+    ------
+    ActivityError
+        If one of `argnums` is not below `given`.
+    """
+    for i in argnums:
+        if not 0 <= i < given:
+            raise ActivityError(
+                f"argnums names argument {i}, and the call has {given}",
+                function=name_of(function),
+                remedy="count arguments from 0",
+            )
+
+
+@lru_cache(maxsize=None)
+def arrange(
+    function: Dispatcher, argtypes: tuple[types.Type, ...], differentiated: frozenset[int]
+) -> Arrangement:
+    """Return how to call `function` with the tuples among its differentiated arguments taken apart.
+
+    Parameters
+    ----------
+    function
+        The user's function.
+    argtypes
+        Numba types of the arguments that are passed; defaults are filled in for the rest.
+    differentiated
+        Positions of the differentiated arguments.
+    """
+    parameters = parameters_of(function)
+    for i in sorted(differentiated):
+        check_differentiable(argtypes[i], function=name_of(function), argument=argument_name(function, i))
+    defaults = {f"_default_{p.name}": p.default for p in parameters[len(argtypes) :] if p.default is not p.empty}
+    trees = [tree_of(kind, f"args[{i}]", differentiated=i in differentiated) for i, kind in enumerate(argtypes)]
+    trees += [Leaf(name, numba.typeof(value), False) for name, value in defaults.items()]
+    # A variable number of arguments becomes a fixed one in the same way.
+    if any(isinstance(t, Node) for t in trees) or any(p.kind is Parameter.VAR_POSITIONAL for p in parameters):
+        function = _with_leaves(function, trees)
+    return Arrangement(function, tuple(trees), defaults)
+
+
+def tree_of(kind: types.Type, path: str, *, differentiated: bool) -> Tree:
+    """Return the leaves of a type, as expressions on `path`; a constant is one leaf."""
+    if differentiated and isinstance(kind, types.BaseTuple):
+        return Node(kind, tuple(tree_of(part, f"{path}[{i}]", differentiated=True) for i, part in enumerate(kind.types)))
+    return Leaf(path, kind, differentiated and holds_floats(kind))
+
+
+def _with_leaves(function: Dispatcher, trees: Sequence[Tree]) -> Dispatcher:
+    source = Source()
+    parameters: list[str] = []
+
+    def parameter(_: Leaf) -> str:
+        parameters.append(f"a{len(parameters)}")
+        return parameters[-1]
+
+    arguments = [rebuild(tree, parameter, source) for tree in trees]
+    source.add(f"return {source.name('function', function)}({', '.join(arguments)})")
+    return numba.njit(source.function(name_of(function).rpartition(".")[2], ", ".join(parameters)))
+
+
+def rebuild(tree: Tree, expression: Callable[[Leaf], str], source: Source) -> str:
+    """Return the expression that builds a tree's tuples from an expression for each leaf."""
+    if isinstance(tree, Leaf):
+        return expression(tree)
+    parts = [rebuild(child, expression, source) for child in tree.children]
+    if isinstance(tree.kind, types.BaseNamedTuple):
+        return f"{source.name('structure', tree.kind.instance_class)}({', '.join(parts)})"
+    return f"({''.join(f'{part}, ' for part in parts)})"
+
+
+def one_of(kind: types.Float) -> Any:
+    """Return 1 as a constant of a floating-point type."""
+    return np.float32(1) if kind.bitwidth == 32 else 1.0  # noqa: PLR2004
+
+
+def zero_of(kind: types.Float) -> Any:
+    """Return 0 as a constant of a floating-point type."""
+    return np.float32(0) if kind.bitwidth == 32 else 0.0  # noqa: PLR2004

@@ -1,0 +1,196 @@
+"""Pushforwards and pullbacks, as calls of compiled code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from inspect import Parameter
+from typing import Any
+
+from numba.core import types
+from numba.core.dispatcher import Dispatcher
+
+from coenzyme import engine
+from coenzyme.api.calls import Call, add_derivative, cast, implementation
+from coenzyme.api.functions import name_of
+from coenzyme.api.gradient import add_shadows
+from coenzyme.api.memory import same_shape, zero_like
+from coenzyme.api.source import Source
+from coenzyme.api.structure import (
+    Leaf,
+    Tree,
+    argument_name,
+    arrange,
+    holds_floats,
+    leaves_of,
+    rebuild,
+    tree_of,
+)
+from coenzyme.errors import ActivityError, ShadowError, UnsupportedIRError
+from coenzyme.frontends.program import Mode
+
+__all__ = ["PullbackCall", "PushforwardCall", "add_refusal", "check_return", "pair_up", "positional"]
+
+
+def positional(stem: str, count: int) -> list[Parameter]:
+    """Return `count` parameters without names that matter."""
+    return [Parameter(f"{stem}{i}", Parameter.POSITIONAL_OR_KEYWORD) for i in range(count)]
+
+
+def pair_up(tree: Tree, path: str, kind: types.Type, *, function: str, argument: str) -> dict[str, str]:
+    """Return, by the path of each differentiated leaf, the path of its shadow in a shadow shaped like the tree.
+
+    Parameters
+    ----------
+    tree
+        The primal.
+    path, kind
+        Expression and Numba type of the shadow.
+
+    Raises
+    ------
+    ShadowError
+        If the shadow is not shaped like the primal.
+    """
+    if isinstance(tree, Leaf):
+        if not tree.differentiated:
+            return {}
+        if not _fits(tree.kind, kind):
+            raise ShadowError(
+                f"the primal has type {tree.kind}, its shadow has type {kind}",
+                function=function,
+                argument=argument,
+                remedy="make the shadow with make_zero(x)",
+            )
+        return {tree.path: path}
+    if not isinstance(kind, types.BaseTuple) or len(kind.types) != len(tree.children):
+        raise ShadowError(
+            f"the primal is a tuple of {len(tree.children)}, its shadow has type {kind}",
+            function=function,
+            argument=argument,
+            remedy="make the shadow with make_zero(x)",
+        )
+    found: dict[str, str] = {}
+    for i, (child, part) in enumerate(zip(tree.children, kind.types, strict=True)):
+        found |= pair_up(child, f"{path}[{i}]", part, function=function, argument=argument)
+    return found
+
+
+def _fits(primal: types.Type, shadow: types.Type) -> bool:
+    if isinstance(primal, types.Array):
+        return isinstance(shadow, types.Array) and (shadow.ndim, shadow.dtype) == (primal.ndim, primal.dtype)
+    return isinstance(shadow, (types.Float, types.Integer))
+
+
+def add_refusal(source: Source, condition: str, error: ActivityError) -> None:
+    """Add the lines that raise `error` where `condition` does not hold."""
+    source.add(f"if not {condition}:")
+    source.add(f"raise {source.name('error', type(error))}({str(error)!r})", depth=1)
+
+
+@dataclass(frozen=True)
+class PushforwardCall(Call):
+    """``(y, dy)`` from the arguments and then a tangent for each argument that holds floats."""
+
+    function: Dispatcher
+    count: int
+    tangents: int
+
+    def parameters(self) -> Sequence[Parameter]:
+        return [*positional("x", self.count), *positional("t", self.tangents)]
+
+    def implement(self, argtypes: tuple[types.Type, ...]) -> Callable[..., Any]:
+        name = name_of(self.function)
+        chosen = [i for i in range(self.count) if holds_floats(argtypes[i])]
+        if len(chosen) != self.tangents:
+            raise ActivityError(
+                f"{len(chosen)} arguments hold floats, and {self.tangents} tangents were given",
+                function=name,
+                remedy="give one tangent for each primal, None for integers and other constants",
+            )
+        arrangement = arrange(self.function, argtypes[: self.count], frozenset(chosen))
+        restype = engine.primal(arrangement.function, arrangement.types)
+        source = Source(arrangement.defaults)
+        tangents: dict[str, str] = {}
+        for k, i in enumerate(chosen, start=self.count):
+            argument = argument_name(self.function, i)
+            pairs = pair_up(arrangement.trees[i], f"args[{k}]", argtypes[k], function=name, argument=argument)
+            for leaf in leaves_of(arrangement.trees[i]):
+                if leaf.differentiated:
+                    tangents[leaf.path] = _add_tangent(source, leaf, pairs[leaf.path], name, argument)
+        outcome = add_derivative(source, arrangement, Mode.FORWARD, tangents, return_active=holds_floats(restype))
+        source.add(f"return {outcome.primal}, {outcome.tangent}")
+        return implementation(source, self.function)
+
+
+def _add_tangent(source: Source, leaf: Leaf, path: str, function: str, argument: str) -> str:
+    """Add a private copy of an array's tangent in the layout of its primal, and return its name; a number's as it is."""
+    if not leaf.is_array:
+        return path
+    error = ShadowError(
+        "the tangent differs in shape from its primal",
+        function=function,
+        argument=argument,
+        remedy="give the tangent the shape of the primal",
+    )
+    add_refusal(source, f"{source.name('same_shape', same_shape)}({leaf.path}, {path})", error)
+    tangent = source.variable("tangent")
+    source.add(f"{tangent} = {source.name('zero_like', zero_like)}({leaf.path})")
+    source.add(f"{tangent}[...] = {path}")
+    return tangent
+
+
+@dataclass(frozen=True)
+class PullbackCall(Call):
+    """The cotangents of all arguments, None for those without floats, from the arguments and a cotangent of the return."""
+
+    function: Dispatcher
+    count: int
+
+    def parameters(self) -> Sequence[Parameter]:
+        return [*positional("x", self.count), *positional("y_bar", 1)]
+
+    def implement(self, argtypes: tuple[types.Type, ...]) -> Callable[..., Any]:
+        chosen = frozenset(i for i in range(self.count) if holds_floats(argtypes[i]))
+        arrangement = arrange(self.function, argtypes[: self.count], chosen)
+        restype = engine.primal(arrangement.function, arrangement.types)
+        active = check_return(restype, name_of(self.function))
+        source = Source(arrangement.defaults)
+        seed = None
+        if active:
+            seed = rebuild(
+                tree_of(restype, f"args[{self.count}]", differentiated=True),
+                lambda leaf: cast(source, leaf.path, leaf.kind) if leaf.differentiated else leaf.path,
+                source,
+            )
+        shadows = add_shadows(source, arrangement)
+        outcome = add_derivative(source, arrangement, Mode.REVERSE, shadows, return_active=active, seed=seed)
+        parts = [
+            rebuild(tree, outcome.adjoint, source) if i in chosen else "None"
+            for i, tree in enumerate(arrangement.trees[: self.count])
+        ]
+        source.add(f"return ({''.join(f'{part}, ' for part in parts)})")
+        return implementation(source, self.function)
+
+
+def check_return(restype: types.Type, function: str) -> bool:
+    """Return whether a return value has a cotangent; None has not.
+
+    Raises
+    ------
+    ActivityError
+        If nothing in the return can be differentiated.
+    UnsupportedIRError
+        If it is complex.
+    """
+    if isinstance(restype, types.NoneType):
+        return False
+    if isinstance(restype, types.Complex) or (isinstance(restype, types.Array) and isinstance(restype.dtype, types.Complex)):
+        raise UnsupportedIRError(
+            f"the function returns {restype}, which is not differentiated", function=function, remedy="return real numbers"
+        )
+    if not holds_floats(restype):
+        raise ActivityError(
+            f"the function returns {restype}, which has no derivative", function=function, remedy="return floats"
+        )
+    return True

@@ -1,0 +1,168 @@
+"""Tangents, cotangents and copies of arguments, made in Python in the form that compiled code takes."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any, TypeAlias, cast
+
+import numba
+import numpy as np
+import numpy.typing as npt
+from numba.core.dispatcher import Dispatcher
+from numba.core.errors import NumbaError
+
+from coenzyme.api.functions import name_of
+from coenzyme.api.structure import argument_name, holds_floats
+from coenzyme.api.validation import rebuild_tuple
+from coenzyme.api.zero import copy_with_strides, zeros_with_strides
+from coenzyme.errors import ActivityError, ShadowError
+
+__all__ = ["check_no_tangent", "copied", "cotangent_for", "has_floats", "tangent_for", "varied_positions"]
+
+Array: TypeAlias = npt.NDArray[Any]
+
+
+def has_floats(x: Any) -> bool:
+    """Return whether a value has a derivative, as compiled code sees it."""
+    if isinstance(x, (float, np.ndarray)):
+        return isinstance(x, float) or cast(Array, x).dtype.kind in "fc"
+    try:
+        return holds_floats(numba.typeof(x))
+    except (ValueError, TypeError, NumbaError):
+        return False
+
+
+def varied_positions(function: Dispatcher, primals: Sequence[Any]) -> list[int]:
+    """Return the positions of the arguments that have a derivative.
+
+    Raises
+    ------
+    ActivityError
+        If none has.
+    """
+    found = [i for i, primal in enumerate(primals) if has_floats(primal)]
+    if not found:
+        raise ActivityError(
+            "no argument has a derivative",
+            function=name_of(function),
+            remedy="pass at least one float, or one array of floats",
+        )
+    return found
+
+
+def tangent_for(function: Dispatcher, position: int, primal: Any, tangent: Any) -> Any:
+    """Return a tangent in the type of its primal.
+
+    Raises
+    ------
+    ShadowError
+        If it is not shaped like the primal.
+    """
+    problem = f"the tangent is a {type(tangent).__name__}"
+    if isinstance(primal, np.ndarray):
+        fitted = _array_like(cast(Array, primal), tangent)
+        if isinstance(fitted, np.ndarray):
+            return fitted
+        problem = fitted
+    elif isinstance(primal, tuple):
+        parts = cast(tuple[Any, ...], primal)
+        if isinstance(tangent, (tuple, list)) and len(cast(Sequence[Any], tangent)) == len(parts):
+            pairs = zip(parts, cast(Sequence[Any], tangent), strict=True)
+            fitted_parts = [tangent_for(function, position, p, t) if has_floats(p) else p for p, t in pairs]
+            return rebuild_tuple(parts, fitted_parts)
+    elif isinstance(primal, (float, np.floating)):
+        if _is_number(tangent):
+            return type(primal)(tangent)
+    else:
+        return primal  # refused by type, before compiled code is made
+    raise ShadowError(
+        problem,
+        function=name_of(function),
+        argument=argument_name(function, position),
+        remedy=f"give it the shape of the primal, a {type(primal).__name__}",
+    )
+
+
+def _is_number(x: Any) -> bool:
+    return isinstance(x, (int, float, np.integer, np.floating)) or (
+        isinstance(x, np.ndarray) and cast(Array, x).ndim == 0 and cast(Array, x).dtype.kind in "fiu"
+    )
+
+
+def _array_like(primal: Array, tangent: Any) -> Array | str:
+    """Return a tangent or cotangent as an array of the primal's dtype, or what is wrong with it."""
+    array = np.asarray(tangent)
+    if array.dtype.kind not in "fiub":
+        return f"its values are {array.dtype}, for a primal of {primal.dtype}"
+    if array.shape != primal.shape:
+        return f"it has shape {array.shape}, for a primal of shape {primal.shape}"
+    return array.astype(primal.dtype, copy=False)
+
+
+def check_no_tangent(function: Dispatcher, position: int, primal: Any, tangent: Any) -> None:
+    """Refuse a tangent other than None or 0 for an argument that has no derivative.
+
+    Raises
+    ------
+    ActivityError
+        If there is one.
+    """
+    if tangent is None or tangent is primal or not np.any(np.asarray(tangent)):
+        return
+    raise ActivityError(
+        f"an argument of type {type(primal).__name__} has no derivative, and a tangent was given for it",
+        function=name_of(function),
+        argument=argument_name(function, position),
+        remedy="pass None as its tangent, or convert the argument to floats",
+    )
+
+
+def cotangent_for(function: Dispatcher, value: Any, cotangent: Any) -> Any:
+    """Return the cotangent of a return value in the types and strides of the value.
+
+    Raises
+    ------
+    ShadowError
+        If it is not shaped like the value.
+    """
+    problem = f"the cotangent is a {type(cotangent).__name__}"
+    if isinstance(value, np.ndarray):
+        fitted = _array_like(cast(Array, value), cotangent)
+        if isinstance(fitted, np.ndarray):
+            seed = zeros_with_strides(cast(Array, value))
+            seed[...] = fitted
+            return seed
+        problem = fitted
+    elif isinstance(value, tuple):
+        parts = cast(tuple[Any, ...], value)
+        if isinstance(cotangent, (tuple, list)) and len(cast(Sequence[Any], cotangent)) == len(parts):
+            pairs = zip(parts, cast(Sequence[Any], cotangent), strict=True)
+            return rebuild_tuple(parts, [cotangent_for(function, p, c) if has_floats(p) else p for p, c in pairs])
+    elif value is None:
+        if cotangent is None:
+            return None
+    elif _is_number(cotangent):
+        return float(cotangent)
+    raise ShadowError(
+        problem,
+        function=name_of(function),
+        argument="the cotangent of the return",
+        remedy=f"give it the structure of the value, a {type(value).__name__}",
+    )
+
+
+def copied(x: Any) -> Any:
+    """Return a copy of an argument that the function cannot reach; arrays keep their strides where that is possible."""
+    if isinstance(x, np.ndarray):
+        array = cast(Array, x)
+        try:
+            copy_of = copy_with_strides(array)
+        except ShadowError:
+            copy_of = array.copy()
+        copy_of.flags.writeable = array.flags.writeable
+        return copy_of
+    if isinstance(x, tuple):
+        parts = cast(tuple[Any, ...], x)
+        return rebuild_tuple(parts, [copied(part) for part in parts])
+    return copy.deepcopy(x) if isinstance(x, (list, set, dict)) else x

@@ -1,0 +1,293 @@
+"""Transforms of functions under JAX's names: gradients, pushforwards and pullbacks."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+import numpy as np
+from numba.core.dispatcher import Dispatcher
+from numba.core.errors import NumbaError
+
+from coenzyme.api.calls import AliasError, Call, entry_of
+from coenzyme.api.functions import NumbaCallable, as_dispatcher, bind, call, explain, name_of, parameters_of
+from coenzyme.api.gradient import GradientCall
+from coenzyme.api.sweeps import PullbackCall, PushforwardCall
+from coenzyme.api.tangents import check_no_tangent, copied, cotangent_for, has_floats, tangent_for, varied_positions
+from coenzyme.api.validation import check_aliases
+from coenzyme.errors import ActivityError, CoenzymeError
+
+__all__ = ["Gradient", "Pullback", "Transform", "grad", "jvp", "normalise_argnums", "value_and_grad", "vjp"]
+
+
+class Transform(NumbaCallable):
+    """A function made from another one. It is called from Python, or as a global from ``@njit`` code."""
+
+    made_by = "transform"
+
+    def __init__(self, request: Call, argnums: int | tuple[int, ...]) -> None:
+        functools.update_wrapper(cast(Callable[..., Any], self), request.function.py_func)
+        self.dispatcher = entry_of(request)
+        self.argnums = argnums
+        self.request = request
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the derivative at these arguments."""
+        try:
+            return self.dispatcher(*args, **kwargs)
+        except AliasError:
+            # Raised before anything has run: compiled code sees extents alone, and not whether the function writes.
+            function = self.request.function
+            given = bind(function, args, kwargs)
+            check_aliases(function, given, argnums_as_tuple(self.argnums))
+            return entry_of(replace(cast(Any, self.request), aliases=True))(*args, **kwargs)
+        except CoenzymeError:
+            raise
+        except (NumbaError, TypeError) as error:
+            raise explain(error, self.request.function, args, kwargs) from error
+
+    def __repr__(self) -> str:
+        return f"<{self.made_by} of {name_of(self.request.function)} with respect to argnums={self.argnums}>"
+
+
+class Gradient(Transform):
+    """The gradient of a function, made by `grad` or `value_and_grad`."""
+
+    made_by = "gradient"
+
+
+def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Gradient:
+    """Return the gradient of `f`: a function of the same arguments.
+
+    Parameters
+    ----------
+    f
+        A function that returns a real number: an ``@njit`` function, a plain function that Numba can compile, or the
+        result of `grad`.
+    argnums
+        The position of the argument to differentiate, or a tuple of positions.
+    has_aux
+        `f` returns ``(value, aux)``, and only the value is differentiated.
+
+    Returns
+    -------
+    Gradient
+        A function whose result is shaped and typed like the argument: an array with its shape, dtype and layout, a number,
+        or a tuple. A tuple of these where `argnums` is one, and ``(gradient, aux)`` with `has_aux`.
+
+    Raises
+    ------
+    ActivityError
+        If `f` cannot be called, or, when the gradient is called, if an argument or the value has no derivative.
+    CompilationError
+        When the gradient is called, if Numba cannot compile `f` for the arguments.
+
+    Notes
+    -----
+    A call of the gradient does what a call of `f` does, once: what `f` writes into its arguments is written. The
+    gradient is with respect to what the arguments held before.
+
+    With `has_aux` and an `aux` other than a float the value is differentiated on copies of the arguments, and
+    `f` runs once more: it costs one more evaluation of `f`.
+
+    Examples
+    --------
+    >>> import numpy as np, coenzyme as cz
+    >>> def rosenbrock(a, b):
+    ...     return (1.0 - a) ** 2 + 100.0 * (b - a * a) ** 2
+    >>> cz.grad(rosenbrock, argnums=(0, 1))(1.0, 2.0)
+    (-400.0, 200.0)
+    >>> cz.grad(lambda x: (x * x).sum())(np.array([1.0, 2.0]))
+    array([2., 4.])
+    """
+    return _gradient(f, argnums, has_aux=has_aux, with_value=False)
+
+
+def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Gradient:
+    """Return a function that computes both the value of `f` and its gradient.
+
+    Parameters
+    ----------
+    f, argnums, has_aux
+        As for `grad`.
+
+    Returns
+    -------
+    Gradient
+        A function whose result is ``(value, gradient)``, or ``((value, aux), gradient)`` with `has_aux`.
+
+    Raises
+    ------
+    CoenzymeError
+        As for `grad`.
+
+    Examples
+    --------
+    >>> import coenzyme as cz
+    >>> cz.value_and_grad(lambda x, n: x**n)(2.0, 3)
+    (8.0, 12.0)
+    """
+    return _gradient(f, argnums, has_aux=has_aux, with_value=True)
+
+
+def _gradient(f: object, argnums: int | Sequence[int], *, has_aux: bool, with_value: bool) -> Gradient:
+    function = as_dispatcher(f)
+    chosen, single = normalise_argnums(function, argnums)
+    request = GradientCall(function, chosen, single, bool(has_aux), with_value)
+    return Gradient(request, chosen[0] if single else chosen)
+
+
+def normalise_argnums(function: Dispatcher, argnums: object) -> tuple[tuple[int, ...], bool]:
+    """Return the positions to differentiate, counted from 0, and whether a single one was asked for.
+
+    Raises
+    ------
+    ActivityError
+        If `argnums` is no position of an argument, and no sequence of such.
+    """
+    single = isinstance(argnums, (int, np.integer))
+    asked = (argnums,) if single else argnums
+    parameters = parameters_of(function)
+    count = len(parameters)
+    variable = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    valid = isinstance(asked, (tuple, list)) and len(asked) > 0
+    chosen: list[int] = []
+    for i in cast(Sequence[Any], asked) if valid else ():
+        if isinstance(i, bool) or not isinstance(i, (int, np.integer)) or not (-count <= i < count or (variable and i >= 0)):
+            valid = False
+            break
+        chosen.append(int(i) + count if i < 0 else int(i))
+    if not valid:
+        raise ActivityError(
+            f"argnums is {argnums!r}, and the function has {count} arguments",
+            function=name_of(function),
+            remedy="pass the position of an argument, counted from 0, or a tuple of positions",
+        )
+    return tuple(chosen), single
+
+
+def argnums_as_tuple(argnums: int | tuple[int, ...]) -> tuple[int, ...]:
+    """Return positions as a tuple, also where there is one."""
+    return argnums if isinstance(argnums, tuple) else (argnums,)
+
+
+def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    """Return the value of `f` and its derivative along a direction.
+
+    Parameters
+    ----------
+    f
+        The function.
+    primals
+        Its arguments.
+    tangents
+        The direction: for each argument a tangent of its shape; None for integers and other constants.
+
+    Returns
+    -------
+    tuple
+        ``(y, dy)``; `dy` is None if `f` returns None.
+
+    Raises
+    ------
+    ActivityError
+        If the arguments do not fit the function, or have no derivative.
+    ShadowError
+        If a tangent is not shaped like its primal.
+
+    Examples
+    --------
+    >>> import numpy as np, coenzyme as cz
+    >>> cz.jvp(lambda x, n: x**n, (2.0, 3), (1.0, None))
+    (8.0, 12.0)
+    >>> cz.jvp(lambda x: x * x, (np.array([1.0, 2.0]),), (np.array([1.0, 0.5]),))
+    (array([1., 4.]), array([2., 2.]))
+    """
+    function = as_dispatcher(f)
+    for name, group in (("primals", primals), ("tangents", tangents)):
+        if not isinstance(group, (tuple, list)):
+            raise ActivityError(
+                f"the {name} are a {type(group).__name__}", function=name_of(function), remedy="pass a tuple with one entry for each argument"
+            )
+    if len(primals) != len(tangents):
+        raise ActivityError(
+            f"there are {len(primals)} primals and {len(tangents)} tangents",
+            function=name_of(function),
+            remedy="give one tangent for each primal, None for integers and other constants",
+        )
+    varied = varied_positions(function, primals)
+    kept = [tangent_for(function, i, primals[i], tangents[i]) for i in varied]
+    for i in set(range(len(primals))).difference(varied):
+        check_no_tangent(function, i, primals[i], tangents[i])
+    check_aliases(function, primals, varied)
+    entry = entry_of(PushforwardCall(function, len(primals), len(kept)))
+    return call(entry, function, (*primals, *kept), {}, given=primals)
+
+
+def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Pullback]:
+    """Return the value of `f` and a function from a cotangent of the value to the cotangents of the arguments.
+
+    Parameters
+    ----------
+    f
+        The function.
+    *primals
+        Its arguments.
+
+    Returns
+    -------
+    tuple
+        ``(y, pullback)``. ``pullback(y_bar)`` takes a cotangent shaped like `y` and returns a tuple with one
+        cotangent for each argument, None for integers and other constants. It can be called many times.
+
+    Raises
+    ------
+    ActivityError
+        If the arguments do not fit the function, or the value has no derivative.
+
+    Notes
+    -----
+    The arguments are copied here, so that the pullback is at the point of this call whatever happens to them later.
+    Each call of the pullback evaluates `f` again, on copies.
+
+    Examples
+    --------
+    >>> import numpy as np, coenzyme as cz
+    >>> y, pullback = cz.vjp(lambda x, a: a * x, np.array([1.0, 2.0]), 3.0)
+    >>> y
+    array([3., 6.])
+    >>> pullback(np.array([1.0, 10.0]))
+    (array([ 3., 30.]), 21.0)
+    """
+    function = as_dispatcher(f)
+    check_aliases(function, primals, varied_positions(function, primals))
+    saved = tuple(copied(primal) for primal in primals)
+    y = call(function, function, primals, {})
+    if y is not None and not has_floats(y):
+        raise ActivityError(
+            f"the function returns a {type(y).__name__}, which has no derivative",
+            function=name_of(function),
+            remedy="return floats",
+        )
+    return y, Pullback(function, saved, y)
+
+
+class Pullback:
+    """The map from a cotangent of a value to the cotangents of the arguments, made by `vjp`."""
+
+    def __init__(self, function: Dispatcher, primals: tuple[Any, ...], value: Any) -> None:
+        self._function = function
+        self._primals = primals
+        self._value = value
+        self._entry = entry_of(PullbackCall(function, len(primals)))
+
+    def __call__(self, y_bar: Any) -> tuple[Any, ...]:
+        """Return a tuple with one cotangent for each argument."""
+        seed = cotangent_for(self._function, self._value, y_bar)
+        primals = [copied(primal) for primal in self._primals]
+        return call(self._entry, self._function, (*primals, seed), {}, given=primals)
+
+    def __repr__(self) -> str:
+        return f"<pullback of {name_of(self._function)}>"

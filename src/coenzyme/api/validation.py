@@ -1,0 +1,211 @@
+"""Checks on values that are made in Python, before anything reaches compiled code."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from functools import lru_cache
+from itertools import combinations
+from typing import Any, TypeAlias, cast
+
+import numba
+import numpy as np
+import numpy.typing as npt
+from numba.core import types
+from numba.core.dispatcher import Dispatcher
+
+from coenzyme import engine
+from coenzyme.api.functions import name_of
+from coenzyme.api.structure import argument_name, check_differentiable
+from coenzyme.errors import ActivityError, CoenzymeError, CompilationError, ShadowError
+from coenzyme.frontends.program import Mode
+
+__all__ = ["arrays_in", "check_aliases", "check_shadows", "only_reads", "share_memory"]
+
+Array: TypeAlias = npt.NDArray[Any]
+
+_REMEDY = "make the shadow with make_zero(x)"
+_MAX_WORK = 10_000
+
+
+def check_shadows(
+    function: Dispatcher, primals: Sequence[Any], shadows: Sequence[tuple[int, Any]], mode: Mode
+) -> list[Any]:
+    """Return the shadows as compiled code takes them: numbers in the type of their primal, arrays as they are.
+
+    Parameters
+    ----------
+    function
+        The function, for messages.
+    primals
+        All arguments.
+    shadows
+        The position and the shadow of each argument that has one.
+    mode
+        Forward or reverse.
+
+    Raises
+    ------
+    ActivityError
+        For a primal that has no shadow.
+    ShadowError
+        If a shadow differs from its primal in shape, dtype or strides, cannot be written, or shares memory in a way that
+        would mix up derivatives.
+    """
+    pairs: list[tuple[int, Array, Array]] = []
+    found: list[Any] = []
+    for position, shadow in shadows:
+        found.append(_pair(function, position, primals[position], shadow, pairs))
+    for position, primal, shadow in pairs:
+        problem = _mismatch(primal, shadow, mode)
+        if problem is not None:
+            raise _refusal(function, position, primal, problem)
+    _check_memory(function, primals, pairs)
+    return found
+
+
+def _pair(
+    function: Dispatcher, position: int, primal: Any, shadow: Any, pairs: list[tuple[int, Array, Array]]
+) -> Any:
+    """Return a shadow as compiled code takes it, after adding the arrays in it, with their primals, to `pairs`."""
+    if isinstance(primal, np.ndarray):
+        if isinstance(shadow, np.ndarray):
+            pairs.append((position, cast(Array, primal), cast(Array, shadow)))
+            return shadow
+        raise _refusal(function, position, primal, f"the primal is an array, its shadow is a {type(shadow).__name__}")
+    if isinstance(primal, tuple):
+        parts = cast(tuple[Any, ...], primal)
+        if not isinstance(shadow, tuple) or len(cast(tuple[Any, ...], shadow)) != len(parts):
+            raise _refusal(function, position, primal, f"the primal is a tuple of {len(parts)}, its shadow is {shadow!r}")
+        others = cast(tuple[Any, ...], shadow)
+        return rebuild_tuple(primal, [_pair(function, position, p, d, pairs) for p, d in zip(parts, others, strict=True)])
+    if isinstance(primal, (float, np.floating)):
+        if isinstance(shadow, (int, float, np.integer, np.floating)):
+            return type(primal)(shadow)
+        raise _refusal(function, position, primal, f"the primal is a number, its tangent is a {type(shadow).__name__}")
+    # Whatever else has a shadow is refused by type, before compiled code is made; in a tuple it is a constant.
+    return primal
+
+
+def rebuild_tuple(like: tuple[Any, ...], parts: Sequence[Any]) -> tuple[Any, ...]:
+    """Return a tuple, or a named tuple of the class of `like`, from its parts."""
+    return type(like)(*parts) if hasattr(like, "_fields") else tuple(parts)
+
+
+def _refusal(function: Dispatcher, position: int, primal: Any, problem: str, remedy: str = _REMEDY) -> CoenzymeError:
+    """Return the error for a shadow, or the one for its primal where that has no derivative in the first place."""
+    name, argument = name_of(function), argument_name(function, position)
+    try:
+        check_differentiable(numba.typeof(primal), function=name, argument=argument)
+    except CoenzymeError as error:
+        return error
+    return ShadowError(problem, function=name, argument=argument, remedy=remedy)
+
+
+def _mismatch(primal: Array, shadow: Array, mode: Mode) -> str | None:
+    """Return what is wrong with the shadow of an array, None if nothing is."""
+    if shadow.dtype != primal.dtype:
+        return f"the primal has dtype {primal.dtype}, its shadow has dtype {shadow.dtype}"
+    if shadow.shape != primal.shape:
+        return f"the primal has shape {primal.shape}, its shadow has shape {shadow.shape}"
+    if shadow.strides != primal.strides and shadow.size > 0:
+        steps = zip(primal.shape, primal.strides, shadow.strides, strict=True)
+        if any(n > 1 and a != b for n, a, b in steps):
+            return f"the primal has strides {primal.strides}, its shadow has strides {shadow.strides}"
+    if not shadow.flags.writeable and (mode is Mode.REVERSE or primal.flags.writeable):
+        return "the shadow is read-only, and it must be written"
+    return None
+
+
+def _check_memory(function: Dispatcher, primals: Sequence[Any], pairs: Sequence[tuple[int, Array, Array]]) -> None:
+    """Refuse shadows that lie in the memory of a primal, or of another primal's shadow."""
+    owners = [(i, array) for i, primal in enumerate(primals) for array in arrays_in(primal)]
+    for position, primal, shadow in pairs:
+        for i, array in owners:
+            if share_memory(shadow, array):
+                problem = f"the shadow shares memory with argument {argument_name(function, i)!r}"
+                raise _refusal(function, position, primal, problem, "give the shadow memory of its own: make_zero(x)")
+    mirrored: set[tuple[int, int]] = set()
+    for (i, x, dx), (j, y, dy) in combinations(pairs, 2):
+        if not share_memory(dx, dy):
+            continue
+        if not share_memory(x, y) or _start(dy) - _start(dx) != _start(y) - _start(x):
+            problem = f"the shadow is also that of argument {argument_name(function, i)!r}, which is other memory"
+            raise _refusal(function, j, y, problem, "give each array a shadow of its own: make_zero(x)")
+        mirrored.add((i, j))
+    if len(owners) > 1:
+        check_aliases(function, primals, {position for position, _, _ in pairs}, mirrored)
+
+
+def check_aliases(
+    function: Dispatcher,
+    primals: Sequence[Any],
+    differentiated: Collection[int],
+    mirrored: Collection[tuple[int, int]] = (),
+) -> None:
+    """Refuse arguments in one memory that have separate shadows, unless the function only reads them.
+
+    Parameters
+    ----------
+    function
+        The function.
+    primals
+        All arguments.
+    differentiated
+        The positions of those with a shadow.
+    mirrored
+        Pairs of positions whose shadows lie to each other as their primals do.
+
+    Raises
+    ------
+    ActivityError
+        If a write to one argument would change another, and their shadows do not follow.
+    """
+    owners = [(i, array) for i, primal in enumerate(primals) for array in arrays_in(primal)]
+    for (i, x), (j, y) in combinations(owners, 2):
+        if (i, j) in mirrored or not (i in differentiated or j in differentiated):
+            continue
+        if share_memory(x, y) and not only_reads(function, tuple(numba.typeof(primal) for primal in primals)):
+            raise ActivityError(
+                f"arguments {argument_name(function, i)!r} and {argument_name(function, j)!r} share memory, which the "
+                "function may write, and their shadows do not",
+                function=name_of(function),
+                argument=argument_name(function, j),
+                remedy="pass a copy of one; or use autodiff with shadows that overlap as the arguments do",
+            )
+
+
+@lru_cache(maxsize=None)
+def only_reads(function: Dispatcher, argtypes: tuple[types.Type, ...]) -> bool:
+    """Return whether a function writes to none of its array arguments: whether it compiles for read-only ones."""
+    try:
+        engine.primal(function, tuple(_read_only(kind) for kind in argtypes))
+    except CompilationError:
+        return False
+    return True
+
+
+def _read_only(kind: types.Type) -> types.Type:
+    return kind.copy(readonly=True) if isinstance(kind, types.Array) else kind
+
+
+def arrays_in(x: Any) -> Iterator[Array]:
+    """Yield the arrays in an argument."""
+    if isinstance(x, np.ndarray):
+        yield cast(Array, x)
+    elif isinstance(x, (tuple, list)):
+        for part in cast(Sequence[Any], x):
+            yield from arrays_in(part)
+
+
+def share_memory(x: Array, y: Array) -> bool:
+    """Return whether two arrays have a byte in common; True where that is too hard to tell."""
+    if not np.may_share_memory(x, y):
+        return False
+    try:
+        return bool(np.shares_memory(x, y, max_work=_MAX_WORK))
+    except RuntimeError:  # TooHardError, which NumPy has moved between modules
+        return True
+
+
+def _start(x: Array) -> int:
+    return int(x.__array_interface__["data"][0])

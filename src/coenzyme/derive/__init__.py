@@ -1,0 +1,1 @@
+"""From a function and a plan to its derivative: normalise, shadow, sweep forward, sweep in reverse."""

@@ -1,0 +1,238 @@
+"""The adjoint of one instruction: what it does to adjoints and to shadow memory, in reverse.
+
+The adjoint of an SSA value is a stack slot that starts at zero, is added to by the value's users, and is
+read and cleared where the value was defined. The adjoint of memory is its shadow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from coenzyme.analysis.content import carries_floats
+from coenzyme.analysis.objects import called_effect
+from coenzyme.derive.emission import ExpressionEmitter, emit_partial, rule_of
+from coenzyme.derive.plan import TRANSFERS, ReversePlan
+from coenzyme.derive.positions import Position, ReverseValues
+from coenzyme.derive.runtime import block_name, require
+from coenzyme.derive.shadows import fill_bytes
+from coenzyme.errors import Location, MissingRuleError, UnsupportedIRError
+from coenzyme.ir.builder import const_int, zero
+from coenzyme.ir.instructions import Call, Cast, Freeze, Instruction, Load, Module, Phi, Select, Store
+from coenzyme.ir.types import I8, FloatType, Type
+from coenzyme.ir.values import Constant, Value
+from coenzyme.rules import Effect
+
+__all__ = ["Adjoints", "relaxed_flags"]
+
+_RELAXED = ("reassoc", "nsz", "arcp", "contract", "afn")
+
+
+def relaxed_flags(instruction: Instruction) -> tuple[str, ...]:
+    """Return the fast-math flags of `instruction` that its derivative may have.
+
+    ``nnan`` and ``ninf`` speak of the primal's values and do not carry over.
+    """
+    if "fast" in instruction.flags:
+        return _RELAXED
+    return tuple(f for f in instruction.flags if f in _RELAXED)
+
+
+class Adjoints:
+    """Emits adjoints.
+
+    Parameters
+    ----------
+    locate
+        Finds the Python line of an instruction, for messages.
+    """
+
+    def __init__(
+        self,
+        module: Module,
+        plan: ReversePlan,
+        values: ReverseValues,
+        make_slot: Callable[[Type, str], Value],
+        locate: Callable[[Instruction], Location | None],
+        function_name: str,
+    ) -> None:
+        self.module = module
+        self.plan = plan
+        self.values = values
+        self.make_slot = make_slot
+        self.locate = locate
+        self.function_name = function_name
+        self.bars: dict[Value, Value] = {}
+        self.reverse_call: Callable[[Call, Position], None] | None = None
+        self.drop_kept: Callable[[Call, Position], None] | None = None
+
+    # -- adjoints of SSA values
+
+    def slot(self, value: Value) -> Value:
+        """Return the slot of the adjoint of `value`."""
+        if value not in self.bars:
+            self.bars[value] = self.make_slot(value.type, f"{value.name}.bar")
+        return self.bars[value]
+
+    def take(self, value: Value, at: Position) -> Value:
+        """Return the adjoint of `value` and clear it."""
+        slot = self.slot(value)
+        bar = at.builder.load(value.type, slot)
+        at.builder.store(zero(value.type), slot)
+        return bar
+
+    def add(self, value: Value, amount: Value, at: Position, flags: tuple[str, ...] = ()) -> None:
+        """Add `amount` to the adjoint of `value`, where it has one."""
+        if isinstance(value, Constant) or not self.plan.activity.is_active(value):
+            return
+        slot = self.slot(value)
+        at.builder.store(at.builder.fadd(at.builder.load(value.type, slot), amount, flags=flags), slot)
+
+    # -- one instruction
+
+    def emit(self, instruction: Instruction, at: Position) -> None:
+        """Emit the adjoint of `instruction` at `at`."""
+        if instruction in self.plan.shadows.mirrored or isinstance(instruction, Phi):
+            return
+        active = self.plan.activity.is_active(instruction)
+        match instruction:
+            case Load():
+                if active:
+                    self._emit_load(instruction, at)
+            case Store():
+                self._emit_store(instruction, at)
+            case Call():
+                self._emit_call(instruction, at)
+            case _ if not active:
+                pass
+            case Select():
+                self._emit_select(instruction, at)
+            case Freeze():
+                self.add(instruction.operands[0], self.take(instruction, at), at)
+            case Cast() if instruction.opcode in ("fpext", "fptrunc"):
+                bar = self.take(instruction, at)
+                back = "fptrunc" if instruction.opcode == "fpext" else "fpext"
+                source = instruction.operands[0]
+                self.add(source, at.builder.cast(back, bar, source.type), at)
+            case _:
+                self._emit_rule(instruction, at)
+
+    def _emit_load(self, load: Load, at: Position) -> None:
+        if not load.type.is_float:
+            raise self.refuse(load, f"active data of type {load.type} is loaded")
+        bar = self.take(load, at)
+        shadow = self.values.get(self.plan.shadows.of(load.pointer), at)
+        old = at.builder.load(load.type, shadow, align=load.align)
+        at.builder.store(at.builder.fadd(old, bar), shadow, align=load.align)
+
+    def _emit_store(self, store: Store, at: Position) -> None:
+        value = store.value
+        if not carries_floats(value.type) or not self.plan.activity.has_shadow(store.pointer):
+            return
+        if not value.type.is_float:
+            raise self.refuse(store, f"active data of type {value.type} is stored")
+        shadow = self.values.get(self.plan.shadows.of(store.pointer), at)
+        if self.plan.activity.is_active(value):
+            self.add(value, at.builder.load(value.type, shadow, align=store.align), at)
+        at.builder.store(zero(value.type), shadow, align=store.align)
+
+    def _emit_select(self, select: Select, at: Position) -> None:
+        bar = self.take(select, at)
+        condition, first, second = select.operands
+        chosen = self.values.get(condition, at)
+        nothing = zero(select.type)
+        if self.plan.activity.is_active(first):
+            self.add(first, at.builder.select(chosen, bar, nothing), at)
+        if self.plan.activity.is_active(second):
+            self.add(second, at.builder.select(chosen, nothing, bar), at)
+
+    def _emit_rule(self, instruction: Instruction, at: Position) -> None:
+        rule = rule_of(instruction)
+        if rule is None:
+            raise MissingRuleError(
+                "no derivative is known for an operation on active data",
+                function=self.function_name,
+                operation=self._name(instruction),
+                location=self.locate(instruction),
+                remedy="write a rule for it, or mark the function that does it inactive",
+            )
+        bar = self.take(instruction, at)
+        flags = relaxed_flags(instruction)
+        emitter = ExpressionEmitter(self.module, at.builder, instruction.type, flags)
+        activity = self.plan.activity
+        active = [i for i in range(len(rule.operands)) if activity.is_active(instruction.operands[i])]
+        names = rule.names_read(active)
+        operands = [
+            self.values.get(instruction.operands[i], at) if name in names else None
+            for i, name in enumerate(rule.operands)
+        ]
+        result = self.values.get(instruction, at) if "r" in names else None
+        for index in active:
+            expression = rule.expressions[index]
+            if expression is None:
+                raise self.refuse(instruction, "an operand that is no real number is active")
+            amount = emit_partial(emitter, expression, rule, operands, result, bar)
+            if amount is not None:
+                self.add(instruction.operands[index], amount, at, flags)
+
+    # -- calls
+
+    def _emit_call(self, call: Call, at: Position) -> None:
+        if self.reverse_call is not None and call in self.plan.required and called_effect(call) is Effect.UNKNOWN:
+            self.reverse_call(call, at)
+            return
+        effect = called_effect(call)
+        if effect is Effect.DIFFERENTIABLE:
+            if self.plan.activity.is_active(call):
+                self._emit_rule(call, at)
+        elif effect in TRANSFERS:
+            if self.plan.activity.has_shadow(call.operands[0]):
+                self._emit_transfer(call, effect, at)
+        elif effect is Effect.ALLOCATION:
+            if call in self.plan.kept and self.drop_kept is not None:
+                self.drop_kept(call, at)
+        elif effect in (Effect.UNKNOWN, Effect.BLAS, Effect.LAPACK, Effect.REALLOCATION):
+            self._refuse_if_active(call)
+
+    def _emit_transfer(self, call: Call, effect: Effect, at: Position) -> None:
+        floats = self.plan.contents.behind(call.operands[0]).floats
+        if not floats:
+            return
+        if len(floats) > 1:
+            raise self.refuse(call, "a block with floats of several types is moved")
+        type: FloatType = next(iter(floats))
+        target = self.values.get(self.plan.shadows.of(call.operands[0]), at)
+        size = self.values.get(call.operands[2], at)
+        if effect is Effect.MEMSET or not self.plan.activity.has_shadow(call.operands[1]):
+            fill_bytes(self.module, at.builder, target, const_int(I8, 0), size)
+            return
+        source = self.values.get(self.plan.shadows.of(call.operands[1]), at)
+        kind = "copy" if effect is Effect.MEMCPY else "move"
+        at.builder.call(require(self.module, block_name(kind, type)), [target, source, size])
+
+    def _refuse_if_active(self, call: Call) -> None:
+        activity = self.plan.activity
+        if activity.is_active(call) or any(
+            activity.is_active(a) or (a.type.is_pointer and activity.has_shadow(a)) for a in call.arguments
+        ):
+            raise MissingRuleError(
+                "no derivative is known for a function called with active data",
+                function=self.function_name,
+                operation=self._name(call),
+                location=self.locate(call),
+                remedy="write a rule for it, or mark it inactive",
+            )
+
+    def refuse(self, instruction: Instruction, message: str) -> UnsupportedIRError:
+        """Return an error about `instruction`."""
+        return UnsupportedIRError(
+            message,
+            function=self.function_name,
+            operation=self._name(instruction),
+            location=self.locate(instruction),
+            remedy="write a rule for the function that does it",
+        )
+
+    @staticmethod
+    def _name(instruction: Instruction) -> str:
+        name = instruction.callee_name if isinstance(instruction, Call) else None
+        return name or instruction.opcode

@@ -1,0 +1,153 @@
+"""Lowering of rule expressions to instructions, and the small pieces of IR that every sweep uses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from coenzyme.errors import MissingRuleError
+from coenzyme.ir.builder import Builder, const_float, const_int
+from coenzyme.ir.instructions import Block, Call, Function, Instruction, Module
+from coenzyme.ir.types import F32, F64, I1, I32, PTR, FloatType, FunctionType, IntType, PointerType, Type
+from coenzyme.ir.values import Value
+from coenzyme.rules import Rule, find_rule, lower, symbol_for
+from coenzyme.rules.expression import Expression
+
+__all__ = ["ExpressionEmitter", "emit_partial", "rule_of", "split_block", "type_named"]
+
+_TYPES: dict[str, Type] = {
+    "double": F64,
+    "float": F32,
+    "i32": I32,
+    "i1": I1,
+    "ptr": PTR,
+}
+_PURE = "nounwind willreturn memory(none)"
+
+
+def type_named(text: str) -> Type:
+    """Return the scalar type that LLVM writes as `text`."""
+    if text in _TYPES:
+        return _TYPES[text]
+    if text.startswith("i") and text[1:].isdigit():
+        return IntType(int(text[1:]))
+    if text == "ptr":
+        return PointerType()
+    return FloatType(text)
+
+
+def rule_of(instruction: Instruction) -> Rule | None:
+    """Return the row for the operation `instruction` performs, if there is one."""
+    if isinstance(instruction, Call):
+        found = find_rule(instruction.callee_name or "")
+    else:
+        found = find_rule(instruction.opcode)
+    return None if found is None else found[0]
+
+
+class ExpressionEmitter:
+    """Lowers the expressions of rules in one floating-point type (the rules' ``Target``)."""
+
+    def __init__(self, module: Module, builder: Builder, type: Type, flags: tuple[str, ...] = ()) -> None:
+        if type not in (F32, F64):
+            raise MissingRuleError(
+                f"derivatives in type {type} are not known",
+                operation=str(type),
+                remedy="compute in float32 or float64",
+            )
+        self.module = module
+        self.builder = builder
+        self.type = type
+        self.flags = flags
+
+    def constant(self, value: float) -> Value:
+        """Return a constant of the emitter's type."""
+        assert isinstance(self.type, FloatType)
+        return const_float(self.type, value)
+
+    def binary(self, opcode: str, a: Value, b: Value) -> Value:
+        """Return ``a opcode b``."""
+        return self.builder.binary(opcode, a, b, flags=self.flags)
+
+    def negate(self, a: Value) -> Value:
+        """Return ``-a``."""
+        return self.builder.fneg(a, flags=self.flags)
+
+    def compare(self, predicate: str, a: Value, b: Value) -> Value:
+        """Return the ``fcmp``."""
+        return self.builder.fcmp(predicate, a, b)
+
+    def logical(self, op: str, a: Value, b: Value) -> Value:
+        """Return ``a and b`` or ``a or b``."""
+        return self.builder.and_(a, b) if op == "and" else self.builder.or_(a, b)
+
+    def logical_not(self, a: Value) -> Value:
+        """Return the negated truth value."""
+        return self.builder.not_(a)
+
+    def select(self, c: Value, a: Value, b: Value) -> Value:
+        """Return ``a if c else b``."""
+        return self.builder.select(c, a, b)
+
+    def call(self, family: str, args: tuple[Value, ...]) -> Value:
+        """Return a call of the function that computes `family`."""
+        symbol = symbol_for(family, str(self.type))
+        parameters = tuple(type_named(t) for t in symbol.parameter_types)
+        function_type = FunctionType(type_named(symbol.return_type), parameters)
+        suffix = "" if symbol.name.startswith("llvm.") else _PURE
+        return self.builder.call(self.module.declare(symbol.name, function_type, suffix), list(args))
+
+    def integer_constant(self, value: int) -> Value:
+        """Return an ``i32`` constant."""
+        return const_int(I32, value)
+
+    def integer_binary(self, opcode: str, a: Value, b: Value) -> Value:
+        """Return integer ``a opcode b``."""
+        return self.builder.binary(opcode, a, b)
+
+    def to_float(self, a: Value) -> Value:
+        """Return the integer `a` as a floating-point number."""
+        return self.builder.cast("sitofp", a, self.type)
+
+
+def emit_partial(
+    emitter: ExpressionEmitter, expression: Expression, rule: Rule, operands: Sequence[Value | None], result: Value | None, factor: Value
+) -> Value | None:
+    """Return ``factor · partial``, or None where the partial is the constant 0.
+
+    Parameters
+    ----------
+    operands, result
+        Primal values; None for those the expression does not read.
+    """
+    constant = expression.constant_value if expression.is_constant else None
+    if constant == 0.0:
+        return None
+    if constant == 1.0:
+        return factor
+    if constant == -1.0:
+        return emitter.negate(factor)
+    bindings = {name: v for name, v in zip(rule.operands, operands, strict=False) if v is not None}
+    if result is not None:
+        bindings["r"] = result
+    return emitter.binary("fmul", factor, lower(expression, bindings, emitter))
+
+
+def split_block(function: Function, instruction: Instruction) -> Block:
+    """Move what follows `instruction` into a new block and return it; the old block is left open.
+
+    The phis of the successors are told that they are now entered from the new block.
+    """
+    block = instruction.block
+    assert block is not None
+    position = block.instructions.index(instruction) + 1
+    rest = Block(f"{block.name}.rest")
+    rest.function = function
+    function.blocks.insert(function.blocks.index(block) + 1, rest)
+    for moved in block.instructions[position:]:
+        moved.block = rest
+        rest.instructions.append(moved)
+    del block.instructions[position:]
+    for successor in rest.successors:
+        for phi in successor.phis:
+            phi.incoming = [rest if b is block else b for b in phi.incoming]
+    return rest

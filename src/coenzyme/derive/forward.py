@@ -1,0 +1,235 @@
+"""The forward sweep: tangents computed beside the primal, in the same control flow.
+
+Source: Griewank & Walther, "Evaluating Derivatives" (2008), ch. 3.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from coenzyme.analysis.activity import Activity
+from coenzyme.analysis.content import carries_floats
+from coenzyme.analysis.objects import called_effect
+from coenzyme.derive.adjoints import relaxed_flags
+from coenzyme.derive.emission import ExpressionEmitter, emit_partial, rule_of
+from coenzyme.derive.normalise import Shape
+from coenzyme.derive.safety import Guard, guard
+from coenzyme.derive.shadows import Shadows
+from coenzyme.errors import Location, MissingRuleError, UnsupportedIRError
+from coenzyme.frontends.program import Status
+from coenzyme.ir.builder import Builder, const_int, zero
+from coenzyme.ir.clone import clone_instruction
+from coenzyme.ir.instructions import (
+    Alloca,
+    Block,
+    Call,
+    Cast,
+    ExtractValue,
+    Freeze,
+    InsertValue,
+    Instruction,
+    Load,
+    Module,
+    Phi,
+    Select,
+    Store,
+)
+from coenzyme.ir.types import I32, VOID
+from coenzyme.ir.values import Value
+from coenzyme.rules import Effect
+
+__all__ = ["emit_forward"]
+
+
+def emit_forward(
+    module: Module,
+    shape: Shape,
+    activity: Activity,
+    shadows: Shadows,
+    tangents: dict[Value, Value],
+    locate: Callable[[Instruction], Location | None],
+    function_name: str,
+    forward_call: Callable[[Call, Callable[[Value], Value]], None] | None = None,
+) -> None:
+    """Add the tangents to an augmented primal, in place.
+
+    Parameters
+    ----------
+    tangents
+        The tangents of scalar parameters.
+    forward_call
+        Replaces a call of a function kept out of line by a call of its forward derivative.
+    """
+    _Emitter(module, shape, activity, shadows, tangents, locate, function_name, forward_call).run()
+
+
+class _Emitter:
+    def __init__(
+        self,
+        module: Module,
+        shape: Shape,
+        activity: Activity,
+        shadows: Shadows,
+        tangents: dict[Value, Value],
+        locate: Callable[[Instruction], Location | None],
+        function_name: str,
+        forward_call: Callable[[Call, Callable[[Value], Value]], None] | None,
+    ) -> None:
+        self.module = module
+        self.shape = shape
+        self.activity = activity
+        self.shadows = shadows
+        self.tangents = dict(tangents)
+        self.locate = locate
+        self.name = function_name
+        self.forward_call = forward_call
+
+    def run(self) -> None:
+        phis: list[Phi] = []
+        for block in self.shape.exits.live:
+            for instruction in list(block.instructions):
+                if instruction in self.shadows.mirrored:
+                    continue
+                if isinstance(instruction, Phi):
+                    if self.activity.is_active(instruction):
+                        twin = Phi(instruction.type, (), f"{instruction.name}.dot")
+                        block.insert(block.instructions.index(instruction) + 1, twin)
+                        self.tangents[instruction] = twin
+                        phis.append(instruction)
+                else:
+                    self.visit(instruction)
+        for phi in phis:
+            twin = self.tangents[phi]
+            assert isinstance(twin, Phi)
+            for value, block in phi.pairs:
+                twin.add_incoming(self.tangent(value), block)
+        self.check_allocations()
+
+    def tangent(self, value: Value) -> Value:
+        """Return the tangent of `value`: zero where it is inactive."""
+        if self.activity.is_active(value):
+            return self.tangents[value]
+        return zero(value.type)
+
+    def after(self, instruction: Instruction) -> Builder:
+        block = instruction.block
+        assert block is not None
+        return Builder(block, block.instructions.index(instruction) + 1)
+
+    def visit(self, instruction: Instruction) -> None:
+        match instruction:
+            case Store():
+                self.visit_store(instruction)
+                return
+            case Call():
+                self.visit_call(instruction)
+                return
+            case _ if not self.activity.is_active(instruction):
+                return
+            case Load():
+                at = self.after(instruction)
+                pointer = self.shadows.of(instruction.pointer)
+                self.tangents[instruction] = at.load(instruction.type, pointer, align=instruction.align)
+            case Select() | Freeze() | ExtractValue() | InsertValue():
+                self.visit_moving(instruction)
+            case Cast() if instruction.opcode in ("fpext", "fptrunc"):
+                at = self.after(instruction)
+                source = self.tangent(instruction.operands[0])
+                self.tangents[instruction] = at.cast(instruction.opcode, source, instruction.type)
+            case _:
+                self.visit_rule(instruction)
+
+    def visit_moving(self, instruction: Instruction) -> None:
+        """An operation that only moves its operands moves their tangents in the same way."""
+        twin = clone_instruction(instruction, {})
+        twin.name = f"{instruction.name}.dot"
+        first = 1 if isinstance(instruction, Select) else 0
+        for index in range(first, len(instruction.operands)):
+            twin.set_operand(index, self.tangent(instruction.operands[index]))
+        self.after(instruction).insert(twin)
+        self.tangents[instruction] = twin
+
+    def visit_store(self, store: Store) -> None:
+        if carries_floats(store.value.type) and self.activity.has_shadow(store.pointer):
+            at = self.after(store)
+            at.store(self.tangent(store.value), self.shadows.of(store.pointer), align=store.align)
+
+    def visit_rule(self, instruction: Instruction) -> None:
+        rule = rule_of(instruction)
+        if rule is None:
+            raise MissingRuleError(
+                "no derivative is known for an operation on active data",
+                function=self.name,
+                operation=_name(instruction),
+                location=self.locate(instruction),
+                remedy="write a rule for it, or mark the function that does it inactive",
+            )
+        at = self.after(instruction)
+        flags = relaxed_flags(instruction)
+        emitter = ExpressionEmitter(self.module, at, instruction.type, flags)
+        total: Value | None = None
+        for index, expression in enumerate(rule.expressions):
+            operand = instruction.operands[index]
+            if not self.activity.is_active(operand):
+                continue
+            if expression is None:
+                raise UnsupportedIRError(
+                    "an operand that is no real number is active",
+                    function=self.name,
+                    operation=_name(instruction),
+                    location=self.locate(instruction),
+                    remedy="write a rule for the function that does it",
+                )
+            term = emit_partial(
+                emitter, expression, rule, instruction.operands, instruction, self.tangent(operand)
+            )
+            if term is not None:
+                total = term if total is None else at.fadd(total, term, flags=flags)
+        self.tangents[instruction] = zero(instruction.type) if total is None else total
+
+    def visit_call(self, call: Call) -> None:
+        effect = called_effect(call)
+        involved = self.activity.is_active(call) or any(
+            self.activity.is_active(a) or (a.type.is_pointer and self.activity.has_shadow(a))
+            for a in call.arguments
+        )
+        if not involved:
+            return
+        if effect is Effect.DIFFERENTIABLE:
+            if self.activity.is_active(call):
+                self.visit_rule(call)
+        elif effect in (Effect.UNKNOWN, Effect.BLAS, Effect.LAPACK, Effect.REALLOCATION):
+            if self.forward_call is not None and effect is Effect.UNKNOWN:
+                self.forward_call(call, self.tangent)
+                return
+            raise MissingRuleError(
+                "no derivative is known for a function called with active data",
+                function=self.name,
+                operation=_name(call),
+                location=self.locate(call),
+                remedy="write a rule for it, or mark it inactive",
+            )
+
+    def check_allocations(self) -> None:
+        if not self.shadows.allocations:
+            return
+        function = self.shape.function
+        status = Alloca(I32, const_int(I32, 1), "status")
+        function.entry.insert(0, status)
+        abandon = Block("abandon")
+        function.add_block(abandon)
+        at = Builder(abandon)
+        code = at.load(I32, status)
+        if function.function_type.result == VOID:
+            at.ret()
+        else:
+            at.ret(code)
+        guards = [
+            Guard(twin, Status.TAPE_EXHAUSTED, clear=call) for call, twin in self.shadows.allocations.items()
+        ]
+        guard(self.module, function, guards, abandon)
+
+
+def _name(instruction: Instruction) -> str:
+    name = instruction.callee_name if isinstance(instruction, Call) else None
+    return name or instruction.opcode

@@ -1,0 +1,254 @@
+"""Bring a private copy of a function into the form that the sweeps assume.
+
+After :func:`normalise`: no unreachable block and no marker intrinsics; each return has one status of
+its own; each loop that matters has a preheader, one latch, an index that counts its header's executions
+from 0, and, where it is counted, its last index computed in the preheader; floats that were moved as
+integers are floats again.
+
+Precondition: loop-simplify and LCSSA form, as :mod:`coenzyme.codegen.prepare` leaves it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from coenzyme.analysis.content import find_contents
+from coenzyme.analysis.exits import Exits, find_exits
+from coenzyme.analysis.induction import CountedExit, find_counted_exit
+from coenzyme.analysis.objects import find_objects
+from coenzyme.errors import UnsupportedIRError
+from coenzyme.ir.builder import Builder, const_int
+from coenzyme.ir.cfg import ControlFlow, remove_unreachable
+from coenzyme.ir.clone import clone_instruction
+from coenzyme.ir.dominators import Dominators
+from coenzyme.ir.instructions import Block, Branch, Call, Function, Instruction, Load, Phi, Return, Store
+from coenzyme.ir.loops import Loop, LoopForest
+from coenzyme.ir.types import F32, F64, I64, IntType, Type
+from coenzyme.ir.values import Argument, ConstantInt, Value
+
+__all__ = ["Counted", "Shape", "normalise"]
+
+_MARKERS = (
+    "llvm.lifetime.",
+    "llvm.dbg.",
+    "llvm.experimental.noalias.scope.decl",
+    "llvm.assume",
+    "llvm.invariant.",
+)
+_SCOPED_METADATA = ("noalias", "alias.scope", "prof")
+
+
+@dataclass
+class Counted:
+    """What is known about how often one loop runs.
+
+    Attributes
+    ----------
+    index
+        The loop's own counter, an ``i64`` phi from 0 by 1.
+    last
+        An upper bound of the index, known in the preheader, or None.
+    exit_index
+        For each live exit edge, the index of the iteration that took it.
+    edges
+        The live exit edges.
+    """
+
+    index: Phi
+    last: Value | None
+    edges: list[tuple[Block, Block]]
+    exit_index: dict[tuple[Block, Block], Value] = field(default_factory=dict[tuple[Block, Block], Value])
+
+
+@dataclass
+class Shape:
+    """The control flow of a normalised function."""
+
+    function: Function
+    flow: ControlFlow
+    dominators: Dominators
+    forest: LoopForest
+    exits: Exits
+    live: frozenset[Block]
+    counted: dict[Loop, Counted]
+
+    def loop_of(self, block: Block) -> Loop | None:
+        """Return the innermost loop around `block`."""
+        return self.forest.loop_of[block]
+
+    def live_predecessors(self, block: Block) -> list[Block]:
+        """Return the predecessors of `block` that matter."""
+        return [p for p in self.flow.predecessors[block] if p in self.live]
+
+
+def normalise(function: Function, elements: dict[Argument, Type], has_status: bool) -> Shape:
+    """Normalise `function` in place and return its shape.
+
+    Parameters
+    ----------
+    elements
+        Element types behind pointer arguments, as far as they are known.
+    has_status
+        Whether the function returns Numba's status code.
+    """
+    remove_unreachable(function)
+    _strip(function)
+    _split_returns(function)
+    _restore_floats(function, elements)
+    flow = ControlFlow(function)
+    dominators = Dominators(flow)
+    forest = LoopForest(function, flow, dominators)
+    exits = find_exits(function, flow, has_status)
+    live = frozenset(exits.live)
+    if any(block in live for block in forest.irreducible_blocks):
+        raise UnsupportedIRError(
+            "a loop that is entered at two places",
+            function=function.name,
+            remedy="rewrite the jump into the loop",
+        )
+    counted = {loop: _count(loop, live, dominators, function) for loop in forest.loops if loop.header in live}
+    return Shape(function, flow, dominators, forest, exits, live, counted)
+
+
+def _strip(function: Function) -> None:
+    for block in function.blocks:
+        for instruction in list(block.instructions):
+            if isinstance(instruction, Call):
+                name = instruction.callee_name or ""
+                if name.startswith(_MARKERS):
+                    instruction.erase()
+                    continue
+                if instruction.tail in ("tail", "musttail"):
+                    instruction.tail = ""
+            for kind in _SCOPED_METADATA:
+                instruction.metadata.pop(kind, None)
+
+
+def _split_returns(function: Function) -> None:
+    """Give each way into a block that only returns a merged status a return of its own."""
+    changed = True
+    while changed:
+        changed = False
+        for block in list(function.blocks):
+            last = block.instructions[-1]
+            if not isinstance(last, Return) or not last.operands:
+                continue
+            merged = last.operands[0]
+            if not isinstance(merged, Phi) or merged.block is not block or len(merged.operands) < 2:  # noqa: PLR2004
+                continue
+            for predecessor in list(dict.fromkeys(merged.incoming)):
+                _return_from(function, block, predecessor)
+            for instruction in list(block.instructions):
+                instruction.drop_operands()
+            function.blocks.remove(block)
+            changed = True
+
+
+def _return_from(function: Function, block: Block, predecessor: Block) -> None:
+    """Copy the returning `block` for the edge from `predecessor`."""
+    twin = function.add_block(Block(f"{block.name}.from.{predecessor.name}"))
+    values: dict[Value, Value] = {}
+    for instruction in block.instructions:
+        if isinstance(instruction, Phi):
+            values[instruction] = instruction.value_from(predecessor)
+        else:
+            values[instruction] = twin.append(clone_instruction(instruction, values))
+    predecessor.terminator.replace_target(block, twin)
+
+
+def _restore_floats(function: Function, elements: dict[Argument, Type]) -> None:
+    """Turn loads of integers that are only stored again into loads of the floats they move."""
+    objects = find_objects(function, {})
+    contents = find_contents(function, objects, elements)
+    for instruction in list(function.instructions()):
+        if not isinstance(instruction, Load) or instruction.type not in (IntType(64), IntType(32)):
+            continue
+        float_type = F64 if instruction.type == IntType(64) else F32
+        content = contents.behind(instruction.pointer)
+        if content.floats != {float_type} or content.pointers:
+            continue
+        if not instruction.users or not all(
+            isinstance(u, Store) and u.value is instruction and u.pointer is not instruction
+            for u in instruction.users
+        ):
+            continue
+        block = instruction.block
+        assert block is not None
+        new = Load(float_type, instruction.pointer, instruction.name, instruction.align, instruction.flags)
+        new.metadata = dict(instruction.metadata)
+        block.insert(block.instructions.index(instruction), new)
+        instruction.replace_all_uses_with(new)
+        instruction.erase()
+
+
+def _count(loop: Loop, live: frozenset[Block], dominators: Dominators, function: Function) -> Counted:
+    if loop.preheader is None or loop.latch is None:
+        raise UnsupportedIRError(
+            "a loop without a single entry and a single back edge",
+            function=function.name,
+            remedy="report the function: the preparation should have given the loop its canonical form",
+        )
+    index = Phi(I64, (), f"{loop.header.name}.index")
+    loop.header.insert(0, index)
+    following = Builder(loop.latch, len(loop.latch.instructions) - 1).insert(_increment(index))
+    index.add_incoming(const_int(I64, 0), loop.preheader)
+    index.add_incoming(following, loop.latch)
+    edges = [(a, b) for a, b in dict.fromkeys(loop.exiting_edges) if a in live and b in live]
+    found = find_counted_exit(loop, edges, dominators)
+    last = None
+    # A loop that can be left early is not given room for all the iterations it might have had.
+    if found is not None and len(edges) == 1:
+        last = _last_index(Builder(loop.preheader, len(loop.preheader.instructions) - 1), found)
+    result = Counted(index, last, edges)
+    merged: dict[Block, Value] = {}
+    for edge in edges:
+        if len(edges) == 1 and last is not None:
+            result.exit_index[edge] = last
+        else:
+            if edge[1] not in merged:
+                merged[edge[1]] = _index_at_exit(loop, edge[1], index)
+            result.exit_index[edge] = merged[edge[1]]
+    return result
+
+
+def _increment(index: Phi) -> Instruction:
+    from coenzyme.ir.instructions import Binary  # noqa: PLC0415
+
+    return Binary("add", I64, [index, const_int(I64, 1)], f"{index.name}.next", ("nuw", "nsw"))
+
+
+def _index_at_exit(loop: Loop, target: Block, index: Phi) -> Value:
+    """Return a phi in the exit block that says in which iteration the loop was left."""
+    phi = Phi(I64, (), f"{index.name}.exit")
+    target.insert(0, phi)
+    predecessors = [b for b in loop.ordered_blocks if target in b.terminator.targets]
+    for predecessor in predecessors:
+        phi.add_incoming(index, predecessor)
+    return phi
+
+
+def _last_index(at: Builder, counted: CountedExit) -> Value:
+    """Emit the smallest i at which ``start + offset + i·step`` no longer satisfies the predicate."""
+    type = counted.bound.type
+    assert isinstance(type, IntType)
+    first = at.add(counted.start, const_int(type, counted.offset))
+    up = counted.step > 0
+    distance = at.sub(counted.bound, first) if up else at.sub(first, counted.bound)
+    step = abs(counted.step)
+    if counted.predicate == "ne":
+        result = distance
+    else:
+        inclusive = counted.predicate.endswith("e")
+        # exclusive: ceil(distance / step); inclusive: floor(distance / step) + 1
+        numerator = distance if inclusive else at.add(distance, const_int(type, step - 1))
+        quotient = numerator if step == 1 else at.udiv(numerator, const_int(type, step))
+        count = at.add(quotient, const_int(type, 1)) if inclusive else quotient
+        stays = at.icmp(counted.predicate, first, counted.bound)
+        result = at.select(stays, count, const_int(type, 0))
+    if type.width < I64.width:
+        result = at.cast("zext", result, I64)
+    elif type.width > I64.width:
+        result = at.cast("trunc", result, I64)
+    return result
+
+

@@ -1,0 +1,286 @@
+"""Everything the reverse sweep of one function will do, as data: analyses gathered, tape planned.
+
+Emission (:mod:`coenzyme.derive.reverse`) reads a :class:`ReversePlan` and decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from coenzyme.analysis.activity import Activity, is_internal_call
+from coenzyme.analysis.branches import Decision, conditions, find_decision
+from coenzyme.analysis.content import Contents, carries_floats
+from coenzyme.analysis.induction import Recurrence, find_recurrence
+from coenzyme.analysis.objects import MemoryObject, Storage, called_effect
+from coenzyme.analysis.overwritten import Aliasing, Overwrites, find_overwrites
+from coenzyme.analysis.tape import Frame, Keep, Policy, Question, TapePlan, plan_tape
+from coenzyme.derive.emission import rule_of
+from coenzyme.derive.normalise import Shape
+from coenzyme.derive.shadows import Shadows, is_counted_block
+from coenzyme.ir.builder import const_int
+from coenzyme.ir.instructions import (
+    Block,
+    Call,
+    Instruction,
+    Load,
+    Phi,
+    Select,
+    Store,
+)
+from coenzyme.ir.loops import Loop
+from coenzyme.ir.types import I8
+from coenzyme.ir.values import Constant, Value
+from coenzyme.rules import Effect
+
+__all__ = ["Merge", "ReversePlan", "make_plan", "needed_values"]
+
+TRANSFERS = (Effect.MEMCPY, Effect.MEMMOVE, Effect.MEMSET)
+
+
+@dataclass(frozen=True)
+class Merge:
+    """How the reverse sweep leaves a block with several predecessors.
+
+    `decision` asks the branches again; where it is None, `recorded` holds the number of the predecessor.
+    """
+
+    predecessors: tuple[Block, ...]
+    decision: Decision | None
+    recorded: Phi | None
+
+
+@dataclass
+class ReversePlan:
+    """Result of :func:`make_plan`.
+
+    Attributes
+    ----------
+    tape
+        How each needed primal value is provided.
+    merges
+        Blocks with several predecessors that are no loop headers.
+    kept
+        Allocating calls whose block must outlive the forward sweep.
+    """
+
+    shape: Shape
+    activity: Activity
+    contents: Contents
+    shadows: Shadows
+    overwrites: Overwrites
+    recurrences: Mapping[Phi, Recurrence]
+    merges: Mapping[Block, Merge]
+    tape: TapePlan
+    kept: tuple[Call, ...]
+    instructions: Mapping[Block, tuple[Instruction, ...]]
+    required: Mapping[Instruction, tuple[Value, ...]] = field(
+        default_factory=dict[Instruction, tuple[Value, ...]]
+    )
+
+    def frame(self, loop: Loop) -> Frame | None:
+        """Return what one iteration of `loop` tapes, or None."""
+        return self.tape.frames.get(loop)
+
+    def keep(self, value: Value) -> Keep:
+        """Return how `value` is provided."""
+        return self.tape.keep[value]
+
+
+def make_plan(
+    shape: Shape,
+    activity: Activity,
+    contents: Contents,
+    shadows: Shadows,
+    aliasing: Aliasing,
+    policy: Policy,
+    tapes_of_calls: Mapping[Call, Value],
+) -> ReversePlan:
+    """Return the plan of the reverse sweep over an augmented primal.
+
+    Parameters
+    ----------
+    tapes_of_calls
+        For calls of functions kept out of line, the value that holds the callee's tape.
+    """
+    live = [b for b in shape.exits.live]
+    merges = _find_merges(shape)
+    instructions = {block: tuple(block.instructions) for block in live}
+    primal_of = {twin: primal for primal, twin in shadows.pointers.items()}
+    overwrites = find_overwrites(live, activity.objects, aliasing)
+    recurrences = _find_recurrences(shape)
+    required: dict[Instruction, tuple[Value, ...]] = {}
+    for block in live:
+        for instruction in instructions[block]:
+            values = needed_values(instruction, activity, contents, shadows, tapes_of_calls)
+            if values:
+                required[instruction] = tuple(values)
+    wanted: list[Value] = [v for values in required.values() for v in values]
+    for merge in merges.values():
+        wanted.extend(conditions(merge.decision) if merge.recorded is None else [merge.recorded])
+    for counted in shape.counted.values():
+        wanted.extend(counted.exit_index.values())
+        if counted.last is not None:
+            wanted.append(counted.last)
+
+    def repeatable(load: Load) -> bool:
+        twin = primal_of.get(load, load)
+        return not overwrites.is_overwritten(twin if isinstance(twin, Load) else load)
+
+    question = Question(
+        required=wanted,
+        loop_of=shape.loop_of,
+        indices=frozenset(c.index for c in shape.counted.values()),
+        recurrences={phi: (r.start, r.step) for phi, r in recurrences.items()},
+        repeatable=repeatable,
+        policy=policy,
+    )
+    tape = plan_tape(question)
+    kept = _find_kept(shape, activity, shadows, tape)
+    return ReversePlan(
+        shape,
+        activity,
+        contents,
+        shadows,
+        overwrites,
+        recurrences,
+        merges,
+        tape,
+        kept,
+        instructions,
+        required,
+    )
+
+
+def needed_values(
+    instruction: Instruction,
+    activity: Activity,
+    contents: Contents,
+    shadows: Shadows,
+    tapes_of_calls: Mapping[Call, Value],
+) -> list[Value]:
+    """Return the primal values and shadow pointers that the adjoint of `instruction` reads."""
+    if instruction in shadows.mirrored:
+        return []
+    match instruction:
+        case Load():
+            return [shadows.of(instruction.pointer)] if activity.is_active(instruction) else []
+        case Store():
+            if carries_floats(instruction.value.type) and activity.has_shadow(instruction.pointer):
+                return [shadows.of(instruction.pointer)]
+            return []
+        case Select():
+            return [instruction.operands[0]] if activity.is_active(instruction) else []
+        case Call():
+            return _needed_by_call(instruction, activity, contents, shadows, tapes_of_calls)
+        case _:
+            return _needed_by_rule(instruction, activity)
+
+
+def _needed_by_rule(instruction: Instruction, activity: Activity) -> list[Value]:
+    rule = rule_of(instruction)
+    if rule is None or not activity.is_active(instruction):
+        return []
+    operands = instruction.operands
+    names = rule.names_read(i for i in range(len(rule.operands)) if activity.is_active(operands[i]))
+    found: list[Value] = [operands[i] for i, name in enumerate(rule.operands) if name in names]
+    if "r" in names:
+        found.append(instruction)
+    return found
+
+
+def _needed_by_call(
+    call: Call,
+    activity: Activity,
+    contents: Contents,
+    shadows: Shadows,
+    tapes_of_calls: Mapping[Call, Value],
+) -> list[Value]:
+    if call in tapes_of_calls:
+        found: list[Value] = [tapes_of_calls[call], *call.arguments]
+        found.extend(
+            shadows.of(a) for a in call.arguments if a.type.is_pointer and activity.has_shadow(a)
+        )
+        return found
+    effect = called_effect(call)
+    if effect is Effect.DIFFERENTIABLE:
+        return _needed_by_rule(call, activity)
+    if effect in TRANSFERS and activity.has_shadow(call.operands[0]):
+        if not contents.behind(call.operands[0]).floats:
+            return []
+        found = [shadows.of(call.operands[0]), call.operands[2]]
+        if effect is not Effect.MEMSET and activity.has_shadow(call.operands[1]):
+            found.append(shadows.of(call.operands[1]))
+        return found
+    return []
+
+
+def _find_merges(shape: Shape) -> dict[Block, Merge]:
+    """Decide for each merging block; where it must be recorded, insert the phi that records."""
+    found: dict[Block, Merge] = {}
+    headers = {loop.header for loop in shape.counted}
+    for block in shape.exits.live:
+        predecessors = shape.live_predecessors(block)
+        if len(predecessors) < 2 or block in headers:  # noqa: PLR2004
+            continue
+        decision = find_decision(block, shape.live, shape.dominators, shape.loop_of)
+        recorded = None
+        if decision is None:
+            recorded = Phi(I8, (), f"{block.name}.came.from")
+            for predecessor in shape.flow.predecessors[block]:
+                number = predecessors.index(predecessor) if predecessor in predecessors else 0
+                recorded.add_incoming(const_int(I8, number), predecessor)
+            block.insert(0, recorded)
+        found[block] = Merge(tuple(predecessors), decision, recorded)
+    return found
+
+
+def _find_recurrences(shape: Shape) -> dict[Phi, Recurrence]:
+    found: dict[Phi, Recurrence] = {}
+    for loop, counted in shape.counted.items():
+        for phi in loop.header.phis:
+            if phi is counted.index or phi.type.is_float:
+                continue
+            recurrence = find_recurrence(phi, loop)
+            if recurrence is not None:
+                found[phi] = recurrence
+    return found
+
+
+def _find_kept(shape: Shape, activity: Activity, shadows: Shadows, tape: TapePlan) -> tuple[Call, ...]:
+    """Return the allocations that have a shadow or that the reverse sweep reads again."""
+    read: set[MemoryObject] = set()
+    for value, how in tape.keep.items():
+        if isinstance(value, Load) and how is Keep.RECOMPUTE:
+            read |= set(activity.objects.of(value.pointer))
+    found: list[Call] = []
+    for block in shape.exits.live:
+        for instruction in block.instructions:
+            if not isinstance(instruction, Call) or instruction in shadows.mirrored:
+                continue
+            if called_effect(instruction) is not Effect.ALLOCATION:
+                continue
+            objects = activity.objects.of(instruction)
+            if instruction in shadows.allocations or any(
+                o in read and o.storage is Storage.HEAP for o in objects
+            ):
+                assert is_counted_block(instruction), instruction.callee_name
+                found.append(instruction)
+    return tuple(found)
+
+
+def is_plain(value: Value) -> bool:
+    """Whether `value` is the same everywhere: a constant."""
+    return isinstance(value, Constant)
+
+
+def internal_calls(shape: Shape, activity: Activity) -> list[Call]:
+    """Return the live calls of functions kept out of line that handle active data."""
+    found: list[Call] = []
+    for block in shape.exits.live:
+        for instruction in block.instructions:
+            if isinstance(instruction, Call) and is_internal_call(instruction):
+                touches = any(a.type.is_pointer and activity.has_shadow(a) for a in instruction.arguments)
+                if touches or any(activity.is_active(a) for a in instruction.arguments):
+                    found.append(instruction)
+    return found

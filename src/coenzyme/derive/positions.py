@@ -1,0 +1,167 @@
+"""Primal values at a place in the reverse sweep: read back, computed again, or carried into a loop.
+
+A value is provided at the level of the loop it was defined in. A use in a nested loop reads it from a
+stack slot that is filled just before the reverse of that nested loop starts (LLVM turns the slot into a
+register). Within one inverse block a value is provided once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from coenzyme.analysis.tape import Keep, field_size
+from coenzyme.derive.plan import ReversePlan
+from coenzyme.ir.builder import Builder, const_int
+from coenzyme.ir.clone import clone_instruction
+from coenzyme.ir.instructions import Instruction, Phi
+from coenzyme.ir.loops import Loop
+from coenzyme.ir.types import I1, I8, I64, PTR, IntType, Type
+from coenzyme.ir.values import Value
+
+__all__ = ["Position", "ReverseValues"]
+
+
+@dataclass
+class Position:
+    """A place in the reverse sweep: the loop it belongs to, where to insert, what is at hand."""
+
+    loop: Loop | None
+    builder: Builder
+    known: dict[Value, Value] = field(default_factory=dict[Value, Value])
+
+
+class ReverseValues:
+    """Provides primal values in the reverse sweep.
+
+    Parameters
+    ----------
+    plan
+        How each value is provided.
+    make_slot
+        Makes a stack slot of a type in the function's entry.
+    """
+
+    def __init__(self, plan: ReversePlan, make_slot: Callable[[Type, str], Value]) -> None:
+        self.plan = plan
+        self.make_slot = make_slot
+        self.stored: dict[Value, Value] = {}
+        """Slot of each value kept by ``Keep.SLOT``."""
+        self.index: dict[Loop, Value] = {}
+        """Slot of each loop's current index in the reverse sweep."""
+        self.base: dict[Loop, Value] = {}
+        """Slot of the current frame's address: the whole frame of a counted loop, else one iteration's record."""
+        self.available: dict[Value, Value] = {}
+        """Values that are at hand everywhere, such as arguments under another name."""
+        self.carried: dict[tuple[Value, Loop], Value] = {}
+        self.requests: list[tuple[Value, Loop]] = []
+
+    def get(self, value: Value, at: Position) -> Value:
+        """Return `value` as it was in the primal, at `at`."""
+        if value in self.available:
+            return self.available[value]
+        if not isinstance(value, Instruction):
+            return value
+        if value in at.known:
+            return at.known[value]
+        assert value.block is not None
+        home = self.plan.shape.loop_of(value.block)
+        if home is not at.loop:
+            result = at.builder.load(value.type, self._carry(value, home, at.loop))
+        else:
+            result = self._provide(value, home, at)
+        at.known[value] = result
+        return result
+
+    def _carry(self, value: Value, home: Loop | None, loop: Loop | None) -> Value:
+        """Return the slot by which `value` comes into the loop inside `home` that contains `loop`."""
+        child = loop
+        while child is not None and child.parent is not home:
+            child = child.parent
+        assert child is not None, f"%{value.name} is not visible here"
+        key = (value, child)
+        if key not in self.carried:
+            self.carried[key] = self.make_slot(value.type, f"{value.name}.carried")
+            self.requests.append(key)
+        return self.carried[key]
+
+    def _provide(self, value: Instruction, home: Loop | None, at: Position) -> Value:
+        match self.plan.keep(value):
+            case Keep.INDEX:
+                assert home is not None
+                return at.builder.load(I64, self.index[home])
+            case Keep.SLOT:
+                return at.builder.load(value.type, self.stored[value])
+            case Keep.TAPE:
+                assert home is not None
+                return self._read_tape(value, home, at)
+            case Keep.RECURRENCE:
+                assert isinstance(value, Phi)
+                assert home is not None
+                return self._advance(value, home, at)
+            case Keep.RECOMPUTE:
+                return self._repeat(value, at)
+
+    def _repeat(self, value: Instruction, at: Position) -> Value:
+        operands = {o: self.get(o, at) for o in value.operands}
+        twin = clone_instruction(value, operands)
+        twin.name = f"{value.name}.again"
+        return at.builder.insert(twin)
+
+    def _advance(self, phi: Phi, home: Loop, at: Position) -> Value:
+        recurrence = self.plan.recurrences[phi]
+        start, step = self.get(recurrence.start, at), self.get(recurrence.step, at)
+        index: Value = at.builder.load(I64, self.index[home])
+        type = step.type
+        assert isinstance(type, IntType)
+        if type.width < I64.width:
+            index = at.builder.cast("trunc", index, type)
+        elif type.width > I64.width:
+            index = at.builder.cast("zext", index, type)
+        advance = at.builder.mul(index, step)
+        if recurrence.element is None:
+            return at.builder.add(start, advance)
+        return at.builder.gep(recurrence.element, start, [advance])
+
+    def field_address(self, value: Value, loop: Loop, at: Position, base: Value, index: Value) -> Value:
+        """Return where the tape holds `value` of iteration `index`, the frame being at `base`.
+
+        The frame of a counted loop holds the iterations' values of each field side by side.
+        """
+        frame = self.plan.tape.frames[loop]
+        position = frame.fields.index(value)
+        offset = frame.offsets[position]
+        last = self.plan.shape.counted[loop].last
+        if last is None:
+            return at.builder.gep(I8, base, [const_int(I64, offset)])
+        count = at.builder.add(self.get_last(loop, at), const_int(I64, 1))
+        start = at.builder.mul(count, const_int(I64, offset))
+        within = at.builder.mul(index, const_int(I64, field_size(value.type)))
+        column = at.builder.gep(I8, base, [start])
+        return at.builder.gep(I8, column, [within])
+
+    def get_last(self, loop: Loop, at: Position) -> Value:
+        """Return the bound of the index of `loop`, a value of the level around it."""
+        last = self.plan.shape.counted[loop].last
+        assert last is not None
+        return self.get(last, at)
+
+    def _read_tape(self, value: Instruction, home: Loop, at: Position) -> Value:
+        base = at.builder.load(PTR, self.base[home])
+        index = at.builder.load(I64, self.index[home])
+        return load_field(at.builder, value.type, self.field_address(value, home, at, base, index))
+
+
+def load_field(builder: Builder, type: Type, address: Value) -> Value:
+    """Read a value of `type` from the tape."""
+    if type == I1:
+        return builder.cast("trunc", builder.load(I8, address, align=1), I1)
+    return builder.load(type, address, align=min(8, field_size(type)))
+
+
+def store_field(builder: Builder, value: Value, address: Value) -> None:
+    """Write `value` to the tape."""
+    if value.type == I1:
+        builder.store(builder.cast("zext", value, I8), address, align=1)
+    else:
+        builder.store(value, address, align=min(8, field_size(value.type)))

@@ -1,0 +1,413 @@
+"""The reverse sweep: one function that runs the augmented primal, then its adjoint, backwards.
+
+Reads a :class:`~coenzyme.derive.plan.ReversePlan` and decides nothing. Each block of the primal that
+matters has an inverse block; an edge is taken back from the inverse of its target to the inverse of its
+source. Loops run backwards with their index counting down.
+Source: Griewank & Walther, "Evaluating Derivatives" (2008), ch. 3–4 and 6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from coenzyme.analysis.branches import CameFrom, Decision, Test
+from coenzyme.analysis.exits import ExitKind, normal_statuses
+from coenzyme.analysis.tape import field_size
+from coenzyme.derive.adjoints import Adjoints
+from coenzyme.derive.plan import ReversePlan
+from coenzyme.derive.positions import Position, ReverseValues, store_field
+from coenzyme.derive.runtime import KEEP_STACK, STACK, require
+from coenzyme.derive.safety import Guard, guard
+from coenzyme.errors import Location
+from coenzyme.frontends.program import Status
+from coenzyme.ir.builder import Builder, const_int, zero
+from coenzyme.ir.instructions import Alloca, Block, Branch, Call, Function, Instruction, Module, Phi, Switch
+from coenzyme.ir.loops import Loop
+from coenzyme.ir.types import I8, I32, I64, PTR, FunctionType, VOID, Type
+from coenzyme.ir.values import Argument, Value
+
+__all__ = ["emit_reverse"]
+
+
+def emit_reverse(
+    module: Module,
+    plan: ReversePlan,
+    adjoint_outputs: dict[Argument, Argument],
+    locate: Callable[[Instruction], Location | None],
+    function_name: str,
+) -> None:
+    """Complete the augmented primal of `plan` with its reverse sweep, in place.
+
+    Parameters
+    ----------
+    adjoint_outputs
+        For each ``ACTIVE`` parameter the pointer parameter where its adjoint is stored.
+    """
+    _Emitter(module, plan, adjoint_outputs, locate, function_name).run()
+
+
+class _Emitter:
+    def __init__(
+        self,
+        module: Module,
+        plan: ReversePlan,
+        adjoint_outputs: dict[Argument, Argument],
+        locate: Callable[[Instruction], Location | None],
+        function_name: str,
+    ) -> None:
+        self.module = module
+        self.plan = plan
+        self.shape = plan.shape
+        self.function: Function = plan.shape.function
+        self.outputs = adjoint_outputs
+        self.name = function_name
+        self.values = ReverseValues(plan, self.make_slot)
+        self.adjoints = Adjoints(module, plan, self.values, self.make_slot, locate, function_name)
+        self.adjoints.drop_kept = self.drop_kept
+        self.inverse: dict[Block, Block] = {}
+        self.stacks: dict[Loop, Value] = {}
+        self.keep_stack: Value | None = None
+        self.entries: dict[tuple[Block, Block, Loop], Position] = {}
+        self.guards: list[Guard] = []
+        self.status = Alloca(I32, const_int(I32, 1), "status")
+        self.prologue: list[Instruction] = []
+
+    # -- the whole
+
+    def run(self) -> None:
+        for block in self.shape.exits.live:
+            self.inverse[block] = self.function.add_block(Block(f"{block.name}.reverse"))
+        self.finish = self.function.add_block(Block("reverse.done"))
+        self.cleanup = self.function.add_block(Block("reverse.abandon"))
+        self.prologue.append(self.status)
+        self.prepare_storage()
+        self.store_primal_values()
+        self.redirect_returns()
+        for block in self.shape.exits.live:
+            self.invert(block)
+        self.fill_carried()
+        self.emit_finish()
+        self.emit_cleanup()
+        entry = self.function.entry
+        for position, instruction in enumerate(self.prologue):
+            entry.insert(position, instruction)
+        guard(self.module, self.function, self.guards, self.cleanup)
+
+    def make_slot(self, type: Type, name: str) -> Value:
+        """Return a new stack slot, zero at the start."""
+        slot = Alloca(type, const_int(I32, 1), name)
+        self.prologue.append(slot)
+        self.prologue.append(Builder(Block("detached")).store(zero(type), slot))
+        return slot
+
+    def prepare_storage(self) -> None:
+        for value in self.plan.tape.slots:
+            self.values.stored[value] = self.make_slot(value.type, f"{value.name}.kept")
+        for loop in self.shape.counted:
+            self.values.index[loop] = self.make_slot(I64, f"{loop.header.name}.reverse.index")
+            if self.plan.frame(loop) is not None:
+                self.values.base[loop] = self.make_slot(PTR, f"{loop.header.name}.frame")
+                self.stacks[loop] = self.make_slot(STACK, f"{loop.header.name}.stack")
+        if self.plan.kept:
+            self.keep_stack = self.make_slot(KEEP_STACK, "kept.blocks")
+
+    # -- the forward sweep's share
+
+    def store_primal_values(self) -> None:
+        for value in self.plan.tape.slots:
+            at = self.after(value)
+            at.store(value, self.values.stored[value])
+        for loop in self.shape.counted:
+            if self.plan.frame(loop) is not None:
+                self.push_frames(loop)
+        for call in self.plan.kept:
+            self.keep_block(call)
+
+    @staticmethod
+    def after(value: Instruction) -> Builder:
+        """Return a builder right after the definition of `value`, past the phis where it is one."""
+        block = value.block
+        assert block is not None
+        index = block.instructions.index(value) + 1
+        if isinstance(value, Phi):
+            index = len(block.phis)
+        return Builder(block, index)
+
+    def push_frames(self, loop: Loop) -> None:
+        frame = self.plan.frame(loop)
+        counted = self.shape.counted[loop]
+        assert frame is not None
+        assert loop.preheader is not None
+        stack = self.stacks[loop]
+        push = require(self.module, "coenzyme.tape.push")
+        if counted.last is not None:
+            at = Builder.before(loop.preheader.terminator)
+            count = at.add(counted.last, const_int(I64, 1))
+            base = at.call(push, [stack, at.mul(count, const_int(I64, frame.size))])
+        else:
+            header = loop.header
+            at = Builder(header, len(header.phis))
+            base = at.call(push, [stack, const_int(I64, frame.size)])
+            count = None
+        assert isinstance(base, Instruction)
+        self.guards.append(Guard(base, Status.TAPE_EXHAUSTED))
+        for value, offset in zip(frame.fields, frame.offsets, strict=True):
+            assert isinstance(value, Instruction)
+            at = self.after(value)
+            if isinstance(value, Phi) and value.block is loop.header and count is None:
+                at = Builder(loop.header, loop.header.instructions.index(base) + 1)
+            if count is None:
+                address = at.gep(I8, base, [const_int(I64, offset)])
+            else:
+                column = at.gep(I8, base, [at.mul(count, const_int(I64, offset))])
+                within = at.mul(counted.index, const_int(I64, field_size(value.type)))
+                address = at.gep(I8, column, [within])
+            store_field(at, value, address)
+
+    def keep_block(self, call: Call) -> None:
+        """Hold on to the block that `call` returns, and to its shadow, until the reverse sweep drops them."""
+        assert self.keep_stack is not None
+        increase = self.module.declare("NRT_incref", FunctionType(VOID, (PTR,)))
+        push = require(self.module, "coenzyme.keep.push")
+        twin = self.plan.shadows.allocations.get(call)
+        last = call if twin is None else twin
+        at = self.after(last)
+        if twin is not None:
+            self.guards.append(Guard(twin, Status.TAPE_EXHAUSTED, clear=call))
+        for block in (call, twin):
+            if block is None:
+                continue
+            at.call(increase, [block])
+            pushed = at.call(push, [self.keep_stack, block])
+            assert isinstance(pushed, Instruction)
+            self.guards.append(Guard(pushed, Status.TAPE_EXHAUSTED))
+
+    def drop_kept(self, call: Call, at: Position) -> None:
+        """Drop what :meth:`keep_block` held."""
+        assert self.keep_stack is not None
+        drop = require(self.module, "coenzyme.keep.drop")
+        for _ in range(2 if call in self.plan.shadows.allocations else 1):
+            at.builder.call(drop, [self.keep_stack])
+
+    def redirect_returns(self) -> None:
+        for block, kind in self.shape.exits.kinds.items():
+            terminator = block.terminator
+            status: Value = terminator.operands[0] if terminator.operands else const_int(I32, 0)
+            at = Builder(block, len(block.instructions) - 1)
+            at.store(status, self.status)
+            terminator.erase()
+            at.position_at_end(block)
+            match kind:
+                case ExitKind.NORMAL:
+                    at.branch(self.inverse[block])
+                case ExitKind.ERROR:
+                    at.branch(self.cleanup)
+                case ExitKind.UNDECIDED:
+                    normal: Value | None = None
+                    for code in normal_statuses:
+                        same = at.icmp("eq", status, const_int(I32, code))
+                        normal = same if normal is None else at.or_(normal, same)
+                    assert normal is not None
+                    at.cond_branch(normal, self.inverse[block], self.cleanup)
+
+    # -- the reverse sweep
+
+    def invert(self, block: Block) -> None:
+        """Emit the inverse of `block`: its instructions' adjoints, then the way back."""
+        at = Position(self.shape.loop_of(block), Builder(self.inverse[block]))
+        for instruction in reversed(self.plan.instructions[block]):
+            if not instruction.is_terminator:
+                self.adjoints.emit(instruction, at)
+        phis = [
+            p
+            for p in self.plan.instructions[block]
+            if isinstance(p, Phi) and self.plan.activity.is_active(p)
+        ]
+        bars = [(phi, self.adjoints.take(phi, at)) for phi in phis]
+        predecessors = self.shape.live_predecessors(block)
+        loop = self.shape.loop_of(block)
+        if not predecessors:
+            at.builder.branch(self.finish)
+        elif loop is not None and loop.header is block:
+            self.leave_header(loop, bars, at)
+        elif len(predecessors) == 1:
+            at.builder.branch(self.edge(predecessors[0], block, bars))
+        else:
+            self.choose(block, bars, at)
+
+    def leave_header(self, loop: Loop, bars: list[tuple[Phi, Value]], at: Position) -> None:
+        assert loop.preheader is not None
+        assert loop.latch is not None
+        slot = self.values.index[loop]
+        index = at.builder.load(I64, slot)
+        frame, counted = self.plan.frame(loop), self.shape.counted[loop]
+        trim = None if frame is None else require(self.module, "coenzyme.tape.trim")
+        if trim is not None and counted.last is None:
+            at.builder.call(trim, [self.stacks[loop]])
+        first = at.builder.icmp("eq", index, const_int(I64, 0))
+        outside = self.new_block(f"{loop.header.name}.reverse.leave")
+        inside = self.new_block(f"{loop.header.name}.reverse.previous")
+        at.builder.cond_branch(first, outside, inside)
+
+        out = Position(loop.parent, Builder(outside))
+        if trim is not None and counted.last is not None:
+            out.builder.call(trim, [self.stacks[loop]])
+        self.add_incoming(bars, loop.preheader, out)
+        out.builder.branch(self.inverse[loop.preheader])
+
+        back = Position(loop, Builder(inside))
+        back.builder.store(back.builder.sub(index, const_int(I64, 1)), slot)
+        if frame is not None and counted.last is None:
+            self.pop_record(loop, back)
+        self.add_incoming(bars, loop.latch, back)
+        back.builder.branch(self.inverse[loop.latch])
+
+    def pop_record(self, loop: Loop, at: Position) -> None:
+        frame = self.plan.frame(loop)
+        assert frame is not None
+        pop = require(self.module, "coenzyme.tape.pop")
+        record = at.builder.call(pop, [self.stacks[loop], const_int(I64, frame.size)])
+        at.builder.store(record, self.values.base[loop])
+
+    def new_block(self, name: str) -> Block:
+        return self.function.add_block(Block(name))
+
+    def add_incoming(self, bars: Sequence[tuple[Phi, Value]], predecessor: Block, at: Position) -> None:
+        for phi, bar in bars:
+            self.adjoints.add(phi.value_from(predecessor), bar, at)
+
+    def edge(self, source: Block, target: Block, bars: list[tuple[Phi, Value]]) -> Block:
+        """Return a block that takes the edge back and goes to the inverse of `source`."""
+        first = self.new_block(f"{target.name}.back.to.{source.name}")
+        at = Position(self.shape.loop_of(target), Builder(first))
+        self.add_incoming(bars, source, at)
+        exited = self.exited_loops(source, target)
+        indices = [self.exit_index(loop, source, target, at) for loop in exited]
+        current = at
+        for loop, index in zip(exited, indices, strict=True):
+            block = self.new_block(f"{loop.header.name}.reverse.enter")
+            current.builder.branch(block)
+            current = Position(loop.parent, Builder(block))
+            self.enter_loop(loop, index, current)
+            self.entries[source, target, loop] = current
+        last = current.builder
+        last.branch(self.inverse[source])
+        for loop in exited:
+            entered = self.entries[source, target, loop]
+            terminator = entered.builder.block.terminator
+            entered.builder.position_before(terminator)
+        return first
+
+    def exited_loops(self, source: Block, target: Block) -> list[Loop]:
+        """Return the loops that the edge leaves, outermost first."""
+        found: list[Loop] = []
+        loop = self.shape.loop_of(source)
+        while loop is not None and target not in loop.blocks:
+            found.append(loop)
+            loop = loop.parent
+        return found[::-1]
+
+    def exit_index(self, loop: Loop, source: Block, target: Block, at: Position) -> Value | None:
+        """Return the index in which `loop` was left, where that is a value of the level of `target`."""
+        value = self.shape.counted[loop].exit_index[source, target]
+        if isinstance(value, Phi) and value.block is target:
+            return self.values.get(value, at)
+        return None
+
+    def enter_loop(self, loop: Loop, index: Value | None, at: Position) -> None:
+        counted = self.shape.counted[loop]
+        if index is None:
+            index = self.values.get_last(loop, at)
+        at.builder.store(index, self.values.index[loop])
+        frame = self.plan.frame(loop)
+        if frame is None:
+            return
+        if counted.last is None:
+            self.pop_record(loop, at)
+            return
+        pop = require(self.module, "coenzyme.tape.pop")
+        count = at.builder.add(self.values.get_last(loop, at), const_int(I64, 1))
+        size = at.builder.mul(count, const_int(I64, frame.size))
+        base = at.builder.call(pop, [self.stacks[loop], size])
+        at.builder.store(base, self.values.base[loop])
+
+    def choose(self, block: Block, bars: list[tuple[Phi, Value]], at: Position) -> None:
+        merge = self.plan.merges[block]
+        edges = {p: self.edge(p, block, bars) for p in merge.predecessors}
+        if merge.recorded is not None:
+            number = self.values.get(merge.recorded, at)
+            cases = [(const_int(I8, i), edges[p]) for i, p in enumerate(merge.predecessors)]
+            at.builder.switch(number, cases[0][1], cases[1:])
+            return
+        assert merge.decision is not None
+        self.decide(merge.decision, edges, at)
+
+    def decide(self, decision: Decision, edges: dict[Block, Block], at: Position) -> None:
+        """Emit the tests of `decision` and the branches to `edges`."""
+        if isinstance(decision, CameFrom):
+            at.builder.branch(edges[decision.predecessor])
+            return
+        condition = self.values.get(decision.terminator.operands[0], at)
+        targets: list[Block] = []
+        nested: list[tuple[Test, Block]] = []
+        fallback: Block | None = None
+        for arm in decision.arms:
+            match arm:
+                case CameFrom():
+                    target = edges[arm.predecessor]
+                case Test():
+                    target = self.new_block("reverse.ask")
+                    nested.append((arm, target))
+                case None:
+                    target = None
+            if target is not None:
+                fallback = target
+            targets.append(target)  # type: ignore[arg-type]
+        assert fallback is not None
+        targets = [fallback if t is None else t for t in targets]
+        terminator = decision.terminator
+        if isinstance(terminator, Switch):
+            at.builder.switch(condition, targets[0], list(zip(terminator.cases, targets[1:], strict=True)))
+        else:
+            assert isinstance(terminator, Branch)
+            at.builder.cond_branch(condition, targets[0], targets[1])
+        for test, block in nested:
+            self.decide(test, edges, Position(at.loop, Builder(block), dict(at.known)))
+
+    def fill_carried(self) -> None:
+        """At each entry of a loop's reverse, store the values that its inside reads."""
+        done = 0
+        while done < len(self.values.requests):
+            value, loop = self.values.requests[done]
+            done += 1
+            slot = self.values.carried[value, loop]
+            for source, target in self.shape.counted[loop].edges:
+                position = self.entries[source, target, loop]
+                position.builder.store(self.values.get(value, position), slot)
+
+    # -- the ends
+
+    def emit_finish(self) -> None:
+        at = Builder(self.finish)
+        for argument, output in self.outputs.items():
+            if self.plan.activity.is_active(argument):
+                at.store(at.load(argument.type, self.adjoints.slot(argument)), output)
+            else:
+                at.store(zero(argument.type), output)
+        self.release(at)
+
+    def emit_cleanup(self) -> None:
+        at = Builder(self.cleanup)
+        for stack in self.stacks.values():
+            at.call(require(self.module, "coenzyme.tape.release"), [stack])
+        self.release(at)
+
+    def release(self, at: Builder) -> None:
+        if self.keep_stack is not None:
+            at.call(require(self.module, "coenzyme.keep.release"), [self.keep_stack])
+        if self.function.function_type.result == VOID:
+            at.ret()
+        else:
+            at.ret(at.load(I32, self.status))
+
+

@@ -1,0 +1,356 @@
+"""The few functions that derivatives call: tape chunks, kept memory, block adjoints. LLVM text.
+
+A tape stack is ``{ptr top, ptr end, ptr chunk}``. A chunk starts with what is needed to go back to the one
+before it: ``{ptr chunk, ptr top, ptr end, i64 size}``. A frame never straddles two chunks. A *keep* stack
+``{ptr items, i64 count, i64 capacity}`` holds the reference-counted blocks that must outlive the forward
+sweep. Everything that takes the address of a stack is inlined, so that stacks live in registers.
+"""
+
+from __future__ import annotations
+
+from coenzyme.ir.instructions import Function, Module
+from coenzyme.ir.parser import parse_module
+from coenzyme.ir.types import I64, PTR, FloatType, FunctionType, StructType
+
+__all__ = ["KEEP_STACK", "STACK", "require", "runtime_names"]
+
+STACK = StructType((PTR, PTR, PTR))
+KEEP_STACK = StructType((PTR, I64, I64))
+
+HEADER = 32
+SMALLEST = 1 << 16
+
+_TEXT = f"""
+declare ptr @malloc(i64)
+declare ptr @realloc(ptr, i64)
+declare void @free(ptr)
+declare void @NRT_decref(ptr)
+
+define internal ptr @coenzyme.tape.push(ptr %stack, i64 %bytes) alwaysinline nounwind {{
+entry:
+  %top = load ptr, ptr %stack, align 8
+  %end.slot = getelementptr i8, ptr %stack, i64 8
+  %end = load ptr, ptr %end.slot, align 8
+  %a = ptrtoint ptr %top to i64
+  %b = ptrtoint ptr %end to i64
+  %room = sub i64 %b, %a
+  %fits = icmp ule i64 %bytes, %room
+  br i1 %fits, label %fast, label %slow
+
+slow:
+  %chunk.slot = getelementptr i8, ptr %stack, i64 16
+  %chunk = load ptr, ptr %chunk.slot, align 8
+  %new = call ptr @coenzyme.tape.grow(ptr %chunk, ptr %top, ptr %end, i64 %bytes)
+  %failed = icmp eq ptr %new, null
+  br i1 %failed, label %out, label %grown
+
+grown:
+  %size.slot = getelementptr i8, ptr %new, i64 24
+  %size = load i64, ptr %size.slot, align 8
+  %first = getelementptr i8, ptr %new, i64 {HEADER}
+  %new.end = getelementptr i8, ptr %new, i64 %size
+  store ptr %new.end, ptr %end.slot, align 8
+  store ptr %new, ptr %chunk.slot, align 8
+  br label %fast
+
+fast:
+  %base = phi ptr [ %top, %entry ], [ %first, %grown ]
+  %above = getelementptr i8, ptr %base, i64 %bytes
+  store ptr %above, ptr %stack, align 8
+  br label %out
+
+out:
+  %result = phi ptr [ %base, %fast ], [ null, %slow ]
+  ret ptr %result
+}}
+
+define internal ptr @coenzyme.tape.grow(ptr %chunk, ptr %top, ptr %end, i64 %bytes) noinline nounwind cold {{
+entry:
+  %none = icmp eq ptr %chunk, null
+  br i1 %none, label %sized, label %older
+
+older:
+  %old.slot = getelementptr i8, ptr %chunk, i64 24
+  %old = load i64, ptr %old.slot, align 8
+  %twice = shl i64 %old, 1
+  br label %sized
+
+sized:
+  %least = phi i64 [ {SMALLEST}, %entry ], [ %twice, %older ]
+  %needed = add i64 %bytes, {HEADER}
+  %more = icmp ugt i64 %needed, %least
+  %size = select i1 %more, i64 %needed, i64 %least
+  %new = call ptr @malloc(i64 %size)
+  %failed = icmp eq ptr %new, null
+  br i1 %failed, label %done, label %fill
+
+fill:
+  store ptr %chunk, ptr %new, align 8
+  %top.slot = getelementptr i8, ptr %new, i64 8
+  store ptr %top, ptr %top.slot, align 8
+  %end.slot = getelementptr i8, ptr %new, i64 16
+  store ptr %end, ptr %end.slot, align 8
+  %size.slot = getelementptr i8, ptr %new, i64 24
+  store i64 %size, ptr %size.slot, align 8
+  br label %done
+
+done:
+  ret ptr %new
+}}
+
+define internal ptr @coenzyme.tape.pop(ptr %stack, i64 %bytes) alwaysinline nounwind {{
+entry:
+  %top = load ptr, ptr %stack, align 8
+  %less = sub i64 0, %bytes
+  %base = getelementptr i8, ptr %top, i64 %less
+  store ptr %base, ptr %stack, align 8
+  ret ptr %base
+}}
+
+define internal void @coenzyme.tape.trim(ptr %stack) alwaysinline nounwind {{
+entry:
+  %top = load ptr, ptr %stack, align 8
+  %chunk.slot = getelementptr i8, ptr %stack, i64 16
+  %chunk = load ptr, ptr %chunk.slot, align 8
+  %none = icmp eq ptr %chunk, null
+  br i1 %none, label %out, label %check
+
+check:
+  %first = getelementptr i8, ptr %chunk, i64 {HEADER}
+  %empty = icmp eq ptr %top, %first
+  br i1 %empty, label %drop, label %out
+
+drop:
+  %end.slot = getelementptr i8, ptr %stack, i64 8
+  %old.chunk = load ptr, ptr %chunk, align 8
+  %old.top.slot = getelementptr i8, ptr %chunk, i64 8
+  %old.top = load ptr, ptr %old.top.slot, align 8
+  %old.end.slot = getelementptr i8, ptr %chunk, i64 16
+  %old.end = load ptr, ptr %old.end.slot, align 8
+  call void @free(ptr %chunk)
+  store ptr %old.top, ptr %stack, align 8
+  store ptr %old.end, ptr %end.slot, align 8
+  store ptr %old.chunk, ptr %chunk.slot, align 8
+  br label %out
+
+out:
+  ret void
+}}
+
+define internal void @coenzyme.tape.release(ptr %stack) alwaysinline nounwind {{
+entry:
+  %chunk.slot = getelementptr i8, ptr %stack, i64 16
+  %chunk = load ptr, ptr %chunk.slot, align 8
+  call void @coenzyme.tape.free_chunks(ptr %chunk)
+  ret void
+}}
+
+define internal void @coenzyme.tape.free_chunks(ptr %chunk) noinline nounwind cold {{
+entry:
+  br label %head
+
+head:
+  %current = phi ptr [ %chunk, %entry ], [ %next, %body ]
+  %none = icmp eq ptr %current, null
+  br i1 %none, label %out, label %body
+
+body:
+  %next = load ptr, ptr %current, align 8
+  call void @free(ptr %current)
+  br label %head
+
+out:
+  ret void
+}}
+
+define internal i1 @coenzyme.keep.push(ptr %stack, ptr %item) alwaysinline nounwind {{
+entry:
+  %items = load ptr, ptr %stack, align 8
+  %count.slot = getelementptr i8, ptr %stack, i64 8
+  %count = load i64, ptr %count.slot, align 8
+  %capacity.slot = getelementptr i8, ptr %stack, i64 16
+  %capacity = load i64, ptr %capacity.slot, align 8
+  %full = icmp eq i64 %count, %capacity
+  br i1 %full, label %grow, label %put
+
+grow:
+  %twice = shl i64 %capacity, 1
+  %least = or i64 %twice, 8
+  %bytes = shl i64 %least, 3
+  %new = call ptr @realloc(ptr %items, i64 %bytes)
+  %failed = icmp eq ptr %new, null
+  br i1 %failed, label %out, label %grown
+
+grown:
+  store ptr %new, ptr %stack, align 8
+  store i64 %least, ptr %capacity.slot, align 8
+  br label %put
+
+put:
+  %current = phi ptr [ %items, %entry ], [ %new, %grown ]
+  %slot = getelementptr ptr, ptr %current, i64 %count
+  store ptr %item, ptr %slot, align 8
+  %more = add i64 %count, 1
+  store i64 %more, ptr %count.slot, align 8
+  br label %out
+
+out:
+  %ok = phi i1 [ true, %put ], [ false, %grow ]
+  ret i1 %ok
+}}
+
+define internal void @coenzyme.keep.drop(ptr %stack) alwaysinline nounwind {{
+entry:
+  %items = load ptr, ptr %stack, align 8
+  %count.slot = getelementptr i8, ptr %stack, i64 8
+  %count = load i64, ptr %count.slot, align 8
+  %less = sub i64 %count, 1
+  store i64 %less, ptr %count.slot, align 8
+  %slot = getelementptr ptr, ptr %items, i64 %less
+  %item = load ptr, ptr %slot, align 8
+  call void @NRT_decref(ptr %item)
+  ret void
+}}
+
+define internal void @coenzyme.keep.release(ptr %stack) alwaysinline nounwind {{
+entry:
+  %items = load ptr, ptr %stack, align 8
+  %count.slot = getelementptr i8, ptr %stack, i64 8
+  %count = load i64, ptr %count.slot, align 8
+  call void @coenzyme.keep.free(ptr %items, i64 %count)
+  ret void
+}}
+
+define internal void @coenzyme.keep.free(ptr %items, i64 %count) noinline nounwind {{
+entry:
+  br label %head
+
+head:
+  %left = phi i64 [ %count, %entry ], [ %less, %body ]
+  %none = icmp eq i64 %left, 0
+  br i1 %none, label %out, label %body
+
+body:
+  %less = sub i64 %left, 1
+  %slot = getelementptr ptr, ptr %items, i64 %less
+  %item = load ptr, ptr %slot, align 8
+  call void @NRT_decref(ptr %item)
+  br label %head
+
+out:
+  call void @free(ptr %items)
+  ret void
+}}
+"""
+
+_BLOCKS = """
+define internal void @coenzyme.adjoint.copy.{name}(ptr %target, ptr %source, i64 %bytes) alwaysinline nounwind {{
+entry:
+  %count = udiv i64 %bytes, {size}
+  %none = icmp eq i64 %count, 0
+  br i1 %none, label %out, label %body
+
+body:
+  %i = phi i64 [ 0, %entry ], [ %next, %body ]
+  %from = getelementptr {type}, ptr %target, i64 %i
+  %to = getelementptr {type}, ptr %source, i64 %i
+  %bar = load {type}, ptr %from, align {size}
+  store {type} 0.0, ptr %from, align {size}
+  %old = load {type}, ptr %to, align {size}
+  %sum = fadd {type} %old, %bar
+  store {type} %sum, ptr %to, align {size}
+  %next = add nuw nsw i64 %i, 1
+  %done = icmp eq i64 %next, %count
+  br i1 %done, label %out, label %body
+
+out:
+  ret void
+}}
+
+define internal void @coenzyme.adjoint.move.{name}(ptr %target, ptr %source, i64 %bytes) alwaysinline nounwind {{
+entry:
+  %count = udiv i64 %bytes, {size}
+  %none = icmp eq i64 %count, 0
+  br i1 %none, label %out, label %which
+
+which:
+  %up = icmp ugt ptr %source, %target
+  br i1 %up, label %up.head, label %down.head
+
+up.head:
+  br label %up.body
+
+up.body:
+  %i = phi i64 [ %count, %up.head ], [ %i.next, %up.body ]
+  %i.next = sub i64 %i, 1
+  %i.from = getelementptr {type}, ptr %target, i64 %i.next
+  %i.to = getelementptr {type}, ptr %source, i64 %i.next
+  %i.bar = load {type}, ptr %i.from, align {size}
+  store {type} 0.0, ptr %i.from, align {size}
+  %i.old = load {type}, ptr %i.to, align {size}
+  %i.sum = fadd {type} %i.old, %i.bar
+  store {type} %i.sum, ptr %i.to, align {size}
+  %i.done = icmp eq i64 %i.next, 0
+  br i1 %i.done, label %out, label %up.body
+
+down.head:
+  br label %down.body
+
+down.body:
+  %j = phi i64 [ 0, %down.head ], [ %j.next, %down.body ]
+  %j.from = getelementptr {type}, ptr %target, i64 %j
+  %j.to = getelementptr {type}, ptr %source, i64 %j
+  %j.bar = load {type}, ptr %j.from, align {size}
+  store {type} 0.0, ptr %j.from, align {size}
+  %j.old = load {type}, ptr %j.to, align {size}
+  %j.sum = fadd {type} %j.old, %j.bar
+  store {type} %j.sum, ptr %j.to, align {size}
+  %j.next = add nuw nsw i64 %j, 1
+  %j.done = icmp eq i64 %j.next, %count
+  br i1 %j.done, label %out, label %down.body
+
+out:
+  ret void
+}}
+"""
+
+
+def block_name(kind: str, type: FloatType) -> str:
+    """Return the name of the function that takes a block transfer of `type` back."""
+    return f"coenzyme.adjoint.{kind}.{type}"
+
+
+def runtime_names() -> list[str]:
+    """Return the symbols that :func:`require` can provide."""
+    return [*parse_module(_TEXT).functions]
+
+
+def require(module: Module, name: str) -> Function:
+    """Return the run-time function called `name`, adding what it needs to `module`."""
+    if name not in module.functions:
+        if name.startswith("coenzyme.adjoint."):
+            type = name.rsplit(".", 1)[1]
+            text = _BLOCKS.format(name=type, type=type, size={"double": 8, "float": 4}[type])
+        else:
+            text = _TEXT
+        for function in parse_module(text).functions.values():
+            if function.name not in module.functions:
+                module.functions[function.name] = function
+        _rebind(module)
+    return module.functions[name]
+
+
+def _rebind(module: Module) -> None:
+    """Let calls in added functions go to the module's own functions of the same name."""
+    for function in module.functions.values():
+        if not function.name.startswith("coenzyme."):
+            continue
+        for instruction in function.instructions():
+            for index, operand in enumerate(instruction.operands):
+                if isinstance(operand, Function) and operand is not module.functions.get(operand.name, operand):
+                    instruction.set_operand(index, module.functions[operand.name])
+
+
+def declare_simple(module: Module, name: str, kind: FunctionType) -> Function:
+    """Return a declaration of the C function `name`."""
+    return module.declare(name, kind, "nounwind")

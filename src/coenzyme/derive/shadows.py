@@ -1,0 +1,323 @@
+"""Give every pointer to differentiated memory its shadow pointer: the augmented primal.
+
+A shadow is computed beside its primal by the same operation on shadows: a ``getelementptr`` with the same
+indices, a phi of shadows, a load of the pointer stored at the same place in shadow memory. Both sweeps start
+from here; in the reverse sweep a shadow pointer is a value like any other, recomputed or taped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from coenzyme.analysis.activity import Activity, is_internal_call
+from coenzyme.analysis.content import Contents
+from coenzyme.analysis.objects import Storage, called_effect
+from coenzyme.errors import ActivityError, UnsupportedIRError
+from coenzyme.ir.builder import Builder, const_int
+from coenzyme.ir.clone import clone_instruction
+from coenzyme.ir.instructions import (
+    Alloca,
+    Block,
+    Call,
+    Cast,
+    Freeze,
+    GetElementPtr,
+    Instruction,
+    Load,
+    Module,
+    Phi,
+    Select,
+    Store,
+)
+from coenzyme.ir.types import I1, I8, I64, PTR, VOID, FunctionType
+from coenzyme.ir.values import (
+    Constant,
+    ConstantExpression,
+    ConstantNull,
+    ConstantZero,
+    Poison,
+    Undef,
+    Value,
+)
+from coenzyme.rules import Allocation, BlockKind, Effect, find_memory_rule
+
+__all__ = ["Mirrored", "Shadows", "add_shadows", "fill_bytes"]
+
+
+@dataclass
+class Shadows:
+    """Result of :func:`add_shadows`.
+
+    Attributes
+    ----------
+    pointers
+        Each pointer that has a shadow, with the shadow.
+    allocations
+        Each allocating call whose memory has a shadow, with the shadow's allocating call.
+    mirrored
+        Instructions of the augmented primal that act on shadow memory beside the primal ones.
+    """
+
+    pointers: dict[Value, Value]
+    allocations: dict[Call, Call]
+    mirrored: set[Instruction]
+
+    def of(self, pointer: Value) -> Value:
+        """Return the shadow of `pointer`."""
+        match pointer:
+            case ConstantNull() | Undef() | Poison():
+                return pointer
+            case _:
+                return self.pointers[pointer]
+
+
+Mirrored = Shadows
+
+
+def fill_bytes(module: Module, at: Builder, target: Value, byte: Value, size: Value) -> Call:
+    """Emit ``memset(target, byte, size)``."""
+    kind = FunctionType(VOID, (PTR, I8, I64, I1))
+    call = at.call(module.declare("llvm.memset.p0.i64", kind), [target, byte, size, const_int(I1, 0)])
+    assert isinstance(call, Call)
+    return call
+
+
+def add_shadows(
+    module: Module,
+    blocks: Iterable[Block],
+    activity: Activity,
+    contents: Contents,
+    arguments: dict[Value, Value],
+    function_name: str,
+    mirror_floats: bool,
+) -> Shadows:
+    """Insert the shadow instructions into `blocks` and return what shadows what.
+
+    Parameters
+    ----------
+    blocks
+        The blocks that matter, in reverse postorder.
+    arguments
+        The shadows of pointer parameters.
+    mirror_floats
+        Whether block transfers of floats act on shadows at once (forward mode) or are left to the reverse sweep.
+    """
+    return _Augmenter(module, activity, contents, arguments, function_name, mirror_floats).run(list(blocks))
+
+
+class _Augmenter:
+    def __init__(
+        self,
+        module: Module,
+        activity: Activity,
+        contents: Contents,
+        arguments: dict[Value, Value],
+        function_name: str,
+        mirror_floats: bool,
+    ) -> None:
+        self.module = module
+        self.activity = activity
+        self.contents = contents
+        self.function_name = function_name
+        self.mirror_floats = mirror_floats
+        self.result = Shadows(dict(arguments), {}, set())
+
+    def run(self, blocks: list[Block]) -> Shadows:
+        pending: list[tuple[Phi, Phi]] = []
+        for block in blocks:
+            for instruction in list(block.instructions):
+                if isinstance(instruction, Phi):
+                    if self._is_shadowed(instruction):
+                        twin = Phi(instruction.type, (), f"{instruction.name}.shadow")
+                        self._insert_after(instruction, twin)
+                        self.result.pointers[instruction] = twin
+                        pending.append((instruction, twin))
+                else:
+                    self._visit(instruction)
+        for phi, twin in pending:
+            for value, block in phi.pairs:
+                twin.add_incoming(self.shadow(value, phi), block)
+        return self.result
+
+    # -- what has a shadow
+
+    def _is_shadowed(self, value: Value) -> bool:
+        return value.type.is_pointer and self.activity.has_shadow(value)
+
+    def shadow(self, pointer: Value, user: Instruction) -> Value:
+        """Return the shadow of `pointer`; of one that has none, null where it is never followed."""
+        if pointer in self.result.pointers:
+            return self.result.pointers[pointer]
+        if isinstance(pointer, ConstantNull | Undef | Poison):
+            return pointer
+        if isinstance(pointer, ConstantExpression | Constant):
+            return ConstantNull()
+        for item in self.activity.objects.of(pointer):
+            if item.storage is Storage.ARGUMENT and item.group is not None:
+                raise ActivityError(
+                    "an array marked Const is returned or stored where a differentiated one is expected",
+                    function=self.function_name,
+                    argument=item.label,
+                    operation=user.opcode,
+                    remedy="mark the array Duplicated, or return a copy of it",
+                )
+        return ConstantNull()
+
+    def _insert_after(self, instruction: Instruction, new: Instruction) -> None:
+        block = instruction.block
+        assert block is not None
+        block.insert(block.instructions.index(instruction) + 1, new)
+        self.result.mirrored.add(new)
+
+    def _after(self, instruction: Instruction) -> Builder:
+        block = instruction.block
+        assert block is not None
+        return Builder(block, block.instructions.index(instruction) + 1)
+
+    def _adopt(self, primal: Instruction, twin: Instruction) -> None:
+        self.result.pointers[primal] = twin
+
+    # -- one instruction
+
+    def _visit(self, instruction: Instruction) -> None:
+        match instruction:
+            case Alloca() if self._is_shadowed(instruction):
+                self._visit_alloca(instruction)
+            case GetElementPtr() | Cast() | Freeze() if self._is_shadowed(instruction):
+                twin = clone_instruction(instruction, {})
+                twin.name = f"{instruction.name}.shadow"
+                twin.set_operand(0, self.shadow(instruction.operands[0], instruction))
+                self._place(instruction, twin)
+            case Select() if self._is_shadowed(instruction):
+                twin = clone_instruction(instruction, {})
+                twin.name = f"{instruction.name}.shadow"
+                for index in (1, 2):
+                    twin.set_operand(index, self.shadow(instruction.operands[index], instruction))
+                self._place(instruction, twin)
+            case Load() if self._is_shadowed(instruction):
+                twin = clone_instruction(instruction, {})
+                twin.name = f"{instruction.name}.shadow"
+                twin.set_operand(0, self.shadow(instruction.pointer, instruction))
+                self._place(instruction, twin)
+            case Store() if self._is_shadowed(instruction.pointer):
+                self._visit_store(instruction)
+            case Call():
+                self._visit_call(instruction)
+            case _ if self._is_shadowed(instruction):
+                raise self._unsupported(instruction, "a pointer to differentiated memory is made by this operation")
+            case _:
+                pass
+
+    def _place(self, primal: Instruction, twin: Instruction) -> None:
+        self._insert_after(primal, twin)
+        self._adopt(primal, twin)
+
+    def _visit_alloca(self, instruction: Alloca) -> None:
+        block = instruction.block
+        assert block is not None
+        assert block.function is not None
+        if block is not block.function.entry or not isinstance(instruction.operands[0], Constant):
+            raise self._unsupported(instruction, "differentiated memory is taken from the stack in a loop or branch")
+        twin = Alloca(
+            instruction.allocated_type,
+            instruction.operands[0],
+            f"{instruction.name}.shadow",
+            instruction.align,
+        )
+        self._place(instruction, twin)
+        clear = Store(ConstantZero(instruction.allocated_type), twin, instruction.align)
+        self._insert_after(twin, clear)
+
+    def _visit_store(self, instruction: Store) -> None:
+        value = instruction.value
+        if value.type.is_pointer:
+            twin = clone_instruction(instruction, {})
+            twin.set_operand(0, self.shadow(value, instruction))
+        elif value.type.is_int and self._mirrors_integers(instruction):
+            twin = clone_instruction(instruction, {})
+        else:
+            return
+        twin.set_operand(1, self.shadow(instruction.pointer, instruction))
+        self._insert_after(instruction, twin)
+
+    def _mirrors_integers(self, instruction: Store) -> bool:
+        content = self.contents.behind(instruction.pointer)
+        return content.pointers or not content.floats
+
+    def _visit_call(self, call: Call) -> None:
+        if is_internal_call(call):
+            return
+        effect = called_effect(call)
+        match effect:
+            case Effect.ALLOCATION if self._is_shadowed(call):
+                self._visit_allocation(call)
+            case Effect.MEMINFO_DATA if self._is_shadowed(call):
+                twin = clone_instruction(call, {})
+                twin.name = f"{call.name}.shadow"
+                twin.set_operand(0, self.shadow(call.operands[0], call))
+                self._place(call, twin)
+            case Effect.REFERENCE_COUNT if self._is_shadowed(call.operands[0]):
+                twin = clone_instruction(call, {})
+                twin.set_operand(0, self.shadow(call.operands[0], call))
+                self._insert_after(call, twin)
+            case Effect.MEMCPY | Effect.MEMMOVE | Effect.MEMSET if self._is_shadowed(call.operands[0]):
+                self._visit_transfer(call, effect)
+            case Effect.DEALLOCATION if self._is_shadowed(call.operands[0]):
+                raise self._unsupported(call, "differentiated memory is freed by hand")
+            case _ if self._is_shadowed(call):
+                raise self._unsupported(call, "differentiated memory comes out of this call")
+            case _:
+                pass
+
+    def _visit_allocation(self, call: Call) -> None:
+        """Allocate the shadow and clear it; the check for null comes with the sweep."""
+        twin = clone_instruction(call, {})
+        twin.name = f"{call.name}.shadow"
+        self._place(call, twin)
+        self.result.allocations[call] = twin
+
+    def _visit_transfer(self, call: Call, effect: Effect) -> None:
+        content = self.contents.behind(call.operands[0])
+        if content.floats and not self.mirror_floats:
+            if content.pointers or content.integers:
+                raise self._unsupported(call, "a block of floats mixed with other data is moved")
+            return
+        twin = clone_instruction(call, {})
+        twin.set_operand(0, self.shadow(call.operands[0], call))
+        if effect is Effect.MEMSET:
+            twin.set_operand(1, const_int(I8, 0) if content.floats else call.operands[1])
+        elif self._is_shadowed(call.operands[1]):
+            twin.set_operand(1, self.shadow(call.operands[1], call))
+        elif content.floats:
+            at = self._after(call)
+            self.result.mirrored.add(
+                fill_bytes(self.module, at, self.shadow(call.operands[0], call), const_int(I8, 0), call.operands[2])
+            )
+            return
+        self._insert_after(call, twin)
+
+    def _unsupported(self, instruction: Instruction, message: str) -> UnsupportedIRError:
+        name = instruction.callee_name if isinstance(instruction, Call) else None
+        return UnsupportedIRError(
+            message,
+            function=self.function_name,
+            operation=name or instruction.opcode,
+            remedy="write a rule for the function that does it",
+        )
+
+
+def payload_size(call: Call, at: Builder) -> Value:
+    """Return the number of payload bytes that an allocating `call` asks for."""
+    rule = find_memory_rule(call.callee_name or "")
+    assert isinstance(rule, Allocation)
+    size = call.operands[rule.size[0]]
+    for index in rule.size[1:]:
+        size = at.mul(size, call.operands[index])
+    return size
+
+
+def is_counted_block(call: Call) -> bool:
+    """Whether the allocating `call` returns a reference-counted block."""
+    rule = find_memory_rule(call.callee_name or "")
+    return isinstance(rule, Allocation) and rule.kind is BlockKind.MEMINFO

@@ -1,0 +1,543 @@
+"""From the LLVM text of a derivative back to a function that Numba code and Python can call.
+
+The text defines a symbol with the raw convention of the engine::
+
+    i32 symbol(retptr, excinfo, components..., one extra for each parameter that is not CONST[, seed])
+
+`link` gives it this Python face, for arguments `a0..an`:
+
+- positional arguments: `a0..an` (omitted defaults left out), then one shadow for each `DUPLICATED` argument in order
+  (a tangent, in forward mode), of the primal's type but writable, then in reverse mode, if the return is active, its
+  seed, of the return's type.
+- result: forward `(primal, tangent)`, the tangent None if the return is not active; reverse `(primal, adjoints)`, a
+  tuple with the adjoint of each argument that holds floats by value and is not `CONST`.
+- the adjoint of a tuple has the tuple's shape, with None where no float is.  A tuple that holds floats and arrays is
+  `DUPLICATED`: its shadow has the tuple's type, the floats in that shadow are ignored in reverse mode, and its
+  adjoint is returned as well.
+- for a return that holds array memory, the shadow behind `retptr` is scratch, zero on entry; the seed struct comes as
+  one more pointer parameter, the last.
+
+A status that is an error becomes the same Python exception as in the primal; two codes of our own
+(`coenzyme.frontends.program.Status`) become MemoryError and ValueError.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import re
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numba
+from numba.core import cgutils, codegen, types, typing
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.imputils import fix_returning_optional
+from numba.core.registry import CPUDispatcher, cpu_target
+from numba.extending import intrinsic
+
+from coenzyme.codegen.verify import verify
+from coenzyme.errors import GeneratedIRError
+from coenzyme.frontends.program import (
+    ArgumentActivity,
+    ComponentActivity,
+    Mode,
+    Program,
+    Status,
+    component_activities,
+)
+
+__all__ = ["LinkedSignature", "link"]
+
+_STATUS_ERRORS: dict[Status, tuple[type[Exception], str]] = {
+    Status.TAPE_EXHAUSTED: (MemoryError, "the tape of the reverse sweep does not fit into memory"),
+    Status.SEED_MISMATCH: (ValueError, "the seed does not have the shape of the function's result"),
+}
+
+
+class _DerivativeLibrary(codegen.JITCodeLibrary):
+    """Code that is compiled as part of its callers: optimising it alone first would only cost time."""
+
+    def _optimize_functions(self, ll_module: Any) -> None:
+        ll_module.data_layout = self._codegen._data_layout
+
+    def finalize(self) -> None:
+        self._raise_if_finalized()
+        self._finalized = True
+
+
+@dataclass(frozen=True)
+class LinkedSignature:
+    """The Numba types and the LLVM parameters of a linked derivative."""
+
+    program: Program
+    activities: tuple[ArgumentActivity, ...]
+    mode: Mode
+    return_active: bool
+
+    @cached_property
+    def components(self) -> tuple[ComponentActivity, ...]:
+        """Activity of each LLVM parameter of the primal."""
+        found = component_activities(self.program, self.activities, self.mode, self.return_active)
+        return tuple(found)
+
+    @cached_property
+    def passed(self) -> tuple[int, ...]:
+        """Positions of the arguments that a caller passes."""
+        return tuple(i for i, a in enumerate(self.program.arguments) if not a.omitted)
+
+    @cached_property
+    def shadowed(self) -> tuple[int, ...]:
+        """Positions of the arguments that come with a shadow or a tangent."""
+        return tuple(i for i, a in enumerate(self.activities) if a is ArgumentActivity.DUPLICATED)
+
+    @cached_property
+    def adjoints(self) -> tuple[int, ...]:
+        """Positions of the arguments whose adjoint is returned."""
+        if self.mode is not Mode.REVERSE:
+            return ()
+        arguments = self.program.arguments
+        return tuple(
+            i
+            for i, activity in enumerate(self.activities)
+            if activity is not ArgumentActivity.CONST and arguments[i].has_floats
+        )
+
+    @property
+    def takes_seed(self) -> bool:
+        """True when the caller gives the cotangent of the return."""
+        return self.mode is Mode.REVERSE and self.return_active
+
+    @property
+    def seed_in_memory(self) -> bool:
+        """True when the raw function takes the seed as its last pointer parameter."""
+        return self.takes_seed and self.program.result.has_memory
+
+    @property
+    def return_value_type(self) -> Any:
+        """Type of the tangent and of the seed of the return."""
+        restype = self.program.restype
+        return restype.type if isinstance(restype, types.Optional) else restype
+
+    @cached_property
+    def argument_types(self) -> tuple[Any, ...]:
+        """Numba types of the dispatcher's arguments."""
+        argtypes = self.program.argtypes
+        found = [_public_type(argtypes[i]) for i in self.passed]
+        found += [_shadow_type(_public_type(argtypes[i])) for i in self.shadowed]
+        if self.takes_seed:
+            found.append(self.return_value_type)
+        return tuple(found)
+
+    @cached_property
+    def argument_names(self) -> tuple[str, ...]:
+        """Names of the dispatcher's arguments, unique identifiers."""
+        names = [self.program.arguments[i].name for i in self.passed]
+        wanted = [f"d{self.program.arguments[i].name}" for i in self.shadowed]
+        for name in [*wanted, "seed"] if self.takes_seed else wanted:
+            while name in names:
+                name += "_"  # noqa: PLW2901 - a free name is what is looked for
+            names.append(name)
+        return tuple(names)
+
+    @cached_property
+    def result_type(self) -> Any:
+        """Numba type of what the dispatcher returns."""
+        restype = self.program.restype
+        match self.mode:
+            case Mode.PRIMAL:
+                return restype
+            case Mode.FORWARD:
+                tangent = self.return_value_type if self.return_active else types.none
+                return types.BaseTuple.from_types((restype, tangent))
+            case Mode.REVERSE:
+                adjoints = [_adjoint_type(self.program.argtypes[i]) for i in self.adjoints]
+                return types.BaseTuple.from_types((restype, types.BaseTuple.from_types(adjoints)))
+
+
+@dataclass(eq=False)  # compared by identity: it is kept in a weak table
+class _Linked:
+    """What the intrinsic needs to emit a call."""
+
+    signature: LinkedSignature
+    symbol: str
+    library: Any
+
+
+# Wrappers refer to their derivative by number: one intrinsic serves all, and a derivative that nobody refers to goes.
+_linked: weakref.WeakValueDictionary[int, _Linked] = weakref.WeakValueDictionary()
+_numbers = itertools.count(1)
+
+
+def link(  # noqa: PLR0913 - the parts of one calling convention
+    text: str,
+    symbol: str,
+    program: Program,
+    activities: Sequence[ArgumentActivity],
+    mode: Mode,
+    name: str,
+    *,
+    return_active: bool = False,
+) -> CPUDispatcher:
+    """Return the function `symbol` of LLVM text as a Numba dispatcher, compiled.
+
+    Parameters
+    ----------
+    text
+        LLVM module that defines `symbol` with the raw convention described above.
+    symbol
+        The function in it.
+    program
+        The primal, as lowered.
+    activities
+        One activity for each entry of `program.arguments`.
+    mode
+        `PRIMAL` takes a function with the primal's own convention.
+    name
+        Python name of the dispatcher.
+    return_active
+        Whether the result is differentiated.
+
+    Returns
+    -------
+    CPUDispatcher
+        Compiled for exactly one signature: other argument types are converted as Numba converts them for a
+        function with a declared signature, or refused with TypeError.
+
+    Raises
+    ------
+    ActivityError
+        For activities that do not fit the types.
+    GeneratedIRError
+        When the text is not valid LLVM or has another signature.
+
+    Notes
+    -----
+    The code is optimised and vectorised with its caller, and can be inlined there.  Callers may use `cache=True`:
+    the symbol is named after the content, so that it cannot be taken for another derivative in another process.
+    """
+    signature = LinkedSignature(program, tuple(activities), mode, return_active)
+    with global_compiler_lock:
+        number = next(_numbers)
+        linked = _make_linked(text, symbol, name, signature)
+        _linked[number] = linked
+        wrapper = _make_wrapper(linked, number, name)
+        dispatcher = numba.njit(nogil=program.nogil, no_cfunc_wrapper=True)(wrapper)
+        dispatcher.compile(signature.argument_types)
+        dispatcher.disable_compile()
+        _set_environments(dispatcher.overloads[signature.argument_types].library, program)
+    return dispatcher
+
+
+def _make_linked(text: str, symbol: str, name: str, signature: LinkedSignature) -> _Linked:
+    digest = hashlib.sha256(f"{symbol}\n{text}".encode()).hexdigest()[:24]
+    unique = f"coenzyme.{re.sub(r'[^A-Za-z0-9_]', '_', name)}.{digest}"
+    renamed = re.sub(rf'@(?:"{re.escape(symbol)}"|{re.escape(symbol)}(?![-\w.$]))', f"@{unique}", text)
+    # The engine's reasons not to let LLVM invent memset and memcpy end here.
+    module = verify(renamed.replace(' "no-builtins"', ""), signature.program.qualname)
+    module.name = unique
+    _check_parameters(module, unique, signature)
+    for function in module.functions:
+        if not function.is_declaration:
+            # Whatever else is defined may have been specialised for this derivative: it is nobody else's.
+            function.linkage = "external" if function.name == unique else "internal"
+    library = _DerivativeLibrary(cpu_target.target_context.codegen(), unique)
+    library.add_llvm_module(module)
+    library.finalize()
+    return _Linked(signature, unique, library)
+
+
+def _check_parameters(module: Any, symbol: str, signature: LinkedSignature) -> None:
+    """Refuse code whose parameters are not those the caller will pass: calling it would crash."""
+    try:
+        found = [str(p.type) for p in module.get_function(symbol).arguments]
+    except NameError as problem:
+        raise GeneratedIRError(
+            f"the generated code does not define {symbol}", function=signature.program.qualname
+        ) from problem
+    primal = signature.program.parameter_types
+    wanted = list(primal)
+    for llvm_type, activity in zip(primal, signature.components, strict=True):
+        if activity is ComponentActivity.ACTIVE:
+            wanted.append("ptr")
+        elif activity is ComponentActivity.DUPLICATED:
+            wanted.append(llvm_type)
+    if signature.seed_in_memory:
+        wanted.append("ptr")
+    if found != wanted:
+        raise GeneratedIRError(
+            f"the generated code has parameters ({', '.join(found)}), not ({', '.join(wanted)})",
+            function=signature.program.qualname,
+            remedy="this is a bug in Coenzyme: please report it",
+        )
+
+
+def _make_wrapper(linked: _Linked, number: int, name: str) -> Any:
+    """Return the Python function that Numba compiles: all it does is to call the intrinsic.
+
+    It is made from source because a fixed number of named arguments costs less per call than `*args`.
+    """
+    identifier = name if name.isidentifier() else "derivative"
+    arguments = ", ".join(linked.signature.argument_names)
+    packed = f"({arguments},)" if arguments else "()"
+    source = f"def {identifier}({arguments}):\n    return _call_linked({number}, {packed})\n"
+    program = linked.signature.program
+    namespace: dict[str, Any] = {
+        "__name__": program.module,
+        "_call_linked": _call_linked,
+        "_linked": linked,  # keeps what `number` stands for alive
+    }
+    exec(compile(source, f"<coenzyme {name}>", "exec"), namespace)
+    function = namespace[identifier]
+    function.__doc__ = f"{linked.signature.mode.value} derivative of {program.module}.{program.qualname}"
+    return function
+
+
+def _set_environments(library: Any, program: Program) -> None:
+    # Asking the engine for a symbol it does not know ends the process.
+    present = {cell.name for cell in library._final_module.global_variables}
+    for symbol, environment in program.environments.items():
+        if symbol in present:
+            library.codegen.set_env(symbol, environment)
+
+
+# --- the call ------------------------------------------------------------------------------------------------------
+
+
+@intrinsic(prefer_literal=True)
+def _call_linked(typingctx: Any, number: Any, arguments: Any) -> Any:
+    if not isinstance(number, types.IntegerLiteral):
+        return None
+    linked = _linked[number.literal_value]
+    signature = linked.signature.result_type(number, arguments)
+    key = number.literal_value
+
+    def emit(context: Any, builder: Any, sig: Any, llvm_arguments: Any) -> Any:
+        linked = _linked[key]
+        _, packed = llvm_arguments
+        given = [builder.extract_value(packed, i) for i in range(len(sig.args[1]))]
+        context.active_code_library.add_linking_library(linked.library)
+
+        def release() -> None:
+            # Numba's raise does not release what the frame holds. Our wrapper's frame holds one thing: this tuple.
+            context.nrt.decref(builder, sig.args[1], packed)
+
+        return _Call(context, builder, linked, list(zip(given, sig.args[1], strict=True)), release).emit()
+
+    return signature, emit
+
+
+class _Call:
+    """Emits one call of a linked derivative."""
+
+    def __init__(
+        self,
+        context: Any,
+        builder: Any,
+        linked: _Linked,
+        given: list[tuple[Any, Any]],
+        release: Callable[[], None],
+    ) -> None:
+        self.context = context
+        self.builder = builder
+        self.symbol = linked.symbol
+        self.signature = linked.signature
+        self.program = linked.signature.program
+        self.given = given
+        self.release = release
+        self.extra_types: list[Any] = []
+        self.extra_values: list[Any] = []
+        self.slots: dict[int, list[Any]] = {}
+        self.return_shadow: Any = None
+
+    def emit(self) -> Any:
+        signature, program = self.signature, self.program
+        primal = self._primal_values()
+        self._pass_shadows()
+        restype = program.restype
+        raw_types = (*program.argtypes, *self.extra_types)
+        call_conv = self.context.call_conv
+        function = cgutils.get_or_insert_function(
+            self.builder.module, call_conv.get_function_type(restype, raw_types), self.symbol
+        )
+        status, value = call_conv.call_function(
+            self.builder, function, restype, raw_types, [*primal, *self.extra_values]
+        )
+        self._raise_errors(status)
+        value = fix_returning_optional(self.context, self.builder, typing.signature(restype), status, value)
+        match signature.mode:
+            case Mode.PRIMAL:
+                return value
+            case Mode.FORWARD:
+                second = self._tangent()
+            case Mode.REVERSE:
+                second = self._adjoints()
+        return self.context.make_tuple(self.builder, signature.result_type, (value, second))
+
+    def _primal_values(self) -> list[Any]:
+        values = [self.context.get_dummy_value() for _ in self.program.argtypes]
+        for place, position in enumerate(self.signature.passed):
+            values[position] = self._convert(place, self.program.argtypes[position])
+        return values
+
+    def _pass_shadows(self) -> None:
+        signature = self.signature
+        if signature.return_active:
+            self._pass_return_shadow()
+        first_shadow = len(signature.passed)
+        component = 2  # after retptr and excinfo
+        for position, argument in enumerate(self.program.arguments):
+            shadow: list[Any] = []
+            if position in signature.shadowed:
+                place = first_shadow + signature.shadowed.index(position)
+                numba_type = self.program.argtypes[position]
+                packer = self.context.get_arg_packer((numba_type,))
+                shadow = list(packer.as_arguments(self.builder, (self._convert(place, numba_type),)))
+            for index in range(len(argument.components)):
+                match signature.components[component]:
+                    case ComponentActivity.DUPLICATED:
+                        self._pass_value(shadow[index])
+                    case ComponentActivity.ACTIVE:
+                        self._pass_slot(position, argument.components[index].llvm_type)
+                    case ComponentActivity.CONST:
+                        pass
+                component += 1
+        if signature.seed_in_memory:
+            self._pass_pointer(self._store_return(self._seed()))
+
+    def _pass_return_shadow(self) -> None:
+        signature = self.signature
+        if signature.takes_seed and not signature.seed_in_memory:
+            self.return_shadow = self._store_return(self._seed())
+        else:
+            llvm_type = self.context.call_conv.get_return_type(self.program.restype).pointee
+            self.return_shadow = self._zeroed(llvm_type)
+        self._pass_pointer(self.return_shadow)
+
+    def _seed(self) -> Any:
+        return self._convert(len(self.given) - 1, self.signature.return_value_type)
+
+    def _store_return(self, value: Any) -> Any:
+        stored = self.context.get_return_value(self.builder, self.signature.return_value_type, value)
+        slot = self._zeroed(stored.type)
+        self.builder.store(stored, slot)
+        return slot
+
+    def _zeroed(self, llvm_type: Any) -> Any:
+        slot = cgutils.alloca_once(self.builder, llvm_type)
+        self.builder.store(cgutils.get_null_value(llvm_type), slot)
+        return slot
+
+    def _pass_slot(self, position: int, llvm_type: str) -> None:
+        slot = self._zeroed(self.context.get_value_type(_FLOATS[llvm_type]))
+        self.slots.setdefault(position, []).append(slot)
+        self._pass_pointer(slot)
+
+    def _pass_value(self, value: Any) -> None:
+        if isinstance(value.type, cgutils.ir.PointerType):
+            self._pass_pointer(value)
+        else:
+            self.extra_types.append(_FLOATS[str(value.type)])
+            self.extra_values.append(value)
+
+    def _pass_pointer(self, pointer: Any) -> None:
+        self.extra_types.append(types.voidptr)
+        self.extra_values.append(self.builder.bitcast(pointer, cgutils.voidptr_t))
+
+    def _raise_errors(self, status: Any) -> None:
+        call_conv = self.context.call_conv
+        for code, (error, message) in _STATUS_ERRORS.items():
+            hit = self.builder.icmp_signed("==", status.code, status.code.type(code.value))
+            with cgutils.if_unlikely(self.builder, hit):
+                self.release()
+                call_conv.return_user_exc(self.builder, error, (message,))
+        with cgutils.if_unlikely(self.builder, status.is_error):
+            self.release()
+            call_conv.return_status_propagate(self.builder, status)
+
+    def _tangent(self) -> Any:
+        if not self.signature.return_active:
+            return self.context.get_dummy_value()
+        stored = self.builder.load(self.return_shadow)
+        return self.context.get_returned_value(self.builder, self.signature.return_value_type, stored)
+
+    def _adjoints(self) -> Any:
+        values = []
+        adjoint_types = self.signature.result_type[1]
+        for position in self.signature.adjoints:
+            slots = iter(self.slots[position])
+            values.append(self._adjoint(self.program.argtypes[position], slots))
+        return self.context.make_tuple(self.builder, adjoint_types, values)
+
+    def _adjoint(self, numba_type: Any, slots: Iterator[Any]) -> Any:
+        """Return the adjoint of a value of `numba_type`, taking its floats from `slots`."""
+        match numba_type:
+            case types.Float():
+                return self.builder.load(next(slots))
+            case types.Complex():
+                real, imag = self.builder.load(next(slots)), self.builder.load(next(slots))
+                return self.context.make_complex(self.builder, numba_type, real, imag)._getvalue()
+            case types.Optional():
+                return self._adjoint(numba_type.type, slots)
+            case types.BaseTuple():
+                items = [self._adjoint(item, slots) for item in numba_type]
+                return self.context.make_tuple(self.builder, _adjoint_type(numba_type), items)
+            case _:
+                return self.context.get_dummy_value()
+
+    def _convert(self, place: int, wanted: Any) -> Any:
+        """Return the given value at `place` as a value of the primal's own type."""
+        value, found = self.given[place]
+        if isinstance(wanted, types.StarArgTuple | types.StarArgUniTuple):
+            items = [self.builder.extract_value(value, i) for i in range(len(wanted))]
+            return self.context.make_tuple(self.builder, wanted, items)
+        if self.context.get_value_type(found) == self.context.get_value_type(wanted):
+            return value
+        return self.context.cast(self.builder, value, found, wanted)
+
+
+_FLOATS = {"float": types.float32, "double": types.float64}
+
+
+def _public_type(numba_type: Any) -> Any:
+    """Return the type a caller passes for a parameter of `numba_type`."""
+    numba_type = types.unliteral(numba_type)
+    if isinstance(numba_type, types.StarArgTuple | types.StarArgUniTuple):
+        return types.BaseTuple.from_types(tuple(numba_type))
+    return numba_type
+
+
+def _shadow_type(numba_type: Any) -> Any:
+    """Return the type of a shadow: the primal's, writable."""
+    match numba_type:
+        case types.Array():
+            return numba_type.copy(readonly=False)
+        case types.BaseTuple():
+            return _map_tuple(numba_type, _shadow_type)
+        case _:
+            return numba_type
+
+
+def _adjoint_type(numba_type: Any) -> Any:
+    match numba_type:
+        case types.Float() | types.Complex():
+            return numba_type
+        case types.Optional():
+            return _adjoint_type(numba_type.type)
+        case types.BaseTuple():
+            return _map_tuple(numba_type, _adjoint_type)
+        case _:
+            return types.none
+
+
+def _map_tuple(numba_type: Any, change: Any) -> Any:
+    """Return a tuple type with `change` applied to each item; a named tuple keeps its class."""
+    items = [change(item) for item in numba_type]
+    if isinstance(numba_type, types.BaseNamedTuple):
+        if len(set(items)) == 1:
+            return types.NamedUniTuple(items[0], len(items), numba_type.instance_class)
+        return types.NamedTuple(items, numba_type.instance_class)
+    return types.BaseTuple.from_types(items)

@@ -1,0 +1,54 @@
+"""What is known about operations: derivatives, effects on memory, definitions.
+
+A rule is a row of :mod:`coenzyme.rules.table`. Forward, reverse, pattern and higher order all derive from it.
+"""
+
+from coenzyme.rules.effects import Effect, classify, is_inactive
+from coenzyme.rules.evaluation import evaluate
+from coenzyme.rules.expression import RESULT, Expression, Target, lower
+from coenzyme.rules.memory import (
+    Allocation,
+    BlockKind,
+    Deallocation,
+    MemInfoData,
+    MemoryRule,
+    Reallocation,
+    ReferenceCount,
+    Transfer,
+    TransferKind,
+    find_memory_rule,
+)
+from coenzyme.rules.parsing import parse_expression
+from coenzyme.rules.rule import OperandKind, Rule
+from coenzyme.rules.special import definitions
+from coenzyme.rules.symbols import FLOAT_TYPES, RULES, Symbol, find_rule, symbol_for
+
+__all__ = [
+    "FLOAT_TYPES",
+    "RESULT",
+    "RULES",
+    "Allocation",
+    "BlockKind",
+    "Deallocation",
+    "Effect",
+    "Expression",
+    "MemInfoData",
+    "MemoryRule",
+    "OperandKind",
+    "Reallocation",
+    "ReferenceCount",
+    "Rule",
+    "Symbol",
+    "Target",
+    "Transfer",
+    "TransferKind",
+    "classify",
+    "definitions",
+    "evaluate",
+    "find_memory_rule",
+    "find_rule",
+    "is_inactive",
+    "lower",
+    "parse_expression",
+    "symbol_for",
+]

@@ -1,0 +1,17 @@
+"""Checks that users run on their own functions: `check_derivatives` compares every mode with independent oracles."""
+
+from coenzyme.testing.arguments import Arguments
+from coenzyme.testing.checks import (
+    Comparison,
+    DerivativeMismatchError,
+    DerivativeReport,
+    check_derivatives,
+)
+
+__all__ = [
+    "Arguments",
+    "Comparison",
+    "DerivativeMismatchError",
+    "DerivativeReport",
+    "check_derivatives",
+]

@@ -1,0 +1,87 @@
+"""The command line's own checks pass a right gradient and reject a wrong one, whatever computed it."""
+
+import re
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import coenzyme as cz
+from benchmarks.by_hand import gmm_gradient
+from coenzyme import cli
+
+
+def run(*arguments):
+    return CliRunner().invoke(cli.app, arguments)
+
+
+@pytest.fixture
+def gradient_by_hand(monkeypatch):
+    """Replace value_and_grad by adjoints derived by hand, the mixture's multiplied by a factor."""
+
+    def install(factor=1.0, value_factor=1.0):
+        def value_and_grad(f, argnums=0):
+            if f is cli.sum_of_running_products:
+                return lambda _: (32.0, np.array([16.0, 10.0, 6.0]))
+            return lambda *a: (f(*a) * value_factor, tuple(factor * part for part in gmm_gradient(*a)))
+
+        monkeypatch.setattr(cz, "value_and_grad", value_and_grad, raising=False)
+
+    return install
+
+
+def test_demo_passes_with_a_right_gradient(gradient_by_hand):
+    gradient_by_hand()
+    result = run("demo", "--steps", "2")
+    assert result.exit_code == 0, result.output
+    assert "log posterior            -25649.652621" in result.output
+    assert re.search(r"ratio +\d+\.\d\d", result.output)
+    assert "the log posterior rose from -25649.653" in result.output
+
+
+@pytest.mark.parametrize(
+    "factors", [(1.0 + 1e-6, 1.0), (-1.0, 1.0), (0.0, 1.0), (np.nan, 1.0), (1.0, 1.0 + 1e-9)]
+)
+def test_demo_fails_with_a_wrong_gradient_or_value(gradient_by_hand, factors):
+    gradient_by_hand(*factors)
+    result = run("demo", "--steps", "2")
+    assert result.exit_code == 1
+    assert "✗" in result.output
+
+
+def test_demo_refuses_a_missing_file_with_advice():
+    result = run("demo", "--data", "nowhere.txt")
+    assert result.exit_code == 1
+    assert "nowhere.txt" in result.output
+    assert "remedy" in result.output
+
+
+def test_what_coenzyme_refuses_is_printed_as_advice(monkeypatch, capsys, tmp_path):
+    (tmp_path / "words.txt").write_text("not a mixture")
+    monkeypatch.setattr("sys.argv", ["coenzyme", "demo", "--data", str(tmp_path / "words.txt")])
+    with pytest.raises(SystemExit) as ending:
+        cli.main()
+    assert ending.value.code == 1
+    output = capsys.readouterr().out
+    assert "not a number" in output
+    assert "remedy" in output
+
+
+def test_doctor_prints_versions_and_passes_its_self_test(gradient_by_hand):
+    gradient_by_hand()
+    result = run("doctor")
+    assert result.exit_code == 0, result.output
+    for name in ("python", "coenzyme", "numba", "llvmlite", "LLVM"):
+        assert name in result.output
+
+
+def test_doctor_fails_when_its_self_test_does(monkeypatch):
+    monkeypatch.setattr(
+        cz,
+        "value_and_grad",
+        lambda f, argnums=0: lambda x: (32.0, np.array([16.0, 10.0, 6.0 + 1e-9])),
+        raising=False,
+    )
+    result = run("doctor")
+    assert result.exit_code == 1
+    assert "self-test: expected" in result.output
