@@ -1,0 +1,96 @@
+"""Derivatives of compiled code: Numba functions as they are, with loops, branches and in-place writes.
+
+Names are imported when they are first used, so that ``import coenzyme`` costs nothing.
+
+Examples
+--------
+>>> import coenzyme as cz
+>>> cz.grad(lambda x: x * x)(3.0)
+6.0
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from coenzyme import errors as errors
+    from coenzyme.api.annotations import (
+        Active,
+        Const,
+        DerivativeMode,
+        Duplicated,
+        DuplicatedNoNeed,
+        Forward,
+        ForwardWithPrimal,
+        Reverse,
+        ReverseWithPrimal,
+    )
+    from coenzyme.api.autodiff import autodiff
+    from coenzyme.api.jacobian import jacfwd, jacobian, jacrev
+    from coenzyme.api.transforms import grad, jvp, value_and_grad, vjp
+    from coenzyme.api.zero import make_zero, make_zero_into
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Active": "api.annotations",
+    "Const": "api.annotations",
+    "DerivativeMode": "api.annotations",
+    "Duplicated": "api.annotations",
+    "DuplicatedNoNeed": "api.annotations",
+    "Forward": "api.annotations",
+    "ForwardWithPrimal": "api.annotations",
+    "Reverse": "api.annotations",
+    "ReverseWithPrimal": "api.annotations",
+    "autodiff": "api.autodiff",
+    "grad": "api.transforms",
+    "jacfwd": "api.jacobian",
+    "jacobian": "api.jacobian",
+    "jacrev": "api.jacobian",
+    "jvp": "api.transforms",
+    "make_zero": "api.zero",
+    "make_zero_into": "api.zero",
+    "value_and_grad": "api.transforms",
+    "vjp": "api.transforms",
+}
+_SUBMODULES = ("errors", "testing")
+
+__all__ = [  # noqa: RUF022 - the order is that of the documentation
+    "Active",
+    "Const",
+    "DerivativeMode",
+    "Duplicated",
+    "DuplicatedNoNeed",
+    "Forward",
+    "ForwardWithPrimal",
+    "Reverse",
+    "ReverseWithPrimal",
+    "autodiff",
+    "errors",
+    "grad",
+    "jacfwd",
+    "jacobian",
+    "jacrev",
+    "jvp",
+    "make_zero",
+    "make_zero_into",
+    "value_and_grad",
+    "vjp",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _SUBMODULES:
+        return import_module(f"coenzyme.{name}")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'coenzyme' has no attribute {name!r}")
+    # Numba must have its view of the public names before compiled code can mention them.
+    import_module("coenzyme.api.in_numba")
+    value = globals()[name] = getattr(import_module(f"coenzyme.{_HOMES[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_SUBMODULES})

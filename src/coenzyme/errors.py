@@ -66,9 +66,10 @@ class CoenzymeError(Exception):
         self.argument = argument
         self.location = location
         self.remedy = remedy
-        super().__init__(self._describe())
+        super().__init__(self.describe())
 
-    def _describe(self) -> str:
+    def describe(self) -> str:
+        """Return the message with everything that is known."""
         lines = [self.message]
         fields: list[tuple[str, Any]] = [
             ("function", self.function),

@@ -268,7 +268,7 @@ SCENARIOS = (
             Point((3.0,), gradient=(3.0 * math.exp(3.0),)),
         ),
     ),
-    Scenario("break-when-large", break_when_large, (Point((1.5,)), Point((3.0,)), Point((0.5,)))),
+    Scenario("break-when-large", break_when_large, (Point((1.6,)), Point((3.0,)), Point((0.5,)))),
     Scenario(
         "continue-over-odd",
         continue_over_odd,

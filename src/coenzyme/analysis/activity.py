@@ -13,7 +13,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from coenzyme.analysis.content import Contents, carries_floats
-from coenzyme.analysis.objects import MemoryObject, Objects, Storage, called_effect
+from coenzyme.analysis.objects import (
+    MemoryObject,
+    Objects,
+    Storage,
+    called_effect,
+    is_internal_call,
+    passed_pointers,
+)
 from coenzyme.errors import ActivityError, UnsupportedIRError
 from coenzyme.frontends.program import ComponentActivity
 from coenzyme.ir.instructions import (
@@ -29,7 +36,7 @@ from coenzyme.ir.instructions import (
 from coenzyme.ir.values import Argument, Constant, Value
 from coenzyme.rules import Effect, find_rule
 
-__all__ = ["Activity", "find_activity", "is_internal_call", "passed_pointers"]
+__all__ = ["Activity", "find_activity"]
 
 
 @dataclass(frozen=True)
@@ -55,26 +62,6 @@ class Activity:
     def has_shadow(self, pointer: Value) -> bool:
         """Whether the memory behind `pointer` has a shadow."""
         return any(o in self.shadowed for o in self.objects.of(pointer))
-
-
-def is_internal_call(instruction: Instruction) -> bool:
-    """Whether `instruction` calls a function that this module defines."""
-    return (
-        isinstance(instruction, Call)
-        and isinstance(instruction.callee, Function)
-        and not instruction.callee.is_declaration
-    )
-
-
-def passed_pointers(call: Call) -> list[Value]:
-    """Return the pointers that an internal `call` passes, but for Numba's error slot."""
-    callee = call.callee
-    assert isinstance(callee, Function)
-    return [
-        actual
-        for actual, formal in zip(call.arguments, callee.arguments, strict=False)
-        if actual.type.is_pointer and formal.name != "excinfo"
-    ]
 
 
 def find_activity(

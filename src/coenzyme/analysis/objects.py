@@ -34,7 +34,16 @@ from coenzyme.ir.values import (
 )
 from coenzyme.rules import Effect, classify
 
-__all__ = ["MemoryObject", "Objects", "Storage", "called_effect", "find_objects"]
+__all__ = [
+    "MemoryObject",
+    "Objects",
+    "Storage",
+    "called_effect",
+    "find_objects",
+    "is_error_slot",
+    "is_internal_call",
+    "passed_pointers",
+]
 
 
 class Storage(Enum):
@@ -61,6 +70,9 @@ class MemoryObject:
     def __repr__(self) -> str:
         return f"<{self.storage.name.lower()} {self.label}>"
 
+
+NULL_GROUP = -1
+"""The group of pointer arguments that are null."""
 
 NO_OBJECTS: frozenset[MemoryObject] = frozenset()
 
@@ -123,6 +135,31 @@ def called_effect(call: Call) -> Effect:
     return Effect.UNKNOWN if name is None else classify(name)
 
 
+def is_internal_call(instruction: Instruction) -> bool:
+    """Whether `instruction` calls a function that this module defines."""
+    return (
+        isinstance(instruction, Call)
+        and isinstance(instruction.callee, Function)
+        and not instruction.callee.is_declaration
+    )
+
+
+def is_error_slot(parameter: Argument) -> bool:
+    """Whether `parameter` is where Numba's calling convention reports an exception."""
+    return parameter.index == 1 and parameter.name.split(".")[0] == "excinfo"
+
+
+def passed_pointers(call: Call) -> list[Value]:
+    """Return the pointers that an internal `call` passes, but for Numba's error slot."""
+    callee = call.callee
+    assert isinstance(callee, Function)
+    return [
+        actual
+        for actual, formal in zip(call.arguments, callee.arguments, strict=False)
+        if actual.type.is_pointer and not is_error_slot(formal)
+    ]
+
+
 def find_objects(
     function: Function,
     groups: Mapping[Argument, int],
@@ -133,7 +170,8 @@ def find_objects(
     Parameters
     ----------
     groups
-        Pointer arguments that belong together (the parts of one array) share a number.
+        Pointer arguments that belong together (the parts of one array) share a number, which is not negative;
+        :data:`NULL_GROUP` says that the argument is null.
     known
         Objects that some values are already known to be (used when a function is looked at again).
     """
@@ -158,6 +196,9 @@ class _Solver:
             if not argument.type.is_pointer:
                 continue
             group = groups.get(argument)
+            if group == NULL_GROUP:
+                self.result.points_to[argument] = set()
+                continue
             if group is None:
                 target = MemoryObject(Storage.ARGUMENT, argument, argument.name)
             else:
@@ -258,7 +299,7 @@ class _Solver:
                 )
             case Effect.UNKNOWN if isinstance(call.callee, Function) and not call.callee.is_declaration:
                 # A function of this module, kept out of line: it may link whatever it reaches.
-                reached = self.result.reachable(pointers)
+                reached = self.result.reachable(passed_pointers(call))
                 self._store_into(reached, reached)
                 if call.type.is_pointer:
                     self._include(call, reached)

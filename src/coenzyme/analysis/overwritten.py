@@ -10,8 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from coenzyme.analysis.activity import is_internal_call, passed_pointers
-from coenzyme.analysis.objects import MemoryObject, Objects, Storage, called_effect
+from coenzyme.analysis.objects import (
+    MemoryObject,
+    Objects,
+    Storage,
+    called_effect,
+    is_internal_call,
+    passed_pointers,
+)
 from coenzyme.ir.instructions import (
     AtomicReadModifyWrite,
     Block,

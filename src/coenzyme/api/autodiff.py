@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from inspect import Parameter
-from typing import Any
+from typing import Any, ClassVar
 
+import numpy as np
 from numba.core import types
 from numba.core.dispatcher import Dispatcher
 
 from coenzyme import engine
 from coenzyme.api.annotations import Active, Const, DerivativeMode, Duplicated, DuplicatedNoNeed
-from coenzyme.api.calls import Call, add_derivative, entry_of, implementation
-from coenzyme.api.functions import as_dispatcher, bind, call, name_of
+from coenzyme.api.calls import Call, Sharing, add_alias_checks, add_derivative, implementation
+from coenzyme.api.functions import as_dispatcher, bind, name_of
+from coenzyme.api.invoke import invoke
 from coenzyme.api.memory import same_layout
 from coenzyme.api.source import Source
 from coenzyme.api.structure import (
@@ -51,12 +53,16 @@ class AnnotatedCall(Call):
         The class that annotates the return, None where it was left out.
     kinds
         The class that annotates each argument.
+    sharing
+        What is known of arguments in one memory.
     """
 
     function: Dispatcher
     mode: DerivativeMode
     returns: type | None
     kinds: tuple[type, ...]
+    sharing: Sharing = Sharing.REFUSED
+    label: ClassVar[str] = "derivative"
 
     def parameters(self) -> Sequence[Parameter]:
         return [*positional("x", len(self.kinds)), *positional("dx", sum(k in _SHADOWED for k in self.kinds))]
@@ -71,9 +77,14 @@ class AnnotatedCall(Call):
         active = self._return_is_active(restype)
         source = Source(arrangement.defaults)
         shadows = self._shadows(source, arrangement, argtypes)
+        arrays = {leaf.path for leaf in arrangement.leaves if leaf.is_array}
+        memory = {path: shadow for path, shadow in shadows.items() if path in arrays}
+        add_alias_checks(source, arrangement, self.sharing, memory)
         sweep = self.mode.sweep
         seed = source.name("seed", one_of(restype)) if active and sweep is Mode.REVERSE else None
-        outcome = add_derivative(source, arrangement, sweep, shadows, return_active=active, seed=seed)
+        outcome = add_derivative(
+            source, arrangement, sweep, shadows, return_active=active, seed=seed, sharing=self.sharing
+        )
         derivative = outcome.tangent
         if sweep is Mode.REVERSE:
             parts = [
@@ -81,7 +92,9 @@ class AnnotatedCall(Call):
                 for i, kind in enumerate(self.kinds)
             ]
             derivative = f"({''.join(f'{part}, ' for part in parts)})"
-        source.add(f"return {derivative}, {outcome.primal}" if self.mode.with_primal else f"return {derivative}")
+        source.add(
+            f"return {derivative}, {outcome.primal}" if self.mode.with_primal else f"return {derivative}"
+        )
         return implementation(source, self.function)
 
     def _check_annotation(self, position: int, kind: types.Type) -> None:
@@ -98,7 +111,10 @@ class AnnotatedCall(Call):
             problem = "is Duplicated in reverse mode, and it is passed by value", "use Active(x)"
         if problem is not None:
             raise ActivityError(
-                f"an argument of type {kind} {problem[0]}", function=name, argument=argument, remedy=problem[1]
+                f"an argument of type {kind} {problem[0]}",
+                function=name,
+                argument=argument,
+                remedy=problem[1],
             )
 
     def _return_is_active(self, restype: types.Type) -> bool:
@@ -108,7 +124,9 @@ class AnnotatedCall(Call):
         if self.mode.sweep is Mode.FORWARD:
             if requested is Active:
                 raise ActivityError(
-                    "the return is Active in forward mode", function=name, remedy="use Duplicated, or leave it out"
+                    "the return is Active in forward mode",
+                    function=name,
+                    remedy="use Duplicated, or leave it out",
                 )
             return check_return(restype, name)
         if requested in _SHADOWED:
@@ -119,7 +137,7 @@ class AnnotatedCall(Call):
             )
         if not isinstance(restype, types.Float):
             raise ActivityError(
-                f"the return of type {restype} cannot be Active: it is not a real number",
+                f"the return of type {types.unliteral(restype)} cannot be Active: it is not a real number",
                 function=name,
                 remedy="pass Const as the return activity; for arrays and tuples use vjp",
             )
@@ -231,12 +249,15 @@ def autodiff(mode: DerivativeMode, f: Callable[..., Any], /, *annotated: Any, **
             kind = Const
             primals.append(_unannotated(function, position, argument))
         kinds.append(kind)
-    if shadows:
-        tangents = check_shadows(function, primals, shadows, mode.sweep)
-    else:
-        tangents = []
-    entry = entry_of(AnnotatedCall(function, mode, returns, tuple(kinds)))
-    return call(entry, function, (*primals, *tangents), {}, given=primals)
+    checked = check_shadows(function, primals, shadows, mode.sweep) if shadows else []
+    return invoke(
+        AnnotatedCall(function, mode, returns, tuple(kinds)),
+        (*primals, *checked),
+        {},
+        given=primals,
+        differentiated=[i for i, kind in enumerate(kinds) if kind is not Const],
+        shadows={i: shadow for i, shadow in shadows if isinstance(shadow, np.ndarray)},
+    )
 
 
 def _unannotated(function: Dispatcher, position: int, argument: Any) -> Any:

@@ -10,26 +10,38 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from functools import lru_cache
 from inspect import Parameter
 from itertools import combinations, count
-from typing import Any
+from typing import Any, ClassVar
 
 import numba
 from numba.core import types
 from numba.core.dispatcher import Dispatcher
 from numba.core.imputils import lower_constant
-from numba.extending import models, overload, register_model, typeof_impl
+from numba.extending import models, register_model, typeof_impl
 
 from coenzyme import engine
 from coenzyme.api.functions import name_of, parameters_of
-from coenzyme.api.memory import as_type, overlap
-from coenzyme.api.source import Source
+from coenzyme.api.memory import as_type, mirrors, overlap
+from coenzyme.api.source import Source, implements
 from coenzyme.api.structure import Arrangement, Leaf
 from coenzyme.errors import ActivityError
 from coenzyme.frontends.program import ArgumentActivity, Mode
 
-__all__ = ["AliasError", "Call", "Outcome", "add_alias_check", "add_derivative", "apply", "cast", "entry_of", "implementation"]
+__all__ = [
+    "AliasError",
+    "Call",
+    "Outcome",
+    "Sharing",
+    "add_alias_checks",
+    "add_derivative",
+    "apply",
+    "cast",
+    "entry_of",
+    "implementation",
+]
 
 _serial = count()
 
@@ -38,6 +50,7 @@ class Call:
     """What to compute, as a constant of compiled code. Subclasses are frozen data classes with these members."""
 
     function: Dispatcher
+    label: ClassVar[str]
 
     def parameters(self) -> Sequence[Parameter]:
         """Return the parameters of the compiled function; by default those of the user's function."""
@@ -79,7 +92,7 @@ def apply(call: Call, *args: Any) -> Any:
     raise NotImplementedError
 
 
-@overload(apply, inline="never")
+@implements(apply)
 def _apply(call: Any, *args: Any) -> Callable[..., Any]:
     # A function with a fixed signature passes its arguments as they are; a variable number arrives as one tuple.
     given = args[0].types if len(args) == 1 and isinstance(args[0], types.StarArgTuple) else args
@@ -94,7 +107,7 @@ def entry_of(call: Call) -> Dispatcher:
     stars = ["*" if p.kind is Parameter.VAR_POSITIONAL else "" for p in parameters]
     names = [star + p.name for star, p in zip(stars, parameters, strict=True)]
     source.add(f"return {source.name('apply', apply)}({', '.join([source.name('call', call), *names])})")
-    name = f"{type(call).__name__.lower()}_{name_of(call.function).rpartition('.')[2]}"
+    name = f"{call.label}_of_{name_of(call.function).rpartition('.')[2]}"
     entry = source.function(name, ", ".join(names))
     defaults = tuple(p.default for p in parameters if p.default is not p.empty)
     entry.__defaults__ = defaults or None
@@ -134,22 +147,65 @@ class Outcome:
         return self.shadows.get(leaf.path, leaf.path)
 
 
+class Sharing(Enum):
+    """What is known of array arguments that lie in one memory.
+
+    A write to one argument is a write to every other one in the same memory. The derivative of a function that writes must
+    allow for that, and shadows must share memory as their primals do.
+    """
+
+    REFUSED = "arguments whose extents meet are refused before anything runs"
+    MIRRORED = "arguments may share memory if their shadows do so in the same way, and are refused otherwise"
+    READ = "the caller has checked that arguments in one memory are only read"
+    WRITTEN = "the caller has checked that shadows lie as their primals do"
+
+
 class AliasError(ActivityError):
     """Arguments that may lie in one memory: compiled code sees their extents, and not whether they are written."""
 
 
-def add_alias_check(source: Source, arrangement: Arrangement) -> None:
-    """Add the lines that refuse arrays with separate shadows whose memory overlaps and might be written."""
+def add_alias_checks(
+    source: Source, arrangement: Arrangement, sharing: Sharing, shadows: Mapping[str, str]
+) -> None:
+    """Add the lines that refuse arguments in one memory, as far as `sharing` asks for it.
+
+    Parameters
+    ----------
+    source
+        The body.
+    arrangement
+        The function and its arguments.
+    sharing
+        What is known already.
+    shadows
+        The expressions of shadows that the caller has passed, by the path of the primal.
+    """
+    if sharing in (Sharing.READ, Sharing.WRITTEN):
+        return
     arrays = [leaf for leaf in arrangement.leaves if leaf.is_array]
     meet = source.name("overlap", overlap)
-    tests = [
-        f"{meet}({x.path}, {y.path})"
-        for x, y in combinations(arrays, 2)
-        if (x.differentiated or y.differentiated) and (x.kind.mutable or y.kind.mutable)
-    ]
+    tests: list[str] = []
+    for x, y in combinations(arrays, 2):
+        if not (x.kind.mutable or y.kind.mutable):
+            continue
+        test = f"{meet}({x.path}, {y.path})"
+        if sharing is Sharing.MIRRORED and not (x.differentiated or y.differentiated):
+            continue
+        if sharing is Sharing.MIRRORED and x.path in shadows and y.path in shadows:
+            alike = (
+                f"{source.name('mirrors', mirrors)}({x.path}, {y.path}, {shadows[x.path]}, {shadows[y.path]})"
+            )
+            test = f"({test} & (not {alike}))"
+        tests.append(test)
+    if sharing is Sharing.MIRRORED:
+        tests += [f"{meet}({x.path}, {shadow})" for x in arrays for shadow in shadows.values()]
+        tests += [
+            f"({meet}({dx}, {dy}) & (not {meet}({x}, {y})))"
+            for (x, dx), (y, dy) in combinations(shadows.items(), 2)
+        ]
     if tests:
         error = AliasError(
-            "two array arguments share memory, and their shadows do not",
+            "array arguments share memory, and their shadows do not, or a shadow shares memory with an argument",
             function=name_of(arrangement.function),
             remedy="pass a copy of one; or use autodiff with shadows that overlap as the arguments do",
         )
@@ -166,6 +222,7 @@ def add_derivative(
     return_active: bool,
     seed: str | None = None,
     values: Mapping[str, str] | None = None,
+    sharing: Sharing = Sharing.READ,
     depth: int = 0,
 ) -> Outcome:
     """Add the call of a derivative to a body.
@@ -186,6 +243,8 @@ def add_derivative(
         The expression of the cotangent of an active return, in reverse mode.
     values
         For the paths of leaves whose value is to be replaced, the expression to use instead.
+    sharing
+        What is known of arguments in one memory.
     depth
         Indentation of the added lines.
 
@@ -195,11 +254,14 @@ def add_derivative(
         The names of what the call gives.
     """
     leaves, activities = arrangement.leaves, arrangement.activities(mode)
-    derivative = engine.derivative(arrangement.function, arrangement.types, activities, mode, return_active)
+    options = engine.Options(arguments_disjoint=sharing in (Sharing.REFUSED, Sharing.READ))
+    derivative = engine.derivative(
+        arrangement.function, arrangement.types, activities, mode, return_active, options
+    )
     operands = [(values or {}).get(leaf.path, leaf.path) for leaf in leaves]
     for leaf, activity in zip(leaves, activities, strict=True):
         if activity is ArgumentActivity.DUPLICATED:
-            operands.append(cast(source, shadows[leaf.path], leaf.kind))
+            operands.append(cast(source, shadows[leaf.path], writable(leaf.kind)))
     if mode is Mode.REVERSE and return_active:
         assert seed is not None
         operands.append(seed)
@@ -212,6 +274,11 @@ def add_derivative(
     dispatcher = source.name("engine", derivative.dispatcher)
     source.add(f"{outcome.primal}, {outcome.tangent} = {dispatcher}({', '.join(operands)})", depth=depth)
     return outcome
+
+
+def writable(kind: types.Type) -> types.Type:
+    """Return the type of a shadow of this type: an array's can be written, whether or not its primal can."""
+    return kind.copy(readonly=False) if isinstance(kind, types.Array) else kind
 
 
 def cast(source: Source, expression: str, kind: types.Type) -> str:

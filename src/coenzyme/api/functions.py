@@ -128,7 +128,9 @@ def call(
         raise explain(error, dispatcher, args if given is None else given, kwargs) from error
 
 
-def explain(error: Exception, dispatcher: Dispatcher, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Exception:
+def explain(
+    error: Exception, dispatcher: Dispatcher, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> Exception:
     """Return the error that tells the user why a compiled function could not be called."""
     try:
         values = bind(dispatcher, args, kwargs)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numba
 from numba.core import types
 from numba.core.dispatcher import Dispatcher
 
 from coenzyme import engine
-from coenzyme.api.calls import Call, add_alias_check, add_derivative, implementation
+from coenzyme.api.calls import Call, Sharing, add_alias_checks, add_derivative, implementation
 from coenzyme.api.functions import name_of
 from coenzyme.api.memory import copy_like, zero_like
 from coenzyme.api.source import Source
@@ -38,8 +38,8 @@ class GradientCall(Call):
         The function returns ``(value, aux)``.
     with_value
         Return ``(value, gradient)``.
-    aliases
-        Arguments that share memory are known to be only read.
+    sharing
+        What is known of arguments in one memory.
     """
 
     function: Dispatcher
@@ -47,7 +47,8 @@ class GradientCall(Call):
     single: bool
     has_aux: bool
     with_value: bool
-    aliases: bool = False
+    sharing: Sharing = Sharing.REFUSED
+    label: ClassVar[str] = "gradient"
 
     def implement(self, argtypes: tuple[types.Type, ...]) -> Callable[..., Any]:
         check_argnums(self.function, self.argnums, len(argtypes))
@@ -55,13 +56,14 @@ class GradientCall(Call):
         restype = engine.primal(arrangement.function, arrangement.types)
         value_type, seeds = self._seeds(restype)
         source = Source(arrangement.defaults)
-        if not self.aliases:
-            add_alias_check(source, arrangement)
+        add_alias_checks(source, arrangement, self.sharing, {})
         if seeds is None:
             return self._beside_aux(source, arrangement, value_type)
         shadows = add_shadows(source, arrangement)
         seed = source.name("seed", seeds)
-        outcome = add_derivative(source, arrangement, Mode.REVERSE, shadows, return_active=True, seed=seed)
+        outcome = add_derivative(
+            source, arrangement, Mode.REVERSE, shadows, return_active=True, seed=seed, sharing=self.sharing
+        )
         primal = outcome.primal
         value, aux = (f"{primal}[0]", f"{primal}[1]") if self.has_aux else (primal, None)
         return self._finish(source, arrangement.trees, outcome.adjoint, value, aux)
@@ -83,7 +85,9 @@ class GradientCall(Call):
             return value_type, (one_of(value_type), zero_of(aux_type))
         return value_type, None
 
-    def _beside_aux(self, source: Source, arrangement: Arrangement, value_type: types.Type) -> Callable[..., Any]:
+    def _beside_aux(
+        self, source: Source, arrangement: Arrangement, value_type: types.Type
+    ) -> Callable[..., Any]:
         """Return the body for an aux whose cotangent has no known shape ahead of the call.
 
         The gradient is that of the value alone, taken on copies; then the function itself runs on the arguments.
@@ -105,7 +109,12 @@ class GradientCall(Call):
         return self._finish(source, arrangement.trees, outcome.adjoint, value, aux)
 
     def _finish(
-        self, source: Source, trees: tuple[Tree, ...], result: Callable[[Leaf], str], value: str, aux: str | None
+        self,
+        source: Source,
+        trees: tuple[Tree, ...],
+        result: Callable[[Leaf], str],
+        value: str,
+        aux: str | None,
     ) -> Callable[..., Any]:
         parts = [rebuild(trees[i], result, source) for i in self.argnums]
         gradient = parts[0] if self.single else f"({''.join(f'{part}, ' for part in parts)})"
@@ -129,7 +138,9 @@ def check_value(kind: types.Type, function: str) -> None:
     """
     if isinstance(kind, types.Complex):
         raise UnsupportedIRError(
-            f"the function returns {kind}, which is not differentiated", function=function, remedy="return a real number"
+            f"the function returns {types.unliteral(kind)}, which is not differentiated",
+            function=function,
+            remedy="return a real number",
         )
     if isinstance(kind, types.Float):
         return
@@ -141,7 +152,11 @@ def check_value(kind: types.Type, function: str) -> None:
         remedy = "return the value to differentiate, or use autodiff with a shadow for the output"
     else:
         remedy = "return a float"
-    raise ActivityError(f"a gradient needs a real value, and the function returns {kind}", function=function, remedy=remedy)
+    raise ActivityError(
+        f"a gradient needs a real value, and the function returns {types.unliteral(kind)}",
+        function=function,
+        remedy=remedy,
+    )
 
 
 def _value_alone(arrangement: Arrangement) -> Dispatcher:
@@ -151,11 +166,13 @@ def _value_alone(arrangement: Arrangement) -> Dispatcher:
     return numba.njit(source.function(name_of(arrangement.function).rpartition(".")[2], names))
 
 
-def add_shadows(source: Source, arrangement: Arrangement) -> dict[str, str]:
+def add_shadows(source: Source, arrangement: Arrangement, *, depth: int = 0) -> dict[str, str]:
     """Add a zeroed shadow for each differentiated array, and return their names by the path of the array."""
     shadows: dict[str, str] = {}
     for leaf in arrangement.leaves:
         if leaf.differentiated and leaf.is_array:
             shadows[leaf.path] = source.variable("shadow")
-            source.add(f"{shadows[leaf.path]} = {source.name('zero_like', zero_like)}({leaf.path})")
+            source.add(
+                f"{shadows[leaf.path]} = {source.name('zero_like', zero_like)}({leaf.path})", depth=depth
+            )
     return shadows

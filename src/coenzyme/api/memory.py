@@ -12,17 +12,16 @@ from typing import Any
 import numpy as np
 from numba.core import cgutils, types
 from numba.core.imputils import impl_ret_borrowed
-from numba.extending import intrinsic, overload, register_jitable
+from numba.extending import intrinsic, register_jitable
 from numba.np.arrayobj import make_array
 from numpy.lib.stride_tricks import as_strided
 
+from coenzyme.api.source import implements
 from coenzyme.errors import ActivityError, ShadowError
 
-__all__ = ["as_type", "copy_like", "overlap", "same_layout", "same_shape", "zero_like"]
+__all__ = ["as_type", "copy_like", "mirrors", "overlap", "same_layout", "same_shape", "zero_like"]
 
-_OVERLAPS_ITSELF = (
-    "an array that is differentiated visits the same memory at several indices\n  remedy: pass a copy of it, x.copy()"
-)
+_OVERLAPS_ITSELF = "an array that is differentiated visits the same memory at several indices\n  remedy: pass a copy of it, x.copy()"
 
 
 @intrinsic
@@ -32,7 +31,9 @@ def as_type(typing_context: Any, value: Any, kind: Any) -> Any:
     if isinstance(target, types.Array):
         fits = isinstance(value, types.Array) and value.ndim == target.ndim and value.dtype == target.dtype
     else:
-        fits = isinstance(target, types.Float) and isinstance(value, (types.Integer, types.Float, types.Boolean))
+        fits = isinstance(target, types.Float) and isinstance(
+            value, (types.Integer, types.Float, types.Boolean)
+        )
     if not fits:
         raise ShadowError(
             f"a value of type {value} stands for the shadow of one of type {target}",
@@ -53,7 +54,7 @@ def zero_like(x: Any) -> Any:
     raise NotImplementedError
 
 
-@overload(zero_like, inline="never")
+@implements(zero_like)
 def _zero_like(x: Any) -> Callable[..., Any] | None:
     if isinstance(x, types.Array):
         if x.layout in "CF":
@@ -107,7 +108,7 @@ def copy_like(x: Any) -> Any:
     raise NotImplementedError
 
 
-@overload(copy_like, inline="never")
+@implements(copy_like)
 def _copy_like(x: Any) -> Callable[..., Any]:
     if not isinstance(x, types.Array) or not x.mutable:
         return lambda x: x
@@ -167,11 +168,29 @@ def overlap(typing_context: Any, x: Any, y: Any) -> Any:
         apart = _any(
             context,
             builder,
-            [x_empty, y_empty, builder.icmp_signed(">=", x_low, y_high), builder.icmp_signed(">=", y_low, x_high)],
+            [
+                x_empty,
+                y_empty,
+                builder.icmp_signed(">=", x_low, y_high),
+                builder.icmp_signed(">=", y_low, x_high),
+            ],
         )
         return builder.not_(apart)
 
     return types.boolean(x, y), generate
+
+
+@intrinsic
+def mirrors(typing_context: Any, x: Any, y: Any, dx: Any, dy: Any) -> Any:
+    """Return whether two shadows lie to each other in memory as their primals do."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        at = [
+            _facts(context, builder, kind, value)[2] for kind, value in zip((x, y, dx, dy), args, strict=True)
+        ]
+        return builder.icmp_signed("==", builder.sub(at[1], at[0]), builder.sub(at[3], at[2]))
+
+    return types.boolean(x, y, dx, dy), generate
 
 
 def _facts(context: Any, builder: Any, kind: types.Array, value: Any) -> tuple[list[Any], list[Any], Any]:

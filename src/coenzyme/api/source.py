@@ -3,10 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import wraps
 from itertools import count
-from typing import Any
+from typing import Any, TypeVar
 
-__all__ = ["Source"]
+from numba.extending import overload
+
+__all__ = ["Source", "implements"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def implements(function: Callable[..., Any], **options: Any) -> Callable[[F], F]:
+    """Return the decorator of what Numba calls an overload: it types `function` in compiled code.
+
+    Numba compares the parameters of an overload with those of its implementation, annotations included: they are taken off.
+    """
+
+    def register(typing: F) -> F:
+        @wraps(typing)
+        def unannotated(*args: Any, **kwargs: Any) -> Any:
+            body = typing(*args, **kwargs)
+            if body is not None:
+                body.__annotations__ = {}
+            return body
+
+        typing.__annotations__ = {}
+        overload(function, **options)(unannotated)
+        return typing
+
+    return register
 
 
 class Source:

@@ -22,7 +22,22 @@ from coenzyme.api.source import Source
 from coenzyme.errors import ActivityError, CoenzymeError, UnsupportedIRError
 from coenzyme.frontends.program import ArgumentActivity, Mode
 
-__all__ = ["Arrangement", "Leaf", "Node", "Tree", "argument_name", "arrange", "check_argnums", "check_differentiable", "holds_floats", "leaves_of", "one_of", "rebuild", "tree_of", "zero_of"]
+__all__ = [
+    "Arrangement",
+    "Leaf",
+    "Node",
+    "Tree",
+    "argument_name",
+    "arrange",
+    "check_argnums",
+    "check_differentiable",
+    "holds_floats",
+    "leaves_of",
+    "one_of",
+    "rebuild",
+    "tree_of",
+    "zero_of",
+]
 
 _WIDTHS = (32, 64)
 
@@ -116,7 +131,11 @@ def check_differentiable(kind: types.Type, *, function: str, argument: str) -> N
 def _problem(kind: types.Type) -> tuple[type[CoenzymeError], str, str] | None:  # noqa: PLR0911 - one return for each problem
     if isinstance(kind, types.Array):
         if not kind.aligned:
-            return UnsupportedIRError, f"an array of type {kind} is not aligned", "pass a copy of it, x.copy()"
+            return (
+                UnsupportedIRError,
+                f"an array of type {kind} is not aligned",
+                "pass a copy of it, x.copy()",
+            )
         inner = _problem(kind.dtype)
         if inner is None or isinstance(kind.dtype, (types.Complex, types.Float)):
             return inner
@@ -127,12 +146,24 @@ def _problem(kind: types.Type) -> tuple[type[CoenzymeError], str, str] | None:  
             return None
         return UnsupportedIRError, f"{kind} is not differentiated", "convert it to float64"
     if isinstance(kind, types.Complex):
-        return UnsupportedIRError, f"{kind} is not differentiated", "pass the real and imaginary parts separately"
+        return (
+            UnsupportedIRError,
+            f"{kind} is not differentiated",
+            "pass the real and imaginary parts separately",
+        )
     if isinstance(kind, (types.Integer, types.Boolean)):
         return ActivityError, f"a value of type {kind} has no derivative", "pass a float, such as 2.0 for 2"
     if isinstance(kind, (types.List, types.ListType, types.DictType, types.Set)):
-        return UnsupportedIRError, f"a container of type {kind} is not differentiated", "pass a NumPy array or a tuple"
-    return ActivityError, f"a value of type {kind} has no derivative", "annotate it Const, or leave it out of argnums"
+        return (
+            UnsupportedIRError,
+            f"a container of type {kind} is not differentiated",
+            "pass a NumPy array or a tuple",
+        )
+    return (
+        ActivityError,
+        f"a value of type {kind} has no derivative",
+        "annotate it Const, or leave it out of argnums",
+    )
 
 
 def argument_name(function: Dispatcher, position: int) -> str:
@@ -209,8 +240,12 @@ def arrange(
     parameters = parameters_of(function)
     for i in sorted(differentiated):
         check_differentiable(argtypes[i], function=name_of(function), argument=argument_name(function, i))
-    defaults = {f"_default_{p.name}": p.default for p in parameters[len(argtypes) :] if p.default is not p.empty}
-    trees = [tree_of(kind, f"args[{i}]", differentiated=i in differentiated) for i, kind in enumerate(argtypes)]
+    defaults = {
+        f"_default_{p.name}": p.default for p in parameters[len(argtypes) :] if p.default is not p.empty
+    }
+    trees = [
+        tree_of(kind, f"args[{i}]", differentiated=i in differentiated) for i, kind in enumerate(argtypes)
+    ]
     trees += [Leaf(name, numba.typeof(value), False) for name, value in defaults.items()]
     # A variable number of arguments becomes a fixed one in the same way.
     if any(isinstance(t, Node) for t in trees) or any(p.kind is Parameter.VAR_POSITIONAL for p in parameters):
@@ -221,7 +256,10 @@ def arrange(
 def tree_of(kind: types.Type, path: str, *, differentiated: bool) -> Tree:
     """Return the leaves of a type, as expressions on `path`; a constant is one leaf."""
     if differentiated and isinstance(kind, types.BaseTuple):
-        return Node(kind, tuple(tree_of(part, f"{path}[{i}]", differentiated=True) for i, part in enumerate(kind.types)))
+        return Node(
+            kind,
+            tuple(tree_of(part, f"{path}[{i}]", differentiated=True) for i, part in enumerate(kind.types)),
+        )
     return Leaf(path, kind, differentiated and holds_floats(kind))
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from inspect import Parameter
-from typing import Any
+from typing import Any, ClassVar
 
 from numba.core import types
 from numba.core.dispatcher import Dispatcher
 
 from coenzyme import engine
-from coenzyme.api.calls import Call, add_derivative, cast, implementation
+from coenzyme.api.calls import Call, Sharing, add_alias_checks, add_derivative, cast, implementation
 from coenzyme.api.functions import name_of
 from coenzyme.api.gradient import add_shadows
 from coenzyme.api.memory import same_shape, zero_like
@@ -95,6 +95,8 @@ class PushforwardCall(Call):
     function: Dispatcher
     count: int
     tangents: int
+    sharing: Sharing = Sharing.REFUSED
+    label: ClassVar[str] = "pushforward"
 
     def parameters(self) -> Sequence[Parameter]:
         return [*positional("x", self.count), *positional("t", self.tangents)]
@@ -111,6 +113,7 @@ class PushforwardCall(Call):
         arrangement = arrange(self.function, argtypes[: self.count], frozenset(chosen))
         restype = engine.primal(arrangement.function, arrangement.types)
         source = Source(arrangement.defaults)
+        add_alias_checks(source, arrangement, self.sharing, {})
         tangents: dict[str, str] = {}
         for k, i in enumerate(chosen, start=self.count):
             argument = argument_name(self.function, i)
@@ -118,7 +121,14 @@ class PushforwardCall(Call):
             for leaf in leaves_of(arrangement.trees[i]):
                 if leaf.differentiated:
                     tangents[leaf.path] = _add_tangent(source, leaf, pairs[leaf.path], name, argument)
-        outcome = add_derivative(source, arrangement, Mode.FORWARD, tangents, return_active=holds_floats(restype))
+        outcome = add_derivative(
+            source,
+            arrangement,
+            Mode.FORWARD,
+            tangents,
+            return_active=holds_floats(restype),
+            sharing=self.sharing,
+        )
         source.add(f"return {outcome.primal}, {outcome.tangent}")
         return implementation(source, self.function)
 
@@ -146,6 +156,7 @@ class PullbackCall(Call):
 
     function: Dispatcher
     count: int
+    label: ClassVar[str] = "pullback"
 
     def parameters(self) -> Sequence[Parameter]:
         return [*positional("x", self.count), *positional("y_bar", 1)]
@@ -185,12 +196,18 @@ def check_return(restype: types.Type, function: str) -> bool:
     """
     if isinstance(restype, types.NoneType):
         return False
-    if isinstance(restype, types.Complex) or (isinstance(restype, types.Array) and isinstance(restype.dtype, types.Complex)):
+    if isinstance(restype, types.Complex) or (
+        isinstance(restype, types.Array) and isinstance(restype.dtype, types.Complex)
+    ):
         raise UnsupportedIRError(
-            f"the function returns {restype}, which is not differentiated", function=function, remedy="return real numbers"
+            f"the function returns {types.unliteral(restype)}, which is not differentiated",
+            function=function,
+            remedy="return real numbers",
         )
     if not holds_floats(restype):
         raise ActivityError(
-            f"the function returns {restype}, which has no derivative", function=function, remedy="return floats"
+            f"the function returns {types.unliteral(restype)}, which has no derivative",
+            function=function,
+            remedy="return floats",
         )
     return True

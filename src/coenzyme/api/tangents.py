@@ -138,7 +138,9 @@ def cotangent_for(function: Dispatcher, value: Any, cotangent: Any) -> Any:
         parts = cast(tuple[Any, ...], value)
         if isinstance(cotangent, (tuple, list)) and len(cast(Sequence[Any], cotangent)) == len(parts):
             pairs = zip(parts, cast(Sequence[Any], cotangent), strict=True)
-            return rebuild_tuple(parts, [cotangent_for(function, p, c) if has_floats(p) else p for p, c in pairs])
+            return rebuild_tuple(
+                parts, [cotangent_for(function, p, c) if has_floats(p) else p for p, c in pairs]
+            )
     elif value is None:
         if cotangent is None:
             return None

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
 from numba.core.dispatcher import Dispatcher
 from numba.core.errors import NumbaError
 
-from coenzyme.api.calls import AliasError, Call, entry_of
-from coenzyme.api.functions import NumbaCallable, as_dispatcher, bind, call, explain, name_of, parameters_of
+from coenzyme.api.calls import Call, Sharing, entry_of
+from coenzyme.api.functions import NumbaCallable, as_dispatcher, call, name_of, parameters_of
 from coenzyme.api.gradient import GradientCall
+from coenzyme.api.invoke import invoke, recover, resolve_sharing
 from coenzyme.api.sweeps import PullbackCall, PushforwardCall
-from coenzyme.api.tangents import check_no_tangent, copied, cotangent_for, has_floats, tangent_for, varied_positions
-from coenzyme.api.validation import check_aliases
-from coenzyme.errors import ActivityError, CoenzymeError
+from coenzyme.api.tangents import (
+    check_no_tangent,
+    copied,
+    cotangent_for,
+    has_floats,
+    tangent_for,
+    varied_positions,
+)
+from coenzyme.errors import ActivityError
 
 __all__ = ["Gradient", "Pullback", "Transform", "grad", "jvp", "normalise_argnums", "value_and_grad", "vjp"]
 
@@ -37,16 +43,9 @@ class Transform(NumbaCallable):
         """Return the derivative at these arguments."""
         try:
             return self.dispatcher(*args, **kwargs)
-        except AliasError:
-            # Raised before anything has run: compiled code sees extents alone, and not whether the function writes.
-            function = self.request.function
-            given = bind(function, args, kwargs)
-            check_aliases(function, given, argnums_as_tuple(self.argnums))
-            return entry_of(replace(cast(Any, self.request), aliases=True))(*args, **kwargs)
-        except CoenzymeError:
-            raise
         except (NumbaError, TypeError) as error:
-            raise explain(error, self.request.function, args, kwargs) from error
+            chosen = argnums_as_tuple(self.argnums)
+            return recover(error, self.request, args, kwargs, given=None, differentiated=chosen)
 
     def __repr__(self) -> str:
         return f"<{self.made_by} of {name_of(self.request.function)} with respect to argnums={self.argnums}>"
@@ -105,7 +104,9 @@ def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool 
     return _gradient(f, argnums, has_aux=has_aux, with_value=False)
 
 
-def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Gradient:
+def value_and_grad(
+    f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
+) -> Gradient:
     """Return a function that computes both the value of `f` and its gradient.
 
     Parameters
@@ -155,7 +156,11 @@ def normalise_argnums(function: Dispatcher, argnums: object) -> tuple[tuple[int,
     valid = isinstance(asked, (tuple, list)) and len(asked) > 0
     chosen: list[int] = []
     for i in cast(Sequence[Any], asked) if valid else ():
-        if isinstance(i, bool) or not isinstance(i, (int, np.integer)) or not (-count <= i < count or (variable and i >= 0)):
+        if (
+            isinstance(i, bool)
+            or not isinstance(i, (int, np.integer))
+            or not (-count <= i < count or (variable and i >= 0))
+        ):
             valid = False
             break
         chosen.append(int(i) + count if i < 0 else int(i))
@@ -209,7 +214,9 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     for name, group in (("primals", primals), ("tangents", tangents)):
         if not isinstance(group, (tuple, list)):
             raise ActivityError(
-                f"the {name} are a {type(group).__name__}", function=name_of(function), remedy="pass a tuple with one entry for each argument"
+                f"the {name} are a {type(group).__name__}",
+                function=name_of(function),
+                remedy="pass a tuple with one entry for each argument",
             )
     if len(primals) != len(tangents):
         raise ActivityError(
@@ -221,9 +228,8 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     kept = [tangent_for(function, i, primals[i], tangents[i]) for i in varied]
     for i in set(range(len(primals))).difference(varied):
         check_no_tangent(function, i, primals[i], tangents[i])
-    check_aliases(function, primals, varied)
-    entry = entry_of(PushforwardCall(function, len(primals), len(kept)))
-    return call(entry, function, (*primals, *kept), {}, given=primals)
+    request = PushforwardCall(function, len(primals), len(kept))
+    return invoke(request, (*primals, *kept), {}, given=primals, differentiated=varied)
 
 
 def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Pullback]:
@@ -262,7 +268,12 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Pullback]:
     (array([ 3., 30.]), 21.0)
     """
     function = as_dispatcher(f)
-    check_aliases(function, primals, varied_positions(function, primals))
+    if resolve_sharing(function, primals, varied_positions(function, primals)) is Sharing.WRITTEN:
+        raise ActivityError(
+            "arguments share memory, which the function writes",
+            function=name_of(function),
+            remedy="pass a copy of one of them",
+        )
     saved = tuple(copied(primal) for primal in primals)
     y = call(function, function, primals, {})
     if y is not None and not has_floats(y):

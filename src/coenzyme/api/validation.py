@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import Any, TypeAlias, cast
 
 import numba
 import numpy as np
 import numpy.typing as npt
-from numba.core import types
 from numba.core.dispatcher import Dispatcher
 
-from coenzyme import engine
 from coenzyme.api.functions import name_of
 from coenzyme.api.structure import argument_name, check_differentiable
-from coenzyme.errors import ActivityError, CoenzymeError, CompilationError, ShadowError
+from coenzyme.errors import CoenzymeError, ShadowError
 from coenzyme.frontends.program import Mode
 
-__all__ = ["arrays_in", "check_aliases", "check_shadows", "only_reads", "share_memory"]
+__all__ = ["arrays_in", "check_shadows", "lie_alike", "rebuild_tuple", "share_memory"]
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -71,17 +68,25 @@ def _pair(
         if isinstance(shadow, np.ndarray):
             pairs.append((position, cast(Array, primal), cast(Array, shadow)))
             return shadow
-        raise _refusal(function, position, primal, f"the primal is an array, its shadow is a {type(shadow).__name__}")
+        raise _refusal(
+            function, position, primal, f"the primal is an array, its shadow is a {type(shadow).__name__}"
+        )
     if isinstance(primal, tuple):
         parts = cast(tuple[Any, ...], primal)
         if not isinstance(shadow, tuple) or len(cast(tuple[Any, ...], shadow)) != len(parts):
-            raise _refusal(function, position, primal, f"the primal is a tuple of {len(parts)}, its shadow is {shadow!r}")
+            raise _refusal(
+                function, position, primal, f"the primal is a tuple of {len(parts)}, its shadow is {shadow!r}"
+            )
         others = cast(tuple[Any, ...], shadow)
-        return rebuild_tuple(primal, [_pair(function, position, p, d, pairs) for p, d in zip(parts, others, strict=True)])
+        return rebuild_tuple(
+            primal, [_pair(function, position, p, d, pairs) for p, d in zip(parts, others, strict=True)]
+        )
     if isinstance(primal, (float, np.floating)):
         if isinstance(shadow, (int, float, np.integer, np.floating)):
             return type(primal)(shadow)
-        raise _refusal(function, position, primal, f"the primal is a number, its tangent is a {type(shadow).__name__}")
+        raise _refusal(
+            function, position, primal, f"the primal is a number, its tangent is a {type(shadow).__name__}"
+        )
     # Whatever else has a shadow is refused by type, before compiled code is made; in a tuple it is a constant.
     return primal
 
@@ -91,7 +96,9 @@ def rebuild_tuple(like: tuple[Any, ...], parts: Sequence[Any]) -> tuple[Any, ...
     return type(like)(*parts) if hasattr(like, "_fields") else tuple(parts)
 
 
-def _refusal(function: Dispatcher, position: int, primal: Any, problem: str, remedy: str = _REMEDY) -> CoenzymeError:
+def _refusal(
+    function: Dispatcher, position: int, primal: Any, problem: str, remedy: str = _REMEDY
+) -> CoenzymeError:
     """Return the error for a shadow, or the one for its primal where that has no derivative in the first place."""
     name, argument = name_of(function), argument_name(function, position)
     try:
@@ -116,76 +123,29 @@ def _mismatch(primal: Array, shadow: Array, mode: Mode) -> str | None:
     return None
 
 
-def _check_memory(function: Dispatcher, primals: Sequence[Any], pairs: Sequence[tuple[int, Array, Array]]) -> None:
+def _check_memory(
+    function: Dispatcher, primals: Sequence[Any], pairs: Sequence[tuple[int, Array, Array]]
+) -> None:
     """Refuse shadows that lie in the memory of a primal, or of another primal's shadow."""
     owners = [(i, array) for i, primal in enumerate(primals) for array in arrays_in(primal)]
     for position, primal, shadow in pairs:
         for i, array in owners:
             if share_memory(shadow, array):
                 problem = f"the shadow shares memory with argument {argument_name(function, i)!r}"
-                raise _refusal(function, position, primal, problem, "give the shadow memory of its own: make_zero(x)")
-    mirrored: set[tuple[int, int]] = set()
+                raise _refusal(
+                    function, position, primal, problem, "give the shadow memory of its own: make_zero(x)"
+                )
     for (i, x, dx), (j, y, dy) in combinations(pairs, 2):
-        if not share_memory(dx, dy):
-            continue
-        if not share_memory(x, y) or _start(dy) - _start(dx) != _start(y) - _start(x):
-            problem = f"the shadow is also that of argument {argument_name(function, i)!r}, which is other memory"
-            raise _refusal(function, j, y, problem, "give each array a shadow of its own: make_zero(x)")
-        mirrored.add((i, j))
-    if len(owners) > 1:
-        check_aliases(function, primals, {position for position, _, _ in pairs}, mirrored)
-
-
-def check_aliases(
-    function: Dispatcher,
-    primals: Sequence[Any],
-    differentiated: Collection[int],
-    mirrored: Collection[tuple[int, int]] = (),
-) -> None:
-    """Refuse arguments in one memory that have separate shadows, unless the function only reads them.
-
-    Parameters
-    ----------
-    function
-        The function.
-    primals
-        All arguments.
-    differentiated
-        The positions of those with a shadow.
-    mirrored
-        Pairs of positions whose shadows lie to each other as their primals do.
-
-    Raises
-    ------
-    ActivityError
-        If a write to one argument would change another, and their shadows do not follow.
-    """
-    owners = [(i, array) for i, primal in enumerate(primals) for array in arrays_in(primal)]
-    for (i, x), (j, y) in combinations(owners, 2):
-        if (i, j) in mirrored or not (i in differentiated or j in differentiated):
-            continue
-        if share_memory(x, y) and not only_reads(function, tuple(numba.typeof(primal) for primal in primals)):
-            raise ActivityError(
-                f"arguments {argument_name(function, i)!r} and {argument_name(function, j)!r} share memory, which the "
-                "function may write, and their shadows do not",
-                function=name_of(function),
-                argument=argument_name(function, j),
-                remedy="pass a copy of one; or use autodiff with shadows that overlap as the arguments do",
+        if share_memory(dx, dy) and not lie_alike(x, y, dx, dy):
+            problem = (
+                f"the shadow is also that of argument {argument_name(function, i)!r}, which is other memory"
             )
+            raise _refusal(function, j, y, problem, "give each array a shadow of its own: make_zero(x)")
 
 
-@lru_cache(maxsize=None)
-def only_reads(function: Dispatcher, argtypes: tuple[types.Type, ...]) -> bool:
-    """Return whether a function writes to none of its array arguments: whether it compiles for read-only ones."""
-    try:
-        engine.primal(function, tuple(_read_only(kind) for kind in argtypes))
-    except CompilationError:
-        return False
-    return True
-
-
-def _read_only(kind: types.Type) -> types.Type:
-    return kind.copy(readonly=True) if isinstance(kind, types.Array) else kind
+def lie_alike(x: Array, y: Array, dx: Array, dy: Array) -> bool:
+    """Return whether two shadows lie to each other in memory as their primals do."""
+    return share_memory(x, y) and _start(dy) - _start(dx) == _start(y) - _start(x)
 
 
 def arrays_in(x: Any) -> Iterator[Array]:

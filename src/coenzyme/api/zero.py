@@ -7,10 +7,10 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
-from numba.extending import overload
 from numpy.lib.stride_tricks import as_strided
 
 from coenzyme.api.memory import zero_like
+from coenzyme.api.source import implements
 from coenzyme.errors import ActivityError, ShadowError
 
 __all__ = ["copy_with_strides", "make_zero", "make_zero_into", "zeros_with_strides"]
@@ -70,7 +70,7 @@ def _make_zero(x: Any, seen: dict[int, Any]) -> Any:
     return x
 
 
-@overload(make_zero)
+@implements(make_zero)
 def _make_zero_in_numba(x: Any) -> Any:
     return lambda x: zero_like(x)
 
@@ -102,7 +102,9 @@ def make_zero_into(dx: Any) -> None:
         array = cast(Array, dx)
         if array.dtype.kind in "fc":
             if not array.flags.writeable:
-                raise ShadowError("the shadow is read-only", function="make_zero_into", argument="dx", remedy="pass a copy")
+                raise ShadowError(
+                    "the shadow is read-only", function="make_zero_into", argument="dx", remedy="pass a copy"
+                )
             array[...] = 0
     elif isinstance(dx, tuple):
         for part in cast(tuple[Any, ...], dx):

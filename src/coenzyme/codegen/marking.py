@@ -1,8 +1,8 @@
 """What LLVM must be told before it may simplify: who is internal, what to inline, what run-time functions do.
 
-llvmlite has no interface to string attributes or to the attributes of declarations, so the marks are written into
-the text.  A line that starts with `define` or `declare` is all that is read; bodies are only scanned for the names
-they mention.
+llvmlite has no interface to string attributes or to the attributes of declarations, so the marks are written
+into the text.  A line that starts with `define` or `declare` is all that is read; bodies are only scanned for
+the names they mention.
 """
 
 from __future__ import annotations
@@ -24,16 +24,17 @@ _CELL = re.compile(r'^@"?\.numba\.unresolved\$([^"\s]+)"? = external global ptr.
 _CELL_PREFIX = ".numba.unresolved$"
 _KEPT_ATTRIBUTES = re.compile(r"\b(?:noinline|optnone|alwaysinline)\b ?")
 
-# Functions that build an exception and nothing else: inlined, they are nine blocks out of ten of an array kernel.
+# Functions that build an exception and nothing else: inlined, they are nine blocks out of ten of an array
+# kernel.
 _RAISES = re.compile(r"ol_raise_with_shape_context|__excinfo_unwrap_args")
 
 _ALLOCATES = "nounwind willreturn memory(inaccessiblemem: readwrite)"
 _PURE = "nounwind willreturn memory(none)"
 _MATHEMATICS = (
-    "sqrt cbrt exp exp2 exp10 expm1 log log2 log10 log1p pow hypot fmod remainder copysign nextafter "
-    "sin cos tan asin acos atan atan2 sinh cosh tanh asinh acosh atanh erf erfc tgamma lgamma "
-    "floor ceil trunc round rint nearbyint fabs fmin fmax fma"
-).split()
+    "sqrt|cbrt|exp|exp2|exp10|expm1|log|log2|log10|log1p|pow|hypot|fmod|remainder|copysign|nextafter"
+    "|sin|cos|tan|asin|acos|atan|atan2|sinh|cosh|tanh|asinh|acosh|atanh|erf|erfc|tgamma|lgamma"
+    "|floor|ceil|trunc|round|rint|nearbyint|fabs|fmin|fmax|fma"
+)
 
 # Facts about run-time functions that LLVM cannot see: pattern of the name, attributes of the function.
 _FACTS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
@@ -50,7 +51,7 @@ _FACTS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         ),
         (r"numba_attempt_nocopy_reshape", "nounwind willreturn memory(argmem: readwrite)"),
         # errno is not read by Numba's code.
-        (rf"(?:{'|'.join(_MATHEMATICS)})[fl]?|numba_gammaf?|numba_lgammaf?|numba_fixed_fmodf?", _PURE),
+        (rf"(?:{_MATHEMATICS})[fl]?|numba_gammaf?|numba_lgammaf?|numba_fixed_fmodf?", _PURE),
     )
 )
 _FRESH = re.compile(r"NRT_MemInfo_alloc\w*|NRT_Allocate\w*")
@@ -169,7 +170,8 @@ def _mark_definition(line: str, entry: str, out_of_line: Callable[[str], bool]) 
     match = _DEFINITION.match(line)
     assert match is not None, line
     name = _name(match)
-    # linkonce_odr, not internal: LLVM may change the calling convention and the arguments of internal functions.
+    # linkonce_odr, not internal: LLVM may change the calling convention and the arguments of internal
+    # functions.
     if name == entry:
         linkage, inlining = "", ""
     elif out_of_line(name):

@@ -1,8 +1,8 @@
 """LLVM's passes as short pipelines, each a function that changes a module in place.
 
 llvmlite offers ready-made pipelines and a list of single passes.  GVN, LICM, EarlyCSE and induction-variable
-simplification are in the ready-made function pipeline only, so that is what simplifies; the single passes order and
-canonicalise.
+simplification are in the ready-made function pipeline only, so that is what simplifies; the single passes
+order and canonicalise.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ def _run(module: Any, *names: str) -> None:
 def simplify_functions(module: Any) -> None:
     """Simplify each function by itself: SROA, EarlyCSE, GVN, LICM, induction variables; no vectors.
 
-    Loops of short constant trip count are unrolled fully, others are not touched: partial unrolling is not in this
-    pipeline.
+    Loops of short constant trip count are unrolled fully, others are not touched: partial unrolling is not in
+    this pipeline.
     """
     builder = _builder(2, unroll=True)
     manager = builder.getFunctionPassManager()

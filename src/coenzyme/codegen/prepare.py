@@ -1,8 +1,8 @@
 """From a linked, unoptimised module to the scalar text that the engine differentiates.
 
-What is wanted is simple code, not fast code: everything inlined, values in registers, loops in canonical form with
-visible trip counts; no vectors and no copies of loop bodies, which would be differentiated one by one and vectorised
-again afterwards anyway.
+What is wanted is simple code, not fast code: everything inlined, values in registers, loops in canonical form
+with visible trip counts; no vectors and no copies of loop bodies, which would be differentiated one by one
+and vectorised again afterwards anyway.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def _inline_everything(_: str) -> bool:
 
 
 def prepare(module: Any, entry: str, keep_out_of_line: Callable[[str], bool] = _inline_everything) -> str:
-    """Return the text of `module` with `entry` simplified and everything it calls inlined where that is legal.
+    """Return the text of `module` with `entry` simplified and what it calls inlined where that is legal.
 
     Parameters
     ----------
@@ -39,14 +39,14 @@ def prepare(module: Any, entry: str, keep_out_of_line: Callable[[str], bool] = _
     entry
         Symbol of the function to keep.
     keep_out_of_line
-        Says of a symbol whether its calls must survive: functions that have derivative rules.  Functions that can
-        reach themselves and functions that only raise stay out of line anyway.
+        Says of a symbol whether its calls must survive: functions that have derivative rules.  Functions that
+        can reach themselves and functions that only raise stay out of line anyway.
 
     Returns
     -------
     str
-        Verified LLVM text: every loop in loop-simplify and LCSSA form, every value named, no vectors.  `!dbg` of
-        an instruction leads to the user's file and line through its `inlinedAt` chain.
+        Verified LLVM text: every loop in loop-simplify and LCSSA form, every value named, no vectors.  `!dbg`
+        of an instruction leads to the user's file and line through its `inlinedAt` chain.
 
     Raises
     ------
@@ -55,12 +55,13 @@ def prepare(module: Any, entry: str, keep_out_of_line: Callable[[str], bool] = _
 
     Notes
     -----
-    Cost: about 0.2 s for a typical array kernel, a sixth of lowering it.  Preparing twice is allowed: a derivative
-    is prepared again before it is differentiated.
+    Cost: about 0.2 s for a typical array kernel, a sixth of lowering it.  Preparing twice is allowed: a
+    derivative is prepared again before it is differentiated.
     """
     text = module if isinstance(module, str) else str(module)
     prepared = verify(mark(text, entry, keep_out_of_line))
-    # Simplifying before inlining makes less to inline; after each step that brings code together, simplify again.
+    # Simplifying before inlining makes less to inline; after each step that brings code together, simplify
+    # again.
     passes.simplify_functions(prepared)
     passes.inline_marked(prepared)
     passes.simplify_functions(prepared)
@@ -74,7 +75,7 @@ def prepare(module: Any, entry: str, keep_out_of_line: Callable[[str], bool] = _
 
 
 def reprepare(module: Any, entry: str, keep_out_of_line: Callable[[str], bool] = _inline_everything) -> str:
-    """Return a derivative prepared for being differentiated itself: `prepare`, under the name of its purpose."""
+    """Return a derivative made ready for being differentiated itself: `prepare` by its purpose."""
     return prepare(module, entry, keep_out_of_line)
 
 
@@ -86,7 +87,7 @@ def optimise(text: str, level: int = 3) -> str:
 
 
 def _drop_unused_environments(text: str) -> str:
-    """Remove the environment cells of functions that are gone; LLVM may not, since others could share them."""
+    """Remove the environment cells of functions that are gone; to LLVM, others might share them."""
     mentions = Counter(_ENVIRONMENT.findall(text))
     lines = text.split("\n")
 
@@ -98,7 +99,7 @@ def _drop_unused_environments(text: str) -> str:
 
 
 def _drop_alias_scopes(text: str) -> str:
-    """Remove `!noalias` scopes: made for one pass through a loop body, they are wrong about a reversed loop."""
+    """Remove `!noalias` scopes: true within one iteration, they are wrong about a reversed loop."""
     text = _SCOPE_MARK.sub("", _SCOPE_CALL.sub("", text))
     lines = text.split("\n")
     nodes = {m.group(1): line for line in lines if (m := _NODE_LINE.match(line))}

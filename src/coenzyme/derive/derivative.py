@@ -10,17 +10,19 @@ from coenzyme.analysis.content import Contents, find_contents
 from coenzyme.analysis.objects import find_objects
 from coenzyme.analysis.overwritten import Aliasing
 from coenzyme.analysis.tape import Policy
+from coenzyme.derive.calls import CallTable, Derivatives, replace_calls, replace_forward_call
 from coenzyme.derive.forward import emit_forward
 from coenzyme.derive.normalise import Shape, normalise
 from coenzyme.derive.plan import ReversePlan, make_plan
 from coenzyme.derive.reverse import emit_reverse
-from coenzyme.derive.shadows import add_shadows
+from coenzyme.derive.shadows import Shadows, add_shadows
+from coenzyme.derive.split import Halves, split_function
 from coenzyme.errors import CoenzymeError, Location
 from coenzyme.frontends.program import ComponentActivity, Mode
 from coenzyme.ir.clone import clone_function
-from coenzyme.ir.instructions import Function, Instruction, Module
+from coenzyme.ir.instructions import Call, Function, Instruction, Module
 from coenzyme.ir.types import PTR, Type
-from coenzyme.ir.values import Argument, Value
+from coenzyme.ir.values import Argument, ConstantNull, Value
 
 __all__ = ["Request", "derive"]
 
@@ -71,44 +73,134 @@ def derive(
     The derivative has the parameters of `function`, then one for each that is not constant: the shadow
     of a pointer, the tangent of a scalar, or a pointer to where a scalar's adjoint is stored.
     """
-    extras, twin_of = _extra_parameters(function, request)
-    derivative, value_map, _ = clone_function(function, name, extras)
-    module.add_function(derivative)
-    formals = derivative.arguments[: len(function.arguments)]
-    shadow_of = {formals[index]: extra for index, extra in twin_of.items()}
-    parameters = dict(zip(formals, request.activities, strict=True))
-    elements: dict[Argument, Type] = {formals[i]: t for i, t in request.elements.items()}
-    groups = {formals[i]: g for i, g in request.groups.items()}
-    _ = value_map
-
-    def find_location(instruction: Instruction) -> Location | None:
-        return locate(instruction)
-
     try:
+        return _Deriver(module, locate, display_name, request.policy).derive(function, request, name)
+    except CoenzymeError as error:
+        error.function = display_name
+        error.args = (error.describe(),)
+        raise
+
+
+@dataclass
+class _Draft:
+    """A private copy of a function, normalised, analysed and augmented."""
+
+    function: Function
+    shape: Shape
+    activity: Activity
+    contents: Contents
+    shadows: Shadows
+    scalars: dict[Argument, Argument]
+
+
+class _Deriver:
+    def __init__(
+        self,
+        module: Module,
+        locate: Callable[[Instruction], Location | None],
+        display_name: str,
+        policy: Policy,
+    ) -> None:
+        self.module = module
+        self.locate = locate
+        self.display_name = display_name
+        self.policy = policy
+        self.table = CallTable(module, self.fill)
+
+    def derive(self, function: Function, request: Request, name: str) -> Derived:
+        draft = self.draft(function, request, name)
+        self.module.add_function(draft.function)
+        if request.mode is Mode.FORWARD:
+            self.emit_forward(draft)
+            return Derived(draft.function, None)
+        plan, _ = self.emit_reverse(draft, request)
+        return Derived(draft.function, plan)
+
+    def draft(self, function: Function, request: Request, name: str) -> _Draft:
+        extras, twin_of = _extra_parameters(function, request)
+        derivative, _, _ = clone_function(function, name, extras)
+        formals = derivative.arguments[: len(function.arguments)]
+        shadow_of = {formals[index]: extra for index, extra in twin_of.items()}
+        parameters = dict(zip(formals, request.activities, strict=True))
+        elements: dict[Argument, Type] = {formals[i]: t for i, t in request.elements.items()}
+        groups = {formals[i]: g for i, g in request.groups.items()}
         shape = normalise(derivative, elements, request.has_status)
         activity, contents = _analyse(derivative, shape, parameters, elements, groups)
         pointer_shadows: dict[Value, Value] = {a: s for a, s in shadow_of.items() if a.type.is_pointer}
+        for argument in formals:
+            if argument.type.is_pointer and argument not in shadow_of and activity.has_shadow(argument):
+                # The owner of an array's memory goes along with it; its shadow has no owner.
+                pointer_shadows[argument] = ConstantNull()
         shadows = add_shadows(
-            module,
+            self.module,
             shape.exits.live,
             activity,
             contents,
             pointer_shadows,
-            display_name,
+            self.display_name,
             mirror_floats=request.mode is Mode.FORWARD,
         )
-        if request.mode is Mode.FORWARD:
-            scalars: dict[Value, Value] = {a: s for a, s in shadow_of.items() if not a.type.is_pointer}
-            emit_forward(module, shape, activity, shadows, scalars, find_location, display_name)
-            return Derived(derivative, None)
-        plan = make_plan(shape, activity, contents, shadows, request.aliasing, request.policy, {})
-        outputs = {a: s for a, s in shadow_of.items() if not a.type.is_pointer}
-        emit_reverse(module, plan, outputs, find_location, display_name)
-        return Derived(derivative, plan)
-    except CoenzymeError as error:
-        del module.functions[name]
-        error.function = display_name
-        raise
+        scalars = {a: s for a, s in shadow_of.items() if not a.type.is_pointer}
+        return _Draft(derivative, shape, activity, contents, shadows, scalars)
+
+    def emit_forward(self, draft: _Draft) -> None:
+        def forward_call(call: Call, tangent: Callable[[Value], Value]) -> None:
+            replace_forward_call(
+                call, draft.activity, draft.contents, draft.shadows, self.table, tangent, self.display_name
+            )
+
+        emit_forward(
+            self.module,
+            draft.shape,
+            draft.activity,
+            draft.shadows,
+            dict(draft.scalars),
+            self.locate,
+            self.display_name,
+            forward_call,
+        )
+
+    def emit_reverse(self, draft: _Draft, request: Request) -> tuple[ReversePlan, Halves]:
+        calls = replace_calls(
+            draft.shape, draft.activity, draft.contents, draft.shadows, self.table, self.display_name
+        )
+        plan = make_plan(
+            draft.shape,
+            draft.activity,
+            draft.contents,
+            draft.shadows,
+            request.aliasing,
+            self.policy,
+            calls.record_of,
+        )
+        halves = emit_reverse(self.module, plan, draft.scalars, self.locate, self.display_name, calls)
+        return plan, halves
+
+    def fill(self, callee: Function, entry: Derivatives, mode: Mode) -> None:
+        """Give the functions of a new entry of the call table their bodies."""
+        request = Request(
+            mode=mode,
+            activities=entry.activities,
+            elements={i: t for i, t in enumerate(entry.passed.elements) if t is not None},
+            groups={i: g for i, g in enumerate(entry.passed.groups) if g is not None},
+            aliasing=Aliasing(arguments_disjoint=False, caller_keeps=False),
+            policy=self.policy,
+        )
+        draft = self.draft(callee, request, f"{entry.augmented.name}.draft")
+        if mode is Mode.FORWARD:
+            self.emit_forward(draft)
+            _move_body(draft.function, entry.augmented)
+            return
+        _, halves = self.emit_reverse(draft, request)
+        split_function(self.module, draft.function, halves, entry.augmented, entry.reverse)
+
+
+def _move_body(source: Function, target: Function) -> None:
+    target.blocks.clear()
+    for block in source.blocks:
+        target.add_block(block)
+    for old, new in zip(source.arguments, target.arguments, strict=True):
+        old.replace_all_uses_with(new)
 
 
 def _extra_parameters(function: Function, request: Request) -> tuple[list[Argument], dict[int, Argument]]:

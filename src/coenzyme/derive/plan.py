@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from coenzyme.analysis.activity import Activity, is_internal_call
+from coenzyme.analysis.activity import Activity
 from coenzyme.analysis.branches import Decision, conditions, find_decision
 from coenzyme.analysis.content import Contents, carries_floats
 from coenzyme.analysis.induction import Recurrence, find_recurrence
-from coenzyme.analysis.objects import MemoryObject, Storage, called_effect
+from coenzyme.analysis.objects import MemoryObject, Storage, called_effect, is_internal_call
 from coenzyme.analysis.overwritten import Aliasing, Overwrites, find_overwrites
 from coenzyme.analysis.tape import Frame, Keep, Policy, Question, TapePlan, plan_tape
 from coenzyme.derive.emission import rule_of
 from coenzyme.derive.normalise import Shape
-from coenzyme.derive.shadows import Shadows, is_counted_block
+from coenzyme.derive.shadows import Shadows
 from coenzyme.ir.builder import const_int
 from coenzyme.ir.instructions import (
     Block,
@@ -30,8 +30,8 @@ from coenzyme.ir.instructions import (
 )
 from coenzyme.ir.loops import Loop
 from coenzyme.ir.types import I8
-from coenzyme.ir.values import Constant, Value
-from coenzyme.rules import Effect
+from coenzyme.ir.values import Value
+from coenzyme.rules import Deallocation, Effect, find_memory_rule
 
 __all__ = ["Merge", "ReversePlan", "make_plan", "needed_values"]
 
@@ -62,6 +62,8 @@ class ReversePlan:
         Blocks with several predecessors that are no loop headers.
     kept
         Allocating calls whose block must outlive the forward sweep.
+    withheld
+        Calls that free such a block, which the forward sweep leaves out.
     """
 
     shape: Shape
@@ -73,6 +75,7 @@ class ReversePlan:
     merges: Mapping[Block, Merge]
     tape: TapePlan
     kept: tuple[Call, ...]
+    withheld: tuple[Call, ...]
     instructions: Mapping[Block, tuple[Instruction, ...]]
     required: Mapping[Instruction, tuple[Value, ...]] = field(
         default_factory=dict[Instruction, tuple[Value, ...]]
@@ -136,7 +139,7 @@ def make_plan(
         policy=policy,
     )
     tape = plan_tape(question)
-    kept = _find_kept(shape, activity, shadows, tape)
+    kept, withheld = _find_kept(shape, activity, shadows, tape)
     return ReversePlan(
         shape,
         activity,
@@ -147,6 +150,7 @@ def make_plan(
         merges,
         tape,
         kept,
+        withheld,
         instructions,
         required,
     )
@@ -247,31 +251,46 @@ def _find_recurrences(shape: Shape) -> dict[Phi, Recurrence]:
     return found
 
 
-def _find_kept(shape: Shape, activity: Activity, shadows: Shadows, tape: TapePlan) -> tuple[Call, ...]:
-    """Return the allocations that have a shadow or that the reverse sweep reads again."""
-    read: set[MemoryObject] = set()
+def _find_kept(
+    shape: Shape, activity: Activity, shadows: Shadows, tape: TapePlan
+) -> tuple[tuple[Call, ...], tuple[Call, ...]]:
+    """Return the allocations that have a shadow or that the reverse sweep reads again, and their frees."""
+    objects = activity.objects
+    needed: set[MemoryObject] = set()
     for value, how in tape.keep.items():
         if isinstance(value, Load) and how is Keep.RECOMPUTE:
-            read |= set(activity.objects.of(value.pointer))
-    found: list[Call] = []
-    for block in shape.exits.live:
-        for instruction in block.instructions:
-            if not isinstance(instruction, Call) or instruction in shadows.mirrored:
-                continue
-            if called_effect(instruction) is not Effect.ALLOCATION:
-                continue
-            objects = activity.objects.of(instruction)
-            if instruction in shadows.allocations or any(
-                o in read and o.storage is Storage.HEAP for o in objects
-            ):
-                assert is_counted_block(instruction), instruction.callee_name
-                found.append(instruction)
-    return tuple(found)
+            needed |= set(objects.of(value.pointer))
+    for call in shadows.allocations:
+        needed |= set(objects.of(call))
+    calls = [
+        i
+        for block in shape.exits.live
+        for i in block.instructions
+        if isinstance(i, Call) and i not in shadows.mirrored
+    ]
+    freeing = [(c, set(objects.of(freed_block(c)))) for c in calls if called_effect(c) is Effect.DEALLOCATION]
+    # A call that may free a block we keep frees nothing: then all that it may free is kept.
+    changed = True
+    while changed:
+        changed = False
+        for _, targets in freeing:
+            if not targets <= needed and not targets.isdisjoint(needed):
+                needed |= targets
+                changed = True
+    kept = tuple(
+        c
+        for c in calls
+        if called_effect(c) is Effect.ALLOCATION
+        and any(o in needed and o.storage is Storage.HEAP for o in objects.of(c))
+    )
+    return kept, tuple(c for c, targets in freeing if not targets.isdisjoint(needed))
 
 
-def is_plain(value: Value) -> bool:
-    """Whether `value` is the same everywhere: a constant."""
-    return isinstance(value, Constant)
+def freed_block(call: Call) -> Value:
+    """Return the block that a freeing `call` frees."""
+    rule = find_memory_rule(call.callee_name or "")
+    assert isinstance(rule, Deallocation)
+    return call.operands[rule.block]
 
 
 def internal_calls(shape: Shape, activity: Activity) -> list[Call]:

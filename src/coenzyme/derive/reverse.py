@@ -14,19 +14,29 @@ from coenzyme.analysis.branches import CameFrom, Decision, Test
 from coenzyme.analysis.exits import ExitKind, normal_statuses
 from coenzyme.analysis.tape import field_size
 from coenzyme.derive.adjoints import Adjoints
+from coenzyme.derive.calls import ReverseCalls
 from coenzyme.derive.plan import ReversePlan
 from coenzyme.derive.positions import Position, ReverseValues, store_field
 from coenzyme.derive.runtime import KEEP_STACK, STACK, require
 from coenzyme.derive.safety import Guard, guard
+from coenzyme.derive.split import Halves
 from coenzyme.errors import Location
-from coenzyme.frontends.program import Status
+from coenzyme.frontends.program import ComponentActivity, Status
 from coenzyme.ir.builder import Builder, const_int, zero
 from coenzyme.ir.instructions import Alloca, Block, Branch, Call, Function, Instruction, Module, Phi, Switch
 from coenzyme.ir.loops import Loop
 from coenzyme.ir.types import I8, I32, I64, PTR, FunctionType, VOID, Type
 from coenzyme.ir.values import Argument, Value
+from coenzyme.rules import Allocation, BlockKind, find_memory_rule
 
 __all__ = ["emit_reverse"]
+
+
+def allocation_of(call: Call) -> Allocation:
+    """Return the row of an allocating `call`."""
+    rule = find_memory_rule(call.callee_name or "")
+    assert isinstance(rule, Allocation)
+    return rule
 
 
 def emit_reverse(
@@ -35,15 +45,23 @@ def emit_reverse(
     adjoint_outputs: dict[Argument, Argument],
     locate: Callable[[Instruction], Location | None],
     function_name: str,
-) -> None:
+    calls: ReverseCalls | None = None,
+) -> Halves:
     """Complete the augmented primal of `plan` with its reverse sweep, in place.
 
     Parameters
     ----------
     adjoint_outputs
         For each ``ACTIVE`` parameter the pointer parameter where its adjoint is stored.
+    calls
+        The derivatives of functions kept out of line.
+
+    Returns
+    -------
+    Halves
+        What is needed to cut the function in two.
     """
-    _Emitter(module, plan, adjoint_outputs, locate, function_name).run()
+    return _Emitter(module, plan, adjoint_outputs, locate, function_name, calls).run()
 
 
 class _Emitter:
@@ -54,6 +72,7 @@ class _Emitter:
         adjoint_outputs: dict[Argument, Argument],
         locate: Callable[[Instruction], Location | None],
         function_name: str,
+        calls: ReverseCalls | None,
     ) -> None:
         self.module = module
         self.plan = plan
@@ -64,17 +83,23 @@ class _Emitter:
         self.values = ReverseValues(plan, self.make_slot)
         self.adjoints = Adjoints(module, plan, self.values, self.make_slot, locate, function_name)
         self.adjoints.drop_kept = self.drop_kept
+        if calls is not None:
+            self.adjoints.reverse_call = self.reverse_call
+        self.calls = calls
         self.inverse: dict[Block, Block] = {}
         self.stacks: dict[Loop, Value] = {}
-        self.keep_stack: Value | None = None
+        self.keep_stacks: dict[str, Value] = {}
+        """For each function that gives memory back, the stack of the blocks it is to give back."""
         self.entries: dict[tuple[Block, Block, Loop], Position] = {}
         self.guards: list[Guard] = []
         self.status = Alloca(I32, const_int(I32, 1), "status")
         self.prologue: list[Instruction] = []
+        self.ending: list[Block] = []
 
     # -- the whole
 
-    def run(self) -> None:
+    def run(self) -> Halves:
+        forward_blocks = set(self.function.blocks)
         for block in self.shape.exits.live:
             self.inverse[block] = self.function.add_block(Block(f"{block.name}.reverse"))
         self.finish = self.function.add_block(Block("reverse.done"))
@@ -91,7 +116,25 @@ class _Emitter:
         entry = self.function.entry
         for position, instruction in enumerate(self.prologue):
             entry.insert(position, instruction)
+        reverse_blocks = [b for b in self.function.blocks if b not in forward_blocks and b is not self.cleanup]
         guard(self.module, self.function, self.guards, self.cleanup)
+        return Halves(
+            slots=[i for i in self.prologue if isinstance(i, Alloca) and i is not self.status],
+            locals=[i for i in self.plan.tape.slots if isinstance(i, Alloca)],
+            shared=frozenset(
+                [
+                    *self.values.stored.values(),
+                    *self.stacks.values(),
+                    *self.keep_stacks.values(),
+                ]
+            ),
+            outputs=frozenset(self.outputs.values()),
+            returns=[self.inverse[b] for b in self.ending],
+            reverse_blocks=reverse_blocks,
+            finish=self.finish,
+            abandon=self.cleanup,
+            status=self.status,
+        )
 
     def make_slot(self, type: Type, name: str) -> Value:
         """Return a new stack slot, zero at the start."""
@@ -108,8 +151,10 @@ class _Emitter:
             if self.plan.frame(loop) is not None:
                 self.values.base[loop] = self.make_slot(PTR, f"{loop.header.name}.frame")
                 self.stacks[loop] = self.make_slot(STACK, f"{loop.header.name}.stack")
-        if self.plan.kept:
-            self.keep_stack = self.make_slot(KEEP_STACK, "kept.blocks")
+        for call in self.plan.kept:
+            release = allocation_of(call).release
+            if release not in self.keep_stacks:
+                self.keep_stacks[release] = self.make_slot(KEEP_STACK, "kept.blocks")
 
     # -- the forward sweep's share
 
@@ -122,6 +167,8 @@ class _Emitter:
                 self.push_frames(loop)
         for call in self.plan.kept:
             self.keep_block(call)
+        for call in self.plan.withheld:
+            call.erase()
 
     @staticmethod
     def after(value: Instruction) -> Builder:
@@ -166,7 +213,8 @@ class _Emitter:
 
     def keep_block(self, call: Call) -> None:
         """Hold on to the block that `call` returns, and to its shadow, until the reverse sweep drops them."""
-        assert self.keep_stack is not None
+        rule = allocation_of(call)
+        stack = self.keep_stacks[rule.release]
         increase = self.module.declare("NRT_incref", FunctionType(VOID, (PTR,)))
         push = require(self.module, "coenzyme.keep.push")
         twin = self.plan.shadows.allocations.get(call)
@@ -177,17 +225,41 @@ class _Emitter:
         for block in (call, twin):
             if block is None:
                 continue
-            at.call(increase, [block])
-            pushed = at.call(push, [self.keep_stack, block])
+            if rule.kind is BlockKind.MEMINFO:
+                at.call(increase, [block])
+            pushed = at.call(push, [stack, block])
             assert isinstance(pushed, Instruction)
             self.guards.append(Guard(pushed, Status.TAPE_EXHAUSTED))
 
     def drop_kept(self, call: Call, at: Position) -> None:
         """Drop what :meth:`keep_block` held."""
-        assert self.keep_stack is not None
-        drop = require(self.module, "coenzyme.keep.drop")
-        for _ in range(2 if call in self.plan.shadows.allocations else 1):
-            at.builder.call(drop, [self.keep_stack])
+        release = allocation_of(call).release
+        drop = require(self.module, f"coenzyme.keep.drop.{release}")
+        times = 1
+        if call in self.plan.shadows.allocations:
+            # The shadow was made with one reference of its own; a counted block has one more for us.
+            times = 2
+        for _ in range(times):
+            at.builder.call(drop, [self.keep_stacks[release]])
+
+    def reverse_call(self, call: Call, at: Position) -> None:
+        """Run the reverse sweep of a function kept out of line."""
+        assert self.calls is not None
+        pair = self.calls.pair_of[call]
+        primal = call.arguments[: len(pair.activities)]
+        arguments = [self.values.get(a, at) for a in primal]
+        adjoints: list[tuple[Value, Value]] = []
+        for argument, activity in zip(primal, pair.activities, strict=True):
+            if activity is ComponentActivity.DUPLICATED:
+                arguments.append(self.values.get(self.plan.shadows.of(argument), at))
+            elif activity is ComponentActivity.ACTIVE:
+                slot = self.make_slot(argument.type, "argument.bar")
+                adjoints.append((argument, slot))
+                arguments.append(slot)
+        arguments.append(self.values.get(self.calls.record_of[call], at))
+        at.builder.call(pair.reverse, arguments)
+        for argument, slot in adjoints:
+            self.adjoints.add(argument, at.builder.load(argument.type, slot), at)
 
     def redirect_returns(self) -> None:
         for block, kind in self.shape.exits.kinds.items():
@@ -197,6 +269,8 @@ class _Emitter:
             at.store(status, self.status)
             terminator.erase()
             at.position_at_end(block)
+            if kind is not ExitKind.ERROR:
+                self.ending.append(block)
             match kind:
                 case ExitKind.NORMAL:
                     at.branch(self.inverse[block])
@@ -216,7 +290,7 @@ class _Emitter:
         """Emit the inverse of `block`: its instructions' adjoints, then the way back."""
         at = Position(self.shape.loop_of(block), Builder(self.inverse[block]))
         for instruction in reversed(self.plan.instructions[block]):
-            if not instruction.is_terminator:
+            if not instruction.is_terminator and instruction not in self.plan.withheld:
                 self.adjoints.emit(instruction, at)
         phis = [
             p
@@ -403,8 +477,8 @@ class _Emitter:
         self.release(at)
 
     def release(self, at: Builder) -> None:
-        if self.keep_stack is not None:
-            at.call(require(self.module, "coenzyme.keep.release"), [self.keep_stack])
+        for name, stack in self.keep_stacks.items():
+            at.call(require(self.module, f"coenzyme.keep.release.{name}"), [stack])
         if self.function.function_type.result == VOID:
             at.ret()
         else:

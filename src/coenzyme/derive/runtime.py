@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from coenzyme.ir.instructions import Function, Module
 from coenzyme.ir.parser import parse_module
-from coenzyme.ir.types import I64, PTR, FloatType, FunctionType, StructType
+from coenzyme.ir.types import I64, PTR, FloatType, StructType
 
 __all__ = ["KEEP_STACK", "STACK", "require", "runtime_names"]
 
@@ -24,7 +24,6 @@ _TEXT = f"""
 declare ptr @malloc(i64)
 declare ptr @realloc(ptr, i64)
 declare void @free(ptr)
-declare void @NRT_decref(ptr)
 
 define internal ptr @coenzyme.tape.push(ptr %stack, i64 %bytes) alwaysinline nounwind {{
 entry:
@@ -198,8 +197,12 @@ out:
   %ok = phi i1 [ true, %put ], [ false, %grow ]
   ret i1 %ok
 }}
+"""
 
-define internal void @coenzyme.keep.drop(ptr %stack) alwaysinline nounwind {{
+_KEEP = """
+declare void @{release}(ptr)
+{free}
+define internal void @coenzyme.keep.drop.{release}(ptr %stack) alwaysinline nounwind {{
 entry:
   %items = load ptr, ptr %stack, align 8
   %count.slot = getelementptr i8, ptr %stack, i64 8
@@ -208,20 +211,20 @@ entry:
   store i64 %less, ptr %count.slot, align 8
   %slot = getelementptr ptr, ptr %items, i64 %less
   %item = load ptr, ptr %slot, align 8
-  call void @NRT_decref(ptr %item)
+  call void @{release}(ptr %item)
   ret void
 }}
 
-define internal void @coenzyme.keep.release(ptr %stack) alwaysinline nounwind {{
+define internal void @coenzyme.keep.release.{release}(ptr %stack) alwaysinline nounwind {{
 entry:
   %items = load ptr, ptr %stack, align 8
   %count.slot = getelementptr i8, ptr %stack, i64 8
   %count = load i64, ptr %count.slot, align 8
-  call void @coenzyme.keep.free(ptr %items, i64 %count)
+  call void @coenzyme.keep.free.{release}(ptr %items, i64 %count)
   ret void
 }}
 
-define internal void @coenzyme.keep.free(ptr %items, i64 %count) noinline nounwind {{
+define internal void @coenzyme.keep.free.{release}(ptr %items, i64 %count) noinline nounwind {{
 entry:
   br label %head
 
@@ -234,7 +237,7 @@ body:
   %less = sub i64 %left, 1
   %slot = getelementptr ptr, ptr %items, i64 %less
   %item = load ptr, ptr %slot, align 8
-  call void @NRT_decref(ptr %item)
+  call void @{release}(ptr %item)
   br label %head
 
 out:
@@ -331,6 +334,10 @@ def require(module: Module, name: str) -> Function:
         if name.startswith("coenzyme.adjoint."):
             type = name.rsplit(".", 1)[1]
             text = _BLOCKS.format(name=type, type=type, size={"double": 8, "float": 4}[type])
+        elif name.startswith(("coenzyme.keep.drop.", "coenzyme.keep.release.")):
+            release = name.split(".", 3)[3]
+            free = "" if release == "free" else "declare void @free(ptr)"
+            text = _KEEP.format(release=release, free=free)
         else:
             text = _TEXT
         for function in parse_module(text).functions.values():
@@ -349,8 +356,3 @@ def _rebind(module: Module) -> None:
             for index, operand in enumerate(instruction.operands):
                 if isinstance(operand, Function) and operand is not module.functions.get(operand.name, operand):
                     instruction.set_operand(index, module.functions[operand.name])
-
-
-def declare_simple(module: Module, name: str, kind: FunctionType) -> Function:
-    """Return a declaration of the C function `name`."""
-    return module.declare(name, kind, "nounwind")

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from coenzyme.analysis.activity import Activity, is_internal_call
+from coenzyme.analysis.activity import Activity
 from coenzyme.analysis.content import Contents
-from coenzyme.analysis.objects import Storage, called_effect
+from coenzyme.analysis.objects import Storage, called_effect, is_internal_call
 from coenzyme.errors import ActivityError, UnsupportedIRError
 from coenzyme.ir.builder import Builder, const_int
 from coenzyme.ir.clone import clone_instruction
@@ -40,9 +40,9 @@ from coenzyme.ir.values import (
     Undef,
     Value,
 )
-from coenzyme.rules import Allocation, BlockKind, Effect, find_memory_rule
+from coenzyme.rules import Allocation, Deallocation, Effect, find_memory_rule
 
-__all__ = ["Mirrored", "Shadows", "add_shadows", "fill_bytes"]
+__all__ = ["Shadows", "add_shadows", "fill_bytes"]
 
 
 @dataclass
@@ -70,9 +70,6 @@ class Shadows:
                 return pointer
             case _:
                 return self.pointers[pointer]
-
-
-Mirrored = Shadows
 
 
 def fill_bytes(module: Module, at: Builder, target: Value, byte: Value, size: Value) -> Call:
@@ -263,8 +260,14 @@ class _Augmenter:
                 self._insert_after(call, twin)
             case Effect.MEMCPY | Effect.MEMMOVE | Effect.MEMSET if self._is_shadowed(call.operands[0]):
                 self._visit_transfer(call, effect)
-            case Effect.DEALLOCATION if self._is_shadowed(call.operands[0]):
-                raise self._unsupported(call, "differentiated memory is freed by hand")
+            case Effect.DEALLOCATION if self.mirror_floats:
+                # In reverse mode the block outlives the forward sweep: the plan takes the call out.
+                rule = find_memory_rule(call.callee_name or "")
+                assert isinstance(rule, Deallocation)
+                if self._is_shadowed(call.operands[rule.block]):
+                    twin = clone_instruction(call, {})
+                    twin.set_operand(rule.block, self.shadow(call.operands[rule.block], call))
+                    self._insert_after(call, twin)
             case _ if self._is_shadowed(call):
                 raise self._unsupported(call, "differentiated memory comes out of this call")
             case _:
@@ -305,19 +308,3 @@ class _Augmenter:
             operation=name or instruction.opcode,
             remedy="write a rule for the function that does it",
         )
-
-
-def payload_size(call: Call, at: Builder) -> Value:
-    """Return the number of payload bytes that an allocating `call` asks for."""
-    rule = find_memory_rule(call.callee_name or "")
-    assert isinstance(rule, Allocation)
-    size = call.operands[rule.size[0]]
-    for index in rule.size[1:]:
-        size = at.mul(size, call.operands[index])
-    return size
-
-
-def is_counted_block(call: Call) -> bool:
-    """Whether the allocating `call` returns a reference-counted block."""
-    rule = find_memory_rule(call.callee_name or "")
-    return isinstance(rule, Allocation) and rule.kind is BlockKind.MEMINFO

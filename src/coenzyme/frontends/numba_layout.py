@@ -1,5 +1,8 @@
 """What the LLVM parameters of a Numba function mean, read off its types and their data models."""
 
+# Numba's own annotations are partial, and wrong about its properties and the types it registers at run time.
+# pyright: reportAttributeAccessIssue=false, reportGeneralTypeIssues=false, reportArgumentType=false
+
 from __future__ import annotations
 
 from collections.abc import Iterator

@@ -6,20 +6,23 @@ The text defines a symbol with the raw convention of the engine::
 
 `link` gives it this Python face, for arguments `a0..an`:
 
-- positional arguments: `a0..an` (omitted defaults left out), then one shadow for each `DUPLICATED` argument in order
-  (a tangent, in forward mode), of the primal's type but writable, then in reverse mode, if the return is active, its
-  seed, of the return's type.
-- result: forward `(primal, tangent)`, the tangent None if the return is not active; reverse `(primal, adjoints)`, a
-  tuple with the adjoint of each argument that holds floats by value and is not `CONST`.
-- the adjoint of a tuple has the tuple's shape, with None where no float is.  A tuple that holds floats and arrays is
-  `DUPLICATED`: its shadow has the tuple's type, the floats in that shadow are ignored in reverse mode, and its
-  adjoint is returned as well.
-- for a return that holds array memory, the shadow behind `retptr` is scratch, zero on entry; the seed struct comes as
-  one more pointer parameter, the last.
+- positional arguments: `a0..an` (omitted defaults left out), then one shadow for each `DUPLICATED` argument
+  in order (a tangent, in forward mode), of the primal's type but writable, then in reverse mode, if the
+  return is active, its seed, of the return's type.
+- result: forward `(primal, tangent)`, the tangent None if the return is not active; reverse `(primal,
+  adjoints)`, a tuple with the adjoint of each argument that holds floats by value and is not `CONST`.
+- the adjoint of a tuple has the tuple's shape, with None where no float is.  A tuple that holds floats and
+  arrays is `DUPLICATED`: its shadow has the tuple's type, the floats in that shadow are ignored in reverse
+  mode, and its adjoint is returned as well.
+- for a return that holds array memory, the shadow behind `retptr` is scratch, zero on entry; the seed struct
+  comes as one more pointer parameter, the last.
 
 A status that is an error becomes the same Python exception as in the primal; two codes of our own
 (`coenzyme.frontends.program.Status`) become MemoryError and ValueError.
 """
+
+# Numba's own annotations are partial, and wrong about its properties and the types it registers at run time.
+# pyright: reportAttributeAccessIssue=false, reportGeneralTypeIssues=false, reportCallIssue=false
 
 from __future__ import annotations
 
@@ -29,11 +32,11 @@ import re
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numba
-from numba.core import cgutils, codegen, types, typing
+from llvmlite import ir as llvmir
+from numba.core import cgutils, codegen, types
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.imputils import fix_returning_optional
 from numba.core.registry import CPUDispatcher, cpu_target
@@ -41,16 +44,10 @@ from numba.extending import intrinsic
 
 from coenzyme.codegen.verify import verify
 from coenzyme.errors import GeneratedIRError
-from coenzyme.frontends.program import (
-    ArgumentActivity,
-    ComponentActivity,
-    Mode,
-    Program,
-    Status,
-    component_activities,
-)
+from coenzyme.frontends.numba_signature import LinkedSignature, adjoint_type
+from coenzyme.frontends.program import ArgumentActivity, ComponentActivity, Mode, Program, Status
 
-__all__ = ["LinkedSignature", "link"]
+__all__ = ["link"]
 
 _STATUS_ERRORS: dict[Status, tuple[type[Exception], str]] = {
     Status.TAPE_EXHAUSTED: (MemoryError, "the tape of the reverse sweep does not fit into memory"),
@@ -69,95 +66,6 @@ class _DerivativeLibrary(codegen.JITCodeLibrary):
         self._finalized = True
 
 
-@dataclass(frozen=True)
-class LinkedSignature:
-    """The Numba types and the LLVM parameters of a linked derivative."""
-
-    program: Program
-    activities: tuple[ArgumentActivity, ...]
-    mode: Mode
-    return_active: bool
-
-    @cached_property
-    def components(self) -> tuple[ComponentActivity, ...]:
-        """Activity of each LLVM parameter of the primal."""
-        found = component_activities(self.program, self.activities, self.mode, self.return_active)
-        return tuple(found)
-
-    @cached_property
-    def passed(self) -> tuple[int, ...]:
-        """Positions of the arguments that a caller passes."""
-        return tuple(i for i, a in enumerate(self.program.arguments) if not a.omitted)
-
-    @cached_property
-    def shadowed(self) -> tuple[int, ...]:
-        """Positions of the arguments that come with a shadow or a tangent."""
-        return tuple(i for i, a in enumerate(self.activities) if a is ArgumentActivity.DUPLICATED)
-
-    @cached_property
-    def adjoints(self) -> tuple[int, ...]:
-        """Positions of the arguments whose adjoint is returned."""
-        if self.mode is not Mode.REVERSE:
-            return ()
-        arguments = self.program.arguments
-        return tuple(
-            i
-            for i, activity in enumerate(self.activities)
-            if activity is not ArgumentActivity.CONST and arguments[i].has_floats
-        )
-
-    @property
-    def takes_seed(self) -> bool:
-        """True when the caller gives the cotangent of the return."""
-        return self.mode is Mode.REVERSE and self.return_active
-
-    @property
-    def seed_in_memory(self) -> bool:
-        """True when the raw function takes the seed as its last pointer parameter."""
-        return self.takes_seed and self.program.result.has_memory
-
-    @property
-    def return_value_type(self) -> Any:
-        """Type of the tangent and of the seed of the return."""
-        restype = self.program.restype
-        return restype.type if isinstance(restype, types.Optional) else restype
-
-    @cached_property
-    def argument_types(self) -> tuple[Any, ...]:
-        """Numba types of the dispatcher's arguments."""
-        argtypes = self.program.argtypes
-        found = [_public_type(argtypes[i]) for i in self.passed]
-        found += [_shadow_type(_public_type(argtypes[i])) for i in self.shadowed]
-        if self.takes_seed:
-            found.append(self.return_value_type)
-        return tuple(found)
-
-    @cached_property
-    def argument_names(self) -> tuple[str, ...]:
-        """Names of the dispatcher's arguments, unique identifiers."""
-        names = [self.program.arguments[i].name for i in self.passed]
-        wanted = [f"d{self.program.arguments[i].name}" for i in self.shadowed]
-        for name in [*wanted, "seed"] if self.takes_seed else wanted:
-            while name in names:
-                name += "_"  # noqa: PLW2901 - a free name is what is looked for
-            names.append(name)
-        return tuple(names)
-
-    @cached_property
-    def result_type(self) -> Any:
-        """Numba type of what the dispatcher returns."""
-        restype = self.program.restype
-        match self.mode:
-            case Mode.PRIMAL:
-                return restype
-            case Mode.FORWARD:
-                tangent = self.return_value_type if self.return_active else types.none
-                return types.BaseTuple.from_types((restype, tangent))
-            case Mode.REVERSE:
-                adjoints = [_adjoint_type(self.program.argtypes[i]) for i in self.adjoints]
-                return types.BaseTuple.from_types((restype, types.BaseTuple.from_types(adjoints)))
-
-
 @dataclass(eq=False)  # compared by identity: it is kept in a weak table
 class _Linked:
     """What the intrinsic needs to emit a call."""
@@ -167,12 +75,13 @@ class _Linked:
     library: Any
 
 
-# Wrappers refer to their derivative by number: one intrinsic serves all, and a derivative that nobody refers to goes.
+# Wrappers refer to their derivative by number: one intrinsic serves all, and a derivative that nobody refers
+# to goes.
 _linked: weakref.WeakValueDictionary[int, _Linked] = weakref.WeakValueDictionary()
 _numbers = itertools.count(1)
 
 
-def link(  # noqa: PLR0913 - the parts of one calling convention
+def link(
     text: str,
     symbol: str,
     program: Program,
@@ -216,8 +125,9 @@ def link(  # noqa: PLR0913 - the parts of one calling convention
 
     Notes
     -----
-    The code is optimised and vectorised with its caller, and can be inlined there.  Callers may use `cache=True`:
-    the symbol is named after the content, so that it cannot be taken for another derivative in another process.
+    The code is optimised and vectorised with its caller, and can be inlined there.  Callers may use
+    `cache=True`: the symbol is named after the content, so that it cannot be taken for another derivative in
+    another process.
     """
     signature = LinkedSignature(program, tuple(activities), mode, return_active)
     with global_compiler_lock:
@@ -304,7 +214,7 @@ def _set_environments(library: Any, program: Program) -> None:
             library.codegen.set_env(symbol, environment)
 
 
-# --- the call ------------------------------------------------------------------------------------------------------
+# --- the call -----------------------------------------------------------------------------------------------
 
 
 @intrinsic(prefer_literal=True)
@@ -322,7 +232,8 @@ def _call_linked(typingctx: Any, number: Any, arguments: Any) -> Any:
         context.active_code_library.add_linking_library(linked.library)
 
         def release() -> None:
-            # Numba's raise does not release what the frame holds. Our wrapper's frame holds one thing: this tuple.
+            # Numba's raise does not release what the frame holds. Our wrapper's frame holds one thing: this
+            # tuple.
             context.nrt.decref(builder, sig.args[1], packed)
 
         return _Call(context, builder, linked, list(zip(given, sig.args[1], strict=True)), release).emit()
@@ -367,7 +278,7 @@ class _Call:
             self.builder, function, restype, raw_types, [*primal, *self.extra_values]
         )
         self._raise_errors(status)
-        value = fix_returning_optional(self.context, self.builder, typing.signature(restype), status, value)
+        value = fix_returning_optional(self.context, self.builder, restype(), status, value)
         match signature.mode:
             case Mode.PRIMAL:
                 return value
@@ -437,7 +348,7 @@ class _Call:
         self._pass_pointer(slot)
 
     def _pass_value(self, value: Any) -> None:
-        if isinstance(value.type, cgutils.ir.PointerType):
+        if isinstance(value.type, llvmir.PointerType):
             self._pass_pointer(value)
         else:
             self.extra_types.append(_FLOATS[str(value.type)])
@@ -478,13 +389,15 @@ class _Call:
             case types.Float():
                 return self.builder.load(next(slots))
             case types.Complex():
-                real, imag = self.builder.load(next(slots)), self.builder.load(next(slots))
-                return self.context.make_complex(self.builder, numba_type, real, imag)._getvalue()
+                number = self.context.make_complex(self.builder, numba_type)
+                number.real = self.builder.load(next(slots))
+                number.imag = self.builder.load(next(slots))
+                return number._getvalue()
             case types.Optional():
                 return self._adjoint(numba_type.type, slots)
             case types.BaseTuple():
                 items = [self._adjoint(item, slots) for item in numba_type]
-                return self.context.make_tuple(self.builder, _adjoint_type(numba_type), items)
+                return self.context.make_tuple(self.builder, adjoint_type(numba_type), items)
             case _:
                 return self.context.get_dummy_value()
 
@@ -500,44 +413,3 @@ class _Call:
 
 
 _FLOATS = {"float": types.float32, "double": types.float64}
-
-
-def _public_type(numba_type: Any) -> Any:
-    """Return the type a caller passes for a parameter of `numba_type`."""
-    numba_type = types.unliteral(numba_type)
-    if isinstance(numba_type, types.StarArgTuple | types.StarArgUniTuple):
-        return types.BaseTuple.from_types(tuple(numba_type))
-    return numba_type
-
-
-def _shadow_type(numba_type: Any) -> Any:
-    """Return the type of a shadow: the primal's, writable."""
-    match numba_type:
-        case types.Array():
-            return numba_type.copy(readonly=False)
-        case types.BaseTuple():
-            return _map_tuple(numba_type, _shadow_type)
-        case _:
-            return numba_type
-
-
-def _adjoint_type(numba_type: Any) -> Any:
-    match numba_type:
-        case types.Float() | types.Complex():
-            return numba_type
-        case types.Optional():
-            return _adjoint_type(numba_type.type)
-        case types.BaseTuple():
-            return _map_tuple(numba_type, _adjoint_type)
-        case _:
-            return types.none
-
-
-def _map_tuple(numba_type: Any, change: Any) -> Any:
-    """Return a tuple type with `change` applied to each item; a named tuple keeps its class."""
-    items = [change(item) for item in numba_type]
-    if isinstance(numba_type, types.BaseNamedTuple):
-        if len(set(items)) == 1:
-            return types.NamedUniTuple(items[0], len(items), numba_type.instance_class)
-        return types.NamedTuple(items, numba_type.instance_class)
-    return types.BaseTuple.from_types(items)

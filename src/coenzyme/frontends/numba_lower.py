@@ -1,18 +1,21 @@
 """From a Numba dispatcher or a plain Python function to a `Program`."""
 
+# Numba's own annotations are partial, and wrong about its properties and the types it registers at run time.
+# pyright: reportAttributeAccessIssue=false, reportReturnType=false
+
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import llvmlite.binding as llvm
 import numba
-from numba.core import cpu, types
+from numba.core import types
 from numba.core.compiler import Flags
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.errors import NumbaError
-from numba.core.registry import CPUDispatcher, cpu_target
+from numba.core.registry import CPUDispatcher
 from numba.core.targetconfig import ConfigStack
 
 from coenzyme.errors import BackendUnavailableError, CompilationError, Location
@@ -20,15 +23,12 @@ from coenzyme.frontends.numba_layout import layout_argument, layout_result
 from coenzyme.frontends.numba_target import IRDispatcher, IRLibrary, find_twin, ir_target, twin_type
 from coenzyme.frontends.program import Program
 
-__all__ = ["fold_arguments", "lower", "require_supported_numba"]
+__all__ = ["as_dispatcher", "fold_arguments", "lower", "require_supported_numba"]
 
 _OLDEST_NUMBA = (0, 63)
 _UNRESOLVED = ".numba.unresolved$"
 
 Function = CPUDispatcher | Callable[..., Any]
-
-# Plain functions get one dispatcher each, so that lowering them twice compiles once.
-_dispatchers: dict[Callable[..., Any], CPUDispatcher] = {}
 
 
 def require_supported_numba(version: str = numba.__version__) -> None:
@@ -58,20 +58,28 @@ def as_dispatcher(function: Function) -> CPUDispatcher:
             function=getattr(function, "__qualname__", repr(function)),
             remedy="pass a function decorated with @numba.njit, or a plain Python function",
         )
-    if function not in _dispatchers:
-        _dispatchers[function] = numba.njit(function)
-    return _dispatchers[function]
+    return _compile_plain(function)
+
+
+@functools.lru_cache(maxsize=256)
+def _compile_plain(function: Callable[..., Any]) -> CPUDispatcher:
+    # One dispatcher for each function, so that lowering it twice compiles once.
+    return numba.njit(function)
 
 
 def fold_arguments(
     function: Function, argtypes: Iterable[Any], keywords: Mapping[str, Any] | None = None
 ) -> tuple[Any, ...]:
-    """Return one type for each parameter: keywords in place, defaults as `Omitted`, `*args` as a tuple type."""
+    """Return one type for each parameter: keywords in place, defaults `Omitted`, `*args` one tuple."""
     dispatcher = as_dispatcher(function)
     try:
         return tuple(dispatcher._compiler.fold_argument_types(tuple(argtypes), dict(keywords or {}))[1])
     except (TypeError, NumbaError) as problem:
-        raise _describe(problem, dispatcher) from problem
+        raise CompilationError(
+            f"the arguments do not fit the parameters of {dispatcher.py_func.__qualname__!r}: {problem}",
+            function=dispatcher.py_func.__qualname__,
+            remedy=f"call it as {dispatcher.py_func.__name__}{inspect.signature(dispatcher.py_func)}",
+        ) from problem
 
 
 def lower(function: Function, argtypes: Iterable[Any], keywords: Mapping[str, Any] | None = None) -> Program:
@@ -80,8 +88,8 @@ def lower(function: Function, argtypes: Iterable[Any], keywords: Mapping[str, An
     Parameters
     ----------
     function
-        A dispatcher, whose options are honoured (`parallel=True` is lowered as plain loops), or a plain Python
-        function.
+        A dispatcher, whose options are honoured (`parallel=True` is lowered as plain loops), or a plain
+        Python function.
     argtypes, keywords
         Numba types of the positional and keyword arguments, as at a call.
 
@@ -94,8 +102,8 @@ def lower(function: Function, argtypes: Iterable[Any], keywords: Mapping[str, An
 
     Notes
     -----
-    Lowering takes about a third of the time Numba needs to compile the function.  A dispatcher is lowered once
-    for each tuple of types; the globals it reads are frozen then.
+    Lowering takes about a third of the time Numba needs to compile the function.  A dispatcher is lowered
+    once for each tuple of types; the globals it reads are frozen then.
     """
     require_supported_numba()
     dispatcher = as_dispatcher(function)
@@ -129,7 +137,6 @@ def _compile(twin: IRDispatcher, argtypes: tuple[Any, ...]) -> tuple[Any, tuple[
 def _default_flags() -> Any:
     """Return the flags a function starts from when no caller's options are inherited."""
     flags = Flags()
-    cpu.CPUTargetOptions.parse_as_flags(flags, {"nopython": True})
     flags.nrt = True
     flags.error_model = "python"
     return flags
@@ -173,7 +180,8 @@ def _link(library: IRLibrary) -> Any:
             if needed not in linked:
                 linked.add(needed)
                 _merge(merged, needed)
-        # A recursive call goes through a cell named after its target, which the caller's library does not list.
+        # A recursive call goes through a cell named after its target, which the caller's library does not
+        # list.
         for cell in merged.global_variables:
             if cell.name.startswith(_UNRESOLVED):
                 target = ir_target.target_context.libraries.get(cell.name[len(_UNRESOLVED) :])
@@ -204,9 +212,3 @@ def _describe(problem: BaseException, dispatcher: CPUDispatcher) -> CompilationE
         location=Location(file, line),
         remedy="make the function compile under @numba.njit with arguments of these types",
     )
-
-
-# Importing these here keeps the LLVM binding initialised for whoever parses the text next.
-llvm.initialize_native_target()
-llvm.initialize_native_asmprinter()
-_ = cpu_target

@@ -1,36 +1,37 @@
 """A private Numba target that lowers to LLVM and stops there.
 
-Functions compiled for this target, with everything they call, become LLVM modules that are neither optimised nor
-turned into machine code; `NRT_*` stay external calls.  It is built from Numba's target-extension API: a target, a
-dispatcher, a typing context, a target context, a code library and a pipeline, each a subclass.
+Functions compiled for this target, with everything they call, become LLVM modules that are neither optimised
+nor turned into machine code; `NRT_*` stay external calls.  It is built from Numba's target-extension API: a
+target, a dispatcher, a typing context, a target context, a code library and a pipeline, each a subclass.
 
-Two facts about Numba shape this file:
+Two facts about Numba shape this file.
 
-- Function templates (`@overload`, `@intrinsic`) keep their compiled implementations on the class, under keys that
-  do not name the target.  A lowering that happens while Numba types a user's function would leave keys there that
-  the CPU target cannot find.  So this target gives every such template a subclass with tables of its own.
-- Numba's full debug mode changes the code (more stack slots, no inlining).  The line numbers we need are written by
-  `LineDirectives` into functions outside of Numba itself; LLVM's inliner gives code without a line the line of
-  the call it came from, which for Numba's internals is the user's line.
+- Function templates (`@overload`, `@intrinsic`) keep their compiled implementations on the class, under keys
+  that do not name the target.  A lowering that happens while Numba types a user's function would leave keys
+  there that the CPU target cannot find.  So this target gives every such template a subclass with tables of
+  its own.
+- Numba interns types, and the type of a bound method does not name its target either.  It gets a class of our
+  own.
 """
+
+# Numba's own annotations are partial, and wrong about its properties and the types it registers at run time.
+# pyright: reportAttributeAccessIssue=false, reportGeneralTypeIssues=false, reportPrivateImportUsage=false
+# pyright: reportIncompatibleMethodOverride=false, reportIncompatibleVariableOverride=false
 
 from __future__ import annotations
 
-import os.path
+import inspect
 import weakref
 from collections.abc import Iterator
 from typing import Any
 
-import numba
-from llvmlite import ir as llvmir
-from numba.core import cgutils, codegen, compiler, cpu, debuginfo, lowering, typing, types
+from numba.core import codegen, compiler, cpu, types, typing
 from numba.core.compiler_lock import global_compiler_lock
-from numba.core.compiler_machinery import register_pass
-from numba.core.datamodel import register_default
+from numba.core.datamodel.registry import register_default
 from numba.core.descriptors import TargetDescriptor
 from numba.core.dispatcher import Dispatcher
 from numba.core.registry import CPUDispatcher, cpu_target
-from numba.core.runtime import rtsys
+from numba.core.runtime.nrt import rtsys
 from numba.core.target_extension import (
     CPU,
     JitDecorator,
@@ -39,13 +40,14 @@ from numba.core.target_extension import (
     target_override,
     target_registry,
 )
-from numba.core.typed_passes import BaseNativeLowering, NativeLowering
 from numba.np.ufunc.dufunc import DUFunc
+
+from coenzyme.frontends.numba_lines import pipeline_with_lines
 
 __all__ = ["IRDispatcher", "IRLibrary", "find_twin", "ir_target", "twin_type"]
 
 TARGET_NAME = "coenzyme"
-_NUMBA_FOLDER = os.path.dirname(os.path.abspath(numba.__file__)) + os.sep
+_TEMPLATE_TABLES = ("_impl_cache", "_compiled_overloads", "_overload_cache")
 
 
 class _Coenzyme(CPU):
@@ -55,7 +57,7 @@ class _Coenzyme(CPU):
 target_registry[TARGET_NAME] = _Coenzyme
 
 
-# --- code ----------------------------------------------------------------------------------------------------------
+# --- code ---------------------------------------------------------------------------------------------------
 
 
 class IRLibrary(codegen.JITCodeLibrary):
@@ -65,17 +67,18 @@ class IRLibrary(codegen.JITCodeLibrary):
         ll_module.data_layout = self._codegen._data_layout
 
     def finalize(self) -> None:
-        # Linking here would copy every callee into every caller; `linked_module` links each module once.
+        """Close the module, without linking: that would copy every callee into every caller."""
         self._raise_if_finalized()
         self._finalized = True
 
     def add_linking_library(self, library: Any) -> None:
-        if library is not rtsys.library:  # NRT_* stay calls that the derivative rules can see
+        """Note a library to link with; that of `NRT_*` is left out, derivative rules must see those calls."""
+        if library is not rtsys.library:
             super().add_linking_library(library)
 
     @property
     def module(self) -> Any:
-        """This library's own module."""
+        """The module of this one function."""
         self._ensure_finalized()
         return self._final_module
 
@@ -113,7 +116,7 @@ class _IRContext(cpu.CPUContext):
             super().init()
             self._internal_codegen = _IRCodegen("coenzyme")
             self.libraries: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
-            self.environments: dict[str, Any] = {}
+            self.environments: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
 
     def get_function(self, fn: Any, sig: Any, _firstcall: bool = True) -> Any:
         try:
@@ -121,8 +124,8 @@ class _IRContext(cpu.CPUContext):
         except NotImplementedError:
             if not isinstance(fn, types.Callable):
                 raise
-            # Classes and ufuncs made by decorators register with the CPU context only.  Their code is linked in
-            # as Numba optimised it.
+            # Classes and ufuncs made by decorators register with the CPU context only.  Their code is linked
+            # in as Numba optimised it.
             key = fn.get_impl_key(sig)
             definitions = cpu_target.target_context._defns
             if key not in definitions:
@@ -137,143 +140,7 @@ class _IRContext(cpu.CPUContext):
         return EntryPoint(fndesc.llvm_func_name)
 
 
-# --- line numbers --------------------------------------------------------------------------------------------------
-
-
-def _is_internal(filename: str) -> bool:
-    return filename.startswith(_NUMBA_FOLDER)
-
-
-class LineDirectives(debuginfo.AbstractDIBuilder):
-    """Writes `!dbg` lines, and nothing else of debug information, into one function's module."""
-
-    def __init__(self, module: Any, filepath: str, lower: Any) -> None:
-        self._module = module
-        self._lower = lower
-        self._path = filepath
-        self._files: dict[str, Any] = {}
-        self._locations: dict[tuple[str, int], Any] = {}
-        self._scopes: dict[str, Any] = {}
-        self.initialize()
-
-    def initialize(self) -> None:
-        self._unit = self._module.add_debug_info(
-            "DICompileUnit",
-            {
-                "language": llvmir.DIToken("DW_LANG_Python"),
-                "file": self._file(self._path),
-                "producer": "coenzyme",
-                "runtimeVersion": 0,
-                "isOptimized": True,
-                "emissionKind": llvmir.DIToken("NoDebug"),
-            },
-            is_distinct=True,
-        )
-
-    def mark_variable(self, *args: Any, **kwargs: Any) -> None:
-        """Variables are not described: their descriptions would keep stack slots alive."""
-
-    def mark_subprogram(self, function: Any, qualname: str, argnames: Any, argtypes: Any, line: int) -> None:
-        kind = self._module.add_debug_info("DISubroutineType", {"types": self._module.add_metadata([None])})
-        program = self._module.add_debug_info(
-            "DISubprogram",
-            {
-                "name": qualname,
-                "linkageName": function.name,
-                "scope": self._file(self._path),
-                "file": self._file(self._path),
-                "line": line,
-                "type": kind,
-                "isLocal": False,
-                "isDefinition": True,
-                "scopeLine": line,
-                "isOptimized": True,
-                "unit": self._unit,
-            },
-            is_distinct=True,
-        )
-        function.set_metadata("dbg", program)
-        # A generator lowers several functions one after the other: each gets fresh scopes.
-        self._scopes = {self._path: program}
-        self._locations = {}
-
-    def mark_location(self, builder: Any, line: int) -> None:
-        path = getattr(self._lower.loc, "filename", self._path)
-        if path != self._path and _is_internal(path) and builder.debug_metadata is not None:
-            return  # Numba inlined its own Python code here: it belongs to the user's last line
-        location = self._locations.get((path, line))
-        if location is None:
-            fields = {"line": line, "column": 1, "scope": self._scope(path)}
-            location = self._locations[path, line] = self._module.add_debug_info("DILocation", fields)
-        builder.debug_metadata = location
-
-    def finalize(self) -> None:
-        units = cgutils.get_or_insert_named_metadata(self._module, "llvm.dbg.cu")
-        if self._unit not in units.operands:
-            units.add(self._unit)
-        flags = cgutils.get_or_insert_named_metadata(self._module, "llvm.module.flags")
-        word = llvmir.IntType(32)
-        # LLVM throws away debug information whose version the module does not state.
-        version = self._module.add_metadata([word(2), "Debug Info Version", word(3)])
-        if version not in flags.operands:
-            flags.add(version)
-
-    def _file(self, path: str) -> Any:
-        if path not in self._files:
-            folder, name = os.path.split(path)
-            self._files[path] = self._module.add_debug_info("DIFile", {"directory": folder, "filename": name})
-        return self._files[path]
-
-    def _scope(self, path: str) -> Any:
-        if path not in self._scopes:
-            fields = {"scope": self._scopes[self._path], "file": self._file(path), "discriminator": 0}
-            self._scopes[path] = self._module.add_debug_info("DILexicalBlockFile", fields)
-        return self._scopes[path]
-
-
-class _LineLower(lowering.Lower):
-    """Numba's lowering, with line numbers in functions that are not Numba's own."""
-
-    def init(self) -> None:
-        super().init()
-        location = self.func_ir.loc
-        if not (_is_internal(location.filename) or self.fndesc.modname.split(".")[0] == "numba"):
-            self.debuginfo = LineDirectives(self.module, location.filename, self)
-            self.defn_loc = location
-
-
-@register_pass(mutates_CFG=True, analysis_only=False)
-class _LineLowering(BaseNativeLowering):
-    _name = "coenzyme_native_lowering"
-
-    @property
-    def lowering_class(self) -> type:
-        return _LineLower
-
-
-class _LinePipeline:
-    """Mixin for a compiler pipeline: lower with line numbers."""
-
-    def define_pipelines(self) -> Any:
-        managers = super().define_pipelines()  # type: ignore[misc]
-        for manager in managers:
-            for index, (stage, description) in enumerate(manager.passes):
-                if stage is NativeLowering:
-                    manager.passes[index] = (_LineLowering, description)
-            manager.finalize()
-        return managers
-
-
-_pipelines: dict[type, type] = {}
-
-
-def _pipeline_with_lines(pipeline: type) -> type:
-    if pipeline not in _pipelines:
-        _pipelines[pipeline] = type(f"{pipeline.__name__}WithLines", (_LinePipeline, pipeline), {})
-    return _pipelines[pipeline]
-
-
-# --- types ---------------------------------------------------------------------------------------------------------
+# --- types --------------------------------------------------------------------------------------------------
 
 
 class _BoundFunction(types.BoundFunction):
@@ -311,7 +178,7 @@ def _rebind_method(method: Any) -> Any:
                 return None
             for template in function.templates:
                 self._inline_overloads.update(template._inline_overloads)
-            return sig.replace(pysig=numba.core.utils.pysignature(overload)).as_method()
+            return sig.replace(pysig=inspect.signature(overload)).as_method()
 
         def get_template_info(self) -> Any:
             return original.get_template_info(self)
@@ -376,7 +243,7 @@ def twin_type(ty: Any) -> Any:
     return ty
 
 
-# --- dispatchers ---------------------------------------------------------------------------------------------------
+# --- dispatchers --------------------------------------------------------------------------------------------
 
 
 class _IRTarget(TargetDescriptor):
@@ -412,14 +279,16 @@ class IRDispatcher(Dispatcher):
     declared: tuple[Any, ...] = ()
 
     def compile(self, sig: Any) -> Any:
+        """Lower for one signature; overloads found on the way belong to this target too."""
         with target_override(TARGET_NAME):
             return super().compile(sig)
 
     def add_overload(self, cres: Any) -> None:
-        # The base class also tells the C dispatcher where the machine code is; there is none.
+        """Keep a compiled overload; the base class would also tell the C dispatcher its address."""
         self.overloads[tuple(cres.signature.args)] = cres
 
     def get_call_template(self, args: Any, kws: Any) -> Any:
+        """Return how Numba types a call; with declared signatures, only those are candidates."""
         if not self.declared:
             return super().get_call_template(args, kws)
         folded = self._compiler.fold_argument_types(args, kws)[1]
@@ -464,7 +333,7 @@ class _Jit(JitDecorator):
             args[0],
             locals=variables,
             targetoptions=_target_options(options),
-            pipeline_class=_pipeline_with_lines(pipeline),
+            pipeline_class=pipeline_with_lines(pipeline),
         )
 
 
@@ -482,7 +351,7 @@ def find_twin(dispatcher: CPUDispatcher) -> IRDispatcher:
                 dispatcher.py_func,
                 locals=dict(dispatcher.locals),
                 targetoptions=_target_options(dispatcher.targetoptions),
-                pipeline_class=_pipeline_with_lines(dispatcher._compiler.pipeline_class),
+                pipeline_class=pipeline_with_lines(dispatcher._compiler.pipeline_class),
             )
             if not dispatcher._can_compile:
                 twin.declared = tuple(dispatcher.nopython_signatures)

@@ -83,8 +83,8 @@ class Component:
     llvm_type
         Its LLVM type as printed, `"ptr"` for any pointer.
     element
-        For `DATA`, and for the `MEMINFO` that owns it, the LLVM type of the memory behind the pointer, the real
-        part's type for complex elements; None where that is no scalar type (records).
+        For `DATA`, and for the `MEMINFO` that owns it, the LLVM type of the memory behind the pointer, the
+        real part's type for complex elements; None where that is no scalar type (records).
     """
 
     role: Role

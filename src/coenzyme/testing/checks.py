@@ -337,7 +337,7 @@ class _Check:
         expected, error = float(difference), float(error)
         noise = 10.0 * error
         tolerance = noise + self.relative * abs(expected) + rounding * scale
-        conclusive = noise <= _INCONCLUSIVE * (max(abs(expected), scale) + _INCONCLUSIVE * size)
+        conclusive = noise <= _INCONCLUSIVE * (max(abs(expected), scale) + _INCONCLUSIVE * size) + _IDENTITY**2
         check = "forward against finite differences"
         found.append(Comparison(check, argument, entry, seed, expected, forward, tolerance, conclusive))
         return found

@@ -1,0 +1,1 @@
+"""The public layer: annotated calls and transforms, from Python and from compiled code."""

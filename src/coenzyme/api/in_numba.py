@@ -1,0 +1,246 @@
+"""Derivatives inside ``@njit`` code: Numba's view of the public names.
+
+Transforms made outside are globals that type as the compiled function they stand for. ``grad(f)``, ``value_and_grad(f)``,
+``jvp(f, primals, tangents)`` and ``autodiff(mode, f, …)`` may also be written inside compiled code, where `f` is an ``@njit``
+function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from numba.core import types
+from numba.core.dispatcher import Dispatcher
+from numba.core.imputils import impl_ret_borrowed, lower_constant
+from numba.extending import (
+    intrinsic,
+    make_attribute_wrapper,
+    models,
+    register_model,
+    typeof_impl,
+)
+
+from coenzyme.api import transforms
+from coenzyme.api.annotations import Active, Const, DerivativeMode, Duplicated, DuplicatedNoNeed
+from coenzyme.api.autodiff import AnnotatedCall, autodiff
+from coenzyme.api.calls import Sharing, apply
+from coenzyme.api.functions import NumbaCallable
+from coenzyme.api.jacobian import jacfwd, jacobian, jacrev
+from coenzyme.api.source import Source, implements
+from coenzyme.api.structure import holds_floats
+from coenzyme.api.sweeps import PushforwardCall
+from coenzyme.errors import ActivityError
+
+__all__ = ["AnnotatedType", "ModeType"]
+
+_ANNOTATIONS = (Const, Active, Duplicated, DuplicatedNoNeed)
+
+
+@typeof_impl.register(NumbaCallable)
+def _type_of_transform(transform: NumbaCallable, context: Any) -> types.Dispatcher:
+    return types.Dispatcher(transform.dispatcher)
+
+
+class ModeType(types.Type):
+    """The Numba type of one `DerivativeMode`."""
+
+    def __init__(self, mode: DerivativeMode) -> None:
+        self.mode = mode
+        super().__init__(name=f"coenzyme.{mode}")
+
+
+register_model(ModeType)(models.OpaqueModel)
+
+
+@typeof_impl.register(DerivativeMode)
+def _type_of_mode(mode: DerivativeMode, context: Any) -> ModeType:
+    return ModeType(mode)
+
+
+@lower_constant(ModeType)
+def _constant_mode(context: Any, builder: Any, kind: ModeType, mode: DerivativeMode) -> Any:
+    return context.get_dummy_value()
+
+
+class AnnotatedType(types.Type):
+    """The Numba type of an annotated argument."""
+
+    def __init__(self, annotation: type, primal: types.Type, shadow: types.Type) -> None:
+        self.annotation = annotation
+        self.primal = primal
+        self.shadow = shadow
+        super().__init__(name=f"coenzyme.{annotation.__name__}({primal}, {shadow})")
+
+
+@register_model(AnnotatedType)
+class _AnnotatedModel(models.StructModel):
+    def __init__(self, manager: Any, kind: AnnotatedType) -> None:
+        super().__init__(manager, kind, [("primal", kind.primal), ("shadow", kind.shadow)])
+
+
+make_attribute_wrapper(AnnotatedType, "primal", "primal")
+make_attribute_wrapper(AnnotatedType, "shadow", "shadow")
+
+
+def _annotator(annotation: type) -> Any:
+    """Return the compiled constructor of an annotation."""
+
+    @intrinsic
+    def annotate(typing_context: Any, primal: Any, shadow: Any) -> Any:
+        kind = AnnotatedType(annotation, types.unliteral(primal), types.unliteral(shadow))
+
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            values = [
+                context.cast(builder, value, given, wanted)
+                for value, given, wanted in zip(args, signature.args, (kind.primal, kind.shadow), strict=True)
+            ]
+            struct = context.make_helper(builder, kind)
+            struct.primal, struct.shadow = values
+            return impl_ret_borrowed(context, builder, kind, struct._getvalue())
+
+        return kind(primal, shadow), generate
+
+    return annotate
+
+
+_const, _active, _duplicated, _no_need = (_annotator(annotation) for annotation in _ANNOTATIONS)
+
+
+@implements(Const)
+def _const_in_numba(primal: Any) -> Callable[..., Any]:
+    return lambda primal: _const(primal, None)
+
+
+@implements(Active)
+def _active_in_numba(primal: Any) -> Callable[..., Any]:
+    return lambda primal: _active(primal, None)
+
+
+@implements(Duplicated)
+def _duplicated_in_numba(primal: Any, shadow: Any) -> Callable[..., Any]:
+    return lambda primal, shadow: _duplicated(primal, shadow)
+
+
+@implements(DuplicatedNoNeed)
+def _no_need_in_numba(primal: Any, shadow: Any) -> Callable[..., Any]:
+    return lambda primal, shadow: _no_need(primal, shadow)
+
+
+@implements(autodiff)
+def _autodiff_in_numba(mode: Any, f: Any, *annotated: Any) -> Callable[..., Any]:
+    function = _function_of(f, "autodiff")
+    if not isinstance(mode, ModeType):
+        raise ActivityError(
+            f"the mode of autodiff has type {mode}",
+            function=function.py_func.__qualname__,
+            remedy="pass Forward, ForwardWithPrimal, Reverse or ReverseWithPrimal, by name",
+        )
+    given = (
+        annotated[0].types if len(annotated) == 1 and isinstance(annotated[0], types.BaseTuple) else annotated
+    )
+    first = 0
+    returns = None
+    if given and isinstance(given[0], types.Function) and given[0].typing_key in _ANNOTATIONS:
+        returns, first = given[0].typing_key, 1
+    source = Source()
+    primals: list[str] = []
+    shadows: list[str] = []
+    kinds: list[type] = []
+    for i, kind in enumerate(given[first:], start=first):
+        if not isinstance(kind, AnnotatedType):
+            kinds.append(Const)
+            primals.append(f"annotated[{i}]")
+            continue
+        kinds.append(kind.annotation)
+        primals.append(f"annotated[{i}].primal")
+        if kind.annotation in (Duplicated, DuplicatedNoNeed):
+            shadows.append(f"annotated[{i}].shadow")
+    request = AnnotatedCall(function, mode.mode, returns, tuple(kinds), Sharing.MIRRORED)
+    operands = [source.name("call", request), *primals, *shadows]
+    source.add(f"return {source.name('apply', apply)}({', '.join(operands)})")
+    return source.function("autodiff", "mode, f, *annotated")
+
+
+@implements(transforms.grad, prefer_literal=True)
+def _grad_in_numba(f: Any, argnums: Any = 0, has_aux: Any = False) -> Callable[..., Any]:
+    made = transforms.grad(
+        _function_of(f, "grad"), _literal(argnums, "argnums"), _literal(has_aux, "has_aux")
+    )
+    return lambda f, argnums=0, has_aux=False: made
+
+
+@implements(transforms.value_and_grad, prefer_literal=True)
+def _value_and_grad_in_numba(f: Any, argnums: Any = 0, has_aux: Any = False) -> Callable[..., Any]:
+    function = _function_of(f, "value_and_grad")
+    made = transforms.value_and_grad(function, _literal(argnums, "argnums"), _literal(has_aux, "has_aux"))
+    return lambda f, argnums=0, has_aux=False: made
+
+
+@implements(jacobian, prefer_literal=True)
+def _jacobian_in_numba(f: Any, argnums: Any = 0, mode: Any = "auto") -> Callable[..., Any]:
+    made = jacobian(_function_of(f, "jacobian"), _literal(argnums, "argnums"), _literal(mode, "mode"))
+    return lambda f, argnums=0, mode="auto": made
+
+
+@implements(jacfwd, prefer_literal=True)
+def _jacfwd_in_numba(f: Any, argnums: Any = 0) -> Callable[..., Any]:
+    made = jacfwd(_function_of(f, "jacfwd"), _literal(argnums, "argnums"))
+    return lambda f, argnums=0: made
+
+
+@implements(jacrev, prefer_literal=True)
+def _jacrev_in_numba(f: Any, argnums: Any = 0) -> Callable[..., Any]:
+    made = jacrev(_function_of(f, "jacrev"), _literal(argnums, "argnums"))
+    return lambda f, argnums=0: made
+
+
+@implements(transforms.jvp)
+def _jvp_in_numba(f: Any, primals: Any, tangents: Any) -> Callable[..., Any]:
+    function = _function_of(f, "jvp")
+    if not (isinstance(primals, types.BaseTuple) and isinstance(tangents, types.BaseTuple)):
+        raise ActivityError(
+            "the primals and tangents of jvp must be tuples",
+            function=function.py_func.__qualname__,
+            remedy="write jvp(f, (x,), (dx,))",
+        )
+    count = len(primals.types)
+    if count != len(tangents.types):
+        raise ActivityError(
+            f"there are {count} primals and {len(tangents.types)} tangents",
+            function=function.py_func.__qualname__,
+            remedy="give one tangent for each primal, None for integers and other constants",
+        )
+    source = Source()
+    kept = [f"tangents[{i}]" for i, kind in enumerate(primals.types) if holds_floats(kind)]
+    request = PushforwardCall(function, count, len(kept))
+    operands = [source.name("call", request), *(f"primals[{i}]" for i in range(count)), *kept]
+    source.add(f"return {source.name('apply', apply)}({', '.join(operands)})")
+    return source.function("jvp", "f, primals, tangents")
+
+
+def _function_of(kind: types.Type, caller: str) -> Dispatcher:
+    if isinstance(kind, types.Dispatcher):
+        return kind.dispatcher
+    raise ActivityError(
+        f"in compiled code {caller} takes a function that is known while compiling, and it got one of type {kind}",
+        function=caller,
+        remedy="pass an @njit function by its name, not as an argument of the compiled function",
+    )
+
+
+def _literal(kind: Any, name: str) -> Any:
+    """Return the value of a constant argument from its Numba type."""
+    if isinstance(kind, (int, bool, str, tuple)):
+        return kind
+    if isinstance(kind, types.Omitted):
+        return kind.value
+    if isinstance(kind, types.Literal):
+        return kind.literal_value
+    if isinstance(kind, types.BaseTuple):
+        return tuple(_literal(part, name) for part in kind.types)
+    raise ActivityError(
+        f"in compiled code {name} must be a constant, and it has type {kind}",
+        argument=name,
+        remedy="write the number itself, or make the transform outside the compiled function",
+    )

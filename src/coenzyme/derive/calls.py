@@ -1,0 +1,242 @@
+"""Calls of functions that stay out of line: each has derivatives of its own, kept in one table.
+
+A derivative is keyed by the callee and the activity of its parameters; recursion is a cycle in the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from coenzyme.analysis.activity import Activity
+from coenzyme.analysis.content import Contents
+from coenzyme.analysis.objects import MemoryObject, is_error_slot
+from coenzyme.derive.plan import internal_calls
+from coenzyme.derive.normalise import Shape
+from coenzyme.derive.shadows import Shadows
+from coenzyme.errors import UnsupportedIRError
+from coenzyme.frontends.program import ComponentActivity, Mode
+from coenzyme.ir.builder import Builder, const_int
+from coenzyme.ir.instructions import Alloca, Block, Call, Function, Module, Unreachable
+from coenzyme.ir.types import I32, PTR, VOID, FloatType, FunctionType, Type
+from coenzyme.ir.values import Argument, Value
+
+__all__ = ["CallTable", "Derivatives", "ReverseCalls", "describe_call", "replace_calls", "replace_forward_call"]
+
+
+
+@dataclass(frozen=True)
+class Passed:
+    """What one call passes, as far as derivatives of the callee depend on it.
+
+    Attributes
+    ----------
+    activities
+        How each argument takes part.
+    groups
+        For each pointer a number, the same where two may point into the same memory; None elsewhere, −1 for null.
+    elements
+        For each pointer to floats of one type, that type.
+    """
+
+    activities: tuple[ComponentActivity, ...]
+    groups: tuple[int | None, ...]
+    elements: tuple[FloatType | None, ...]
+
+
+Key = tuple[str, Passed, Mode]
+
+
+@dataclass(frozen=True)
+class Derivatives:
+    """The derivative functions of one callee for one activity of its parameters.
+
+    In forward mode `augmented` is the forward derivative and `reverse` is the same function.
+    """
+
+    passed: Passed
+    augmented: Function
+    reverse: Function
+
+    @property
+    def activities(self) -> tuple[ComponentActivity, ...]:
+        """How each parameter of the callee takes part."""
+        return self.passed.activities
+
+
+@dataclass
+class ReverseCalls:
+    """The calls of one augmented primal that have derivatives."""
+
+    pair_of: dict[Call, Derivatives] = field(default_factory=dict[Call, Derivatives])
+    record_of: dict[Call, Value] = field(default_factory=dict[Call, Value])
+
+
+class CallTable:
+    """All derivatives of functions kept out of line, in one module.
+
+    Parameters
+    ----------
+    fill
+        Derives the callee into the functions of a new entry.
+    """
+
+    def __init__(self, module: Module, fill: Callable[[Function, Derivatives, Mode], None]) -> None:
+        self.module = module
+        self.fill = fill
+        self.entries: dict[Key, Derivatives] = {}
+
+    def get(self, callee: Function, passed: Passed, mode: Mode) -> Derivatives:
+        """Return the derivatives of `callee`, making them where they are new."""
+        key = (callee.name, passed, mode)
+        if key in self.entries:
+            return self.entries[key]
+        number = len(self.entries)
+        activities = passed.activities
+        extras = _extra_types(callee, activities)
+        if mode is Mode.FORWARD:
+            function = self._placeholder(f"{callee.name}.forward.{number}", callee, extras, I32)
+            entry = Derivatives(passed, function, function)
+        else:
+            first = [t for t, a in zip(extras, _present(activities), strict=True) if a is ComponentActivity.DUPLICATED]
+            augmented = self._placeholder(f"{callee.name}.augmented.{number}", callee, [*first, PTR], I32)
+            reverse = self._placeholder(f"{callee.name}.reverse.{number}", callee, [*extras, PTR], VOID)
+            entry = Derivatives(passed, augmented, reverse)
+        self.entries[key] = entry
+        self.fill(callee, entry, mode)
+        return entry
+
+    def _placeholder(self, name: str, callee: Function, extras: Sequence[Type], result: Type) -> Function:
+        """Return a function that can be called already and gets its body later."""
+        types = [*(a.type for a in callee.arguments), *extras]
+        names = [*(a.name for a in callee.arguments), *(f"extra.{i}" for i in range(len(extras)))]
+        arguments = [Argument(t, n, i) for i, (t, n) in enumerate(zip(types, names, strict=True))]
+        function = Function(name, FunctionType(result, tuple(types)), arguments, "internal", "nounwind")
+        function.add_block(Block("pending")).append(Unreachable())
+        return self.module.add_function(function)
+
+
+def _present(activities: Sequence[ComponentActivity]) -> list[ComponentActivity]:
+    return [a for a in activities if a is not ComponentActivity.CONST]
+
+
+def _extra_types(callee: Function, activities: Sequence[ComponentActivity]) -> list[Type]:
+    return [
+        PTR if a is ComponentActivity.ACTIVE or p.type.is_pointer else p.type
+        for p, a in zip(callee.arguments, activities, strict=True)
+        if a is not ComponentActivity.CONST
+    ]
+
+
+def describe_call(call: Call, activity: Activity, contents: Contents, mode: Mode) -> Passed:
+    """Return what `call` passes."""
+    groups: list[int | None] = []
+    elements: list[FloatType | None] = []
+    known: list[set[MemoryObject]] = []
+    for argument in call.arguments:
+        if not argument.type.is_pointer:
+            groups.append(None)
+            elements.append(None)
+            continue
+        targets = set(activity.objects.of(argument))
+        groups.append(_group_of(targets, known))
+        elements.append(contents.behind(argument).only_float)
+    return Passed(_call_activities(call, activity, mode), tuple(groups), tuple(elements))
+
+
+def _group_of(targets: set[MemoryObject], known: list[set[MemoryObject]]) -> int:
+    """Return the number of the first group that shares an object with `targets`, which joins it."""
+    if not targets:
+        return -1
+    for number, group in enumerate(known):
+        if not group.isdisjoint(targets):
+            group |= targets
+            return number
+    known.append(targets)
+    return len(known) - 1
+
+
+def _call_activities(call: Call, activity: Activity, mode: Mode) -> tuple[ComponentActivity, ...]:
+    callee = call.callee
+    assert isinstance(callee, Function)
+    found: list[ComponentActivity] = []
+    for actual, formal in zip(call.arguments, callee.arguments, strict=True):
+        if is_error_slot(formal):
+            found.append(ComponentActivity.CONST)
+        elif actual.type.is_pointer:
+            shadowed = activity.has_shadow(actual)
+            found.append(ComponentActivity.DUPLICATED if shadowed else ComponentActivity.CONST)
+        elif activity.is_active(actual):
+            in_forward = mode is Mode.FORWARD
+            found.append(ComponentActivity.DUPLICATED if in_forward else ComponentActivity.ACTIVE)
+        else:
+            found.append(ComponentActivity.CONST)
+    return tuple(found)
+
+
+def replace_calls(
+    shape: Shape,
+    activity: Activity,
+    contents: Contents,
+    shadows: Shadows,
+    table: CallTable,
+    function_name: str,
+) -> ReverseCalls:
+    """Make the calls of an augmented primal call augmented primals, and remember their records."""
+    result = ReverseCalls()
+    for call in internal_calls(shape, activity):
+        callee = call.callee
+        assert isinstance(callee, Function)
+        _require_status(callee, function_name)
+        pair = table.get(callee, describe_call(call, activity, contents, Mode.REVERSE), Mode.REVERSE)
+        where = Alloca(PTR, const_int(I32, 1), "record.address")
+        shape.function.entry.insert(0, where)
+        extras = [
+            shadows.of(a)
+            for a, how in zip(call.arguments, pair.activities, strict=True)
+            if how is ComponentActivity.DUPLICATED
+        ]
+        at = Builder.before(call)
+        new = at.call(pair.augmented, [*call.arguments, *extras, where], name=call.name)
+        assert isinstance(new, Call)
+        new.metadata = dict(call.metadata)
+        record = at.load(PTR, where, name=f"{call.name}.record")
+        call.replace_all_uses_with(new)
+        call.erase()
+        result.pair_of[new] = pair
+        result.record_of[new] = record
+    return result
+
+
+def replace_forward_call(
+    call: Call,
+    activity: Activity,
+    contents: Contents,
+    shadows: Shadows,
+    table: CallTable,
+    tangent: Callable[[Value], Value],
+    function_name: str,
+) -> None:
+    """Make a call of a function kept out of line call its forward derivative."""
+    callee = call.callee
+    assert isinstance(callee, Function)
+    _require_status(callee, function_name)
+    pair = table.get(callee, describe_call(call, activity, contents, Mode.FORWARD), Mode.FORWARD)
+    extras = [
+        shadows.of(a) if a.type.is_pointer else tangent(a)
+        for a, how in zip(call.arguments, pair.activities, strict=True)
+        if how is ComponentActivity.DUPLICATED
+    ]
+    new = Builder.before(call).call(pair.augmented, [*call.arguments, *extras], name=call.name)
+    call.replace_all_uses_with(new)
+    call.erase()
+
+
+def _require_status(callee: Function, function_name: str) -> None:
+    if callee.function_type.result != I32 or not any(is_error_slot(a) for a in callee.arguments):
+        raise UnsupportedIRError(
+            "a function kept out of line does not follow Numba's calling convention",
+            function=function_name,
+            operation=callee.name,
+            remedy="let it be inlined, or write a rule for it",
+        )

@@ -1,0 +1,218 @@
+"""Cut a combined reverse function in two: the augmented primal, and the reverse sweep that runs later.
+
+The halves of a combined function talk to each other through stack slots only. Here those slots move into a
+*record* on the heap, which the first half fills and hands out, and the second half empties and frees:
+``augmented(primal…, shadows…, ptr where)`` stores the record's address at `where` when it succeeds;
+``reverse(primal…, shadows or outputs…, ptr record)`` runs the sweep once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from coenzyme.derive.emission import split_block
+from coenzyme.frontends.program import Status
+from coenzyme.ir.builder import Builder, const_int, zero
+from coenzyme.ir.instructions import Alloca, Block, Function, Instruction, Module
+from coenzyme.ir.types import I8, I32, I64, PTR, VOID, ArrayType, FloatType, FunctionType, IntType, StructType, Type
+from coenzyme.ir.values import ConstantInt, ConstantNull, Value
+
+__all__ = ["Halves", "byte_size", "split_function"]
+
+
+@dataclass(frozen=True)
+class Halves:
+    """What the emission of a combined function knows that splitting needs.
+
+    Attributes
+    ----------
+    slots
+        Stack slots that the emission made, in order.
+    shared
+        Those by which the forward half speaks to the reverse half.
+    locals
+        Stack memory of the primal (and its shadow) that the reverse sweep reads again.
+    outputs
+        The parameters through which adjoints of scalars leave.
+    returns
+        The blocks of the reverse half that the forward half continues in.
+    reverse_blocks
+        The blocks of the reverse half, the last of which gives everything back.
+    abandon
+        The block of the forward half that gives everything back after an error.
+    """
+
+    slots: list[Alloca]
+    shared: frozenset[Value]
+    locals: list[Alloca]
+    outputs: frozenset[Value]
+    returns: list[Block]
+    reverse_blocks: list[Block]
+    finish: Block
+    abandon: Block
+    status: Alloca
+
+
+def byte_size(type: Type) -> int:
+    """Return an upper bound of the bytes a value of `type` takes, rounded up to 8."""
+    match type:
+        case IntType():
+            return 8 * -(-type.width // 64)
+        case FloatType():
+            return 8 if type.name in ("double", "float", "half", "bfloat") else 16
+        case StructType():
+            return sum(byte_size(e) for e in type.elements)
+        case ArrayType():
+            return type.count * byte_size(type.element)
+        case _:
+            return 8
+
+
+def split_function(
+    module: Module, combined: Function, halves: Halves, augmented: Function, reverse: Function
+) -> None:
+    """Give `augmented` and `reverse`, so far without bodies, the two halves of `combined`.
+
+    Parameters
+    ----------
+    augmented
+        Its parameters are those of `combined`, then the address where the record is to be stored.
+    reverse
+        Its parameters are those of `combined`, then the record.
+    """
+    _Splitter(module, combined, halves, augmented, reverse).run()
+
+
+class _Splitter:
+    def __init__(
+        self, module: Module, combined: Function, halves: Halves, augmented: Function, reverse: Function
+    ) -> None:
+        self.module = module
+        self.combined = combined
+        self.halves = halves
+        self.augmented = augmented
+        self.reverse = reverse
+        self.offsets: dict[Alloca, int] = {}
+        self.size = 8
+
+    def run(self) -> None:
+        for slot in self.halves.slots:
+            if slot in self.halves.shared:
+                self._place(slot, slot.allocated_type)
+        for local in self.halves.locals:
+            self._place(local, local.allocated_type, local.operands[0])
+        self._make_reverse()
+        self._make_augmented()
+
+    def _place(self, slot: Alloca, type: Type, count: Value | None = None) -> None:
+        times = count.value if isinstance(count, ConstantInt) else 1
+        self.offsets[slot] = self.size
+        self.size += byte_size(type) * times
+
+    # -- the second half
+
+    def _make_reverse(self) -> None:
+        function = self.reverse
+        for block in self.halves.reverse_blocks:
+            self.combined.blocks.remove(block)
+        function.blocks.clear()
+        entry = function.add_block(Block("entry"))
+        for block in self.halves.reverse_blocks:
+            function.add_block(block)
+        record = function.arguments[-1]
+        at = Builder(entry)
+        mapping: dict[Value, Value] = dict(
+            zip(self.combined.arguments, function.arguments[:-1], strict=True)
+        )
+        for slot in [*self.halves.slots, self.halves.status]:
+            if slot in mapping:
+                continue
+            twin = at.alloca(slot.allocated_type, 1, name=slot.name)
+            mapping[slot] = twin
+            if slot in self.offsets:
+                source = at.gep(I8, record, [const_int(I64, self.offsets[slot])])
+                at.store(at.load(slot.allocated_type, source, align=8), twin)
+            else:
+                at.store(zero(slot.allocated_type), twin)
+        for block in self.halves.reverse_blocks:
+            for instruction in block.instructions:
+                for operand in list(instruction.operands):
+                    if operand in mapping:
+                        instruction.replace_operand(operand, mapping[operand])
+        number = at.load(I64, record, align=8)
+        targets = self.halves.returns
+        at.switch(number, targets[0], [(const_int(I64, i), t) for i, t in enumerate(targets)][1:])
+        done = Builder.before(self.halves.finish.terminator)
+        done.call(self.module.declare("free", FunctionType(VOID, (PTR,))), [record])
+        last = self.halves.finish.terminator
+        last.erase()
+        Builder(self.halves.finish).ret()
+
+    # -- the first half
+
+    def _make_augmented(self) -> None:
+        function = self.augmented
+        function.blocks.clear()
+        for block in self.combined.blocks:
+            function.add_block(block)
+        # An output for an adjoint is no parameter of this half, which does not write it.
+        remaining = [a for a in self.combined.arguments if a not in self.halves.outputs]
+        for old, new in zip(remaining, function.arguments[:-1], strict=True):
+            old.replace_all_uses_with(new)
+        record = self._allocate_record(function)
+        for local in self.halves.locals:
+            self._move_local(local, record)
+        forward_blocks = list(function.blocks)
+        for number, target in enumerate(self.halves.returns):
+            out = function.add_block(Block(f"hand.out.{number}"))
+            for block in forward_blocks:
+                block.terminator.replace_target(target, out)
+            self._hand_out(Builder(out), number, record)
+        release = Builder.before(self.halves.abandon.terminator)
+        release.call(self.module.declare("free", FunctionType(VOID, (PTR,))), [record])
+
+    def _allocate_record(self, function: Function) -> Instruction:
+        """Allocate the record first of all; without it, nothing is done."""
+        calloc = self.module.declare("calloc", FunctionType(PTR, (I64, I64)))
+        entry = function.entry
+        at = Builder(entry, 0)
+        record = at.call(calloc, [const_int(I64, 1), const_int(I64, self.size)])
+        assert isinstance(record, Instruction)
+        split_block(function, record)
+        failed = function.add_block(Block("no.record"))
+        rest = function.blocks[function.blocks.index(entry) + 1]
+        end = Builder(entry)
+        end.cond_branch(end.icmp("eq", record, ConstantNull()), failed, rest)
+        Builder(failed).ret(const_int(I32, int(Status.TAPE_EXHAUSTED)))
+        # Static stack memory belongs into the entry block.
+        for instruction in list(rest.instructions):
+            if isinstance(instruction, Alloca):
+                rest.instructions.remove(instruction)
+                entry.insert(0, instruction)
+        return record
+
+    def _move_local(self, local: Alloca, record: Value) -> None:
+        block = local.block
+        assert block is not None
+        address = Builder(block, block.instructions.index(local) + 1).gep(
+            I8, ConstantNull(), [const_int(I64, self.offsets[local])], name=f"{local.name}.kept"
+        )
+        assert isinstance(address, Instruction)
+        # The allocation of the record comes later in the entry than its stack memory does.
+        block.instructions.remove(address)
+        record_block = record.block if isinstance(record, Instruction) else None
+        assert record_block is not None
+        record_block.insert(record_block.instructions.index(record) + 1, address)  # type: ignore[arg-type]
+        address.set_operand(0, record)
+        local.replace_all_uses_with(address)
+        local.erase()
+
+    def _hand_out(self, at: Builder, number: int, record: Value) -> None:
+        at.store(const_int(I64, number), record, align=8)
+        for slot, offset in self.offsets.items():
+            if slot in self.halves.locals:
+                continue
+            target = at.gep(I8, record, [const_int(I64, offset)])
+            at.store(at.load(slot.allocated_type, slot), target, align=8)
+        at.store(record, self.augmented.arguments[-1])
+        at.ret(at.load(I32, self.halves.status))

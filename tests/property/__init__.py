@@ -1,0 +1,1 @@
+"""Random programs: generated, compiled, differentiated and checked."""

@@ -1,0 +1,542 @@
+"""Small programs as trees, and what they look like as Python source.
+
+A program works on three arrays (``a`` and ``b`` of `SIZE` cells, ``c`` of `SIZE` rows), a table of integers ``p``,
+two numbers ``s`` and ``t`` and three integers ``n``, ``m``, ``size``. It may write into everything, and returns a number.
+Its locals are the numbers x, y, z, the integers k, l and the array variables u, v.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TypeAlias
+
+__all__ = ["SIZE", "Program", "Statement", "python_source", "size_of", "uses"]
+
+SIZE = 4
+
+
+# --- integers
+
+
+@dataclass(frozen=True)
+class Whole:
+    value: int
+
+
+@dataclass(frozen=True)
+class Counter:
+    """A loop's index, a local or a parameter."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class IntegerOperation:
+    operator: str
+    left: Integer
+    right: Integer
+
+
+@dataclass(frozen=True)
+class Wrapped:
+    """``low + value % width`` as Python has it: never negative."""
+
+    value: Integer
+    low: int
+    width: int
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An entry of the table, in range(SIZE)."""
+
+    index: Integer
+
+
+@dataclass(frozen=True)
+class Truncated:
+    """``int(4*value)``."""
+
+    value: Real
+
+
+Integer: TypeAlias = "Whole | Counter | IntegerOperation | Wrapped | Entry | Truncated"
+
+
+# --- arrays
+
+
+@dataclass(frozen=True)
+class Array:
+    name: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of ``c``."""
+
+    index: Integer
+
+
+@dataclass(frozen=True)
+class Either:
+    condition: Condition
+    yes: Pointer
+    no: Pointer
+
+
+Pointer: TypeAlias = "Array | Row | Either"
+
+
+# --- numbers
+
+
+@dataclass(frozen=True)
+class Number:
+    value: float
+
+
+@dataclass(frozen=True)
+class Local:
+    name: str
+
+
+@dataclass(frozen=True)
+class Element:
+    array: Pointer
+    index: Integer
+
+
+@dataclass(frozen=True)
+class Unary:
+    operator: str
+    value: Real
+
+
+@dataclass(frozen=True)
+class Binary:
+    operator: str
+    left: Real
+    right: Real
+
+
+@dataclass(frozen=True)
+class Fused:
+    """``left*right + addend``, rounded once where the machine can."""
+
+    left: Real
+    right: Real
+    addend: Real
+
+
+@dataclass(frozen=True)
+class Choice:
+    condition: Condition
+    yes: Real
+    no: Real
+
+
+@dataclass(frozen=True)
+class FromInteger:
+    """``0.25*value``."""
+
+    value: Integer
+
+
+@dataclass(frozen=True)
+class Single:
+    """Rounded to single precision."""
+
+    value: Real
+
+
+@dataclass(frozen=True)
+class Invoke:
+    """A call of a helper function, which may write into the array."""
+
+    helper: str
+    array: Pointer
+    index: Integer
+    value: Real
+
+
+Real: TypeAlias = (
+    "Number | Local | Element | Unary | Binary | Fused | Choice | FromInteger | Single | Invoke"
+)
+
+
+# --- conditions
+
+
+@dataclass(frozen=True)
+class Compare:
+    operator: str
+    left: Real
+    right: Real
+
+
+@dataclass(frozen=True)
+class CompareIntegers:
+    operator: str
+    left: Integer
+    right: Integer
+
+
+@dataclass(frozen=True)
+class Junction:
+    operator: str
+    left: Condition
+    right: Condition
+
+
+Condition: TypeAlias = "Compare | CompareIntegers | Junction"
+
+
+# --- statements
+
+
+@dataclass(frozen=True)
+class SetLocal:
+    name: str
+    value: Real
+
+
+@dataclass(frozen=True)
+class SetInteger:
+    name: str
+    value: Integer
+
+
+@dataclass(frozen=True)
+class SetElement:
+    array: Pointer
+    index: Integer
+    operator: str
+    """Empty, or that of an augmented assignment."""
+    value: Real
+
+
+@dataclass(frozen=True)
+class SetEntry:
+    index: Integer
+    value: Integer
+
+
+@dataclass(frozen=True)
+class Point:
+    name: str
+    value: Pointer
+
+
+@dataclass(frozen=True)
+class Swap:
+    left: str
+    right: str
+
+
+@dataclass(frozen=True)
+class Move:
+    """``target[at:at+count] = source[start:start+count]``; they may overlap."""
+
+    target: Pointer
+    at: Integer
+    source: Pointer
+    start: Integer
+    count: Integer
+    apart: bool
+    """Whether they never overlap."""
+
+
+@dataclass(frozen=True)
+class Clear:
+    target: Pointer
+    at: Integer
+    count: Integer
+
+
+@dataclass(frozen=True)
+class If:
+    condition: Condition
+    then: Body
+    otherwise: Body
+
+
+@dataclass(frozen=True)
+class Switch:
+    value: Integer
+    cases: tuple[Body, ...]
+    """What to do for 0, 1, …; the last is for everything else."""
+
+
+@dataclass(frozen=True)
+class For:
+    index: str
+    start: Integer
+    stop: Integer
+    step: int
+    body: Body
+
+
+@dataclass(frozen=True)
+class While:
+    counter: str
+    limit: Integer
+    condition: Condition
+    body: Body
+
+
+@dataclass(frozen=True)
+class Break:
+    pass
+
+
+@dataclass(frozen=True)
+class Continue:
+    pass
+
+
+@dataclass(frozen=True)
+class Return:
+    value: Real
+
+
+@dataclass(frozen=True)
+class Raise:
+    condition: Condition
+
+
+@dataclass(frozen=True)
+class Scope:
+    """A local array, on the stack or on the heap, filled with zeros or with a copy."""
+
+    name: str
+    on_heap: bool
+    copied: Pointer | None
+    body: Body
+
+
+Statement: TypeAlias = (
+    "SetLocal | SetInteger | SetElement | SetEntry | Point | Swap | Move | Clear | If | Switch | For | While"
+    " | Break | Continue | Return | Raise | Scope"
+)
+Body: TypeAlias = "tuple[Statement, ...]"
+
+
+@dataclass(frozen=True)
+class Helper:
+    """A function of an array ``r``, an integer ``k`` and a number ``x``; its other locals are y, z and l."""
+
+    name: str
+    body: Body
+    result: Real
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program and the call it is checked with.
+
+    Attributes
+    ----------
+    seed
+        Of the arrays' entries.
+    overlapping
+        Whether ``b`` starts in the middle of ``a``.
+    constant
+        Arrays and numbers that are not differentiated; they are never written.
+    relaxed
+        Whether floating-point operations may be reassociated.
+    out_of_line
+        Helpers whose calls are kept.
+    level
+        How hard LLVM optimises the derivative.
+    """
+
+    body: Body
+    result: Real
+    helpers: tuple[Helper, ...] = ()
+    n: int = 3
+    m: int = 2
+    seed: int = 0
+    overlapping: bool = False
+    constant: tuple[str, ...] = ()
+    relaxed: bool = False
+    out_of_line: tuple[str, ...] = ()
+    level: int = 1
+
+
+def uses(tree: object, *kinds: type) -> bool:
+    """Return whether a node of one of these kinds occurs in the tree."""
+    if isinstance(tree, kinds):
+        return True
+    if isinstance(tree, tuple):
+        return any(uses(item, *kinds) for item in tree)
+    if dataclasses.is_dataclass(tree):
+        return any(uses(getattr(tree, f.name), *kinds) for f in dataclasses.fields(tree))
+    return False
+
+
+def size_of(tree: object) -> int:
+    """Return the number of nodes."""
+    if isinstance(tree, tuple):
+        return sum(size_of(item) for item in tree)
+    if dataclasses.is_dataclass(tree):
+        return 1 + sum(size_of(getattr(tree, f.name)) for f in dataclasses.fields(tree))
+    return 0
+
+
+# --- Python
+
+_UNARY = {
+    "neg": "(-{0})",
+    "sin": "sin({0})",
+    "cos": "cos({0})",
+    "tanh": "tanh({0})",
+    "atan": "atan({0})",
+    "fabs": "fabs({0})",
+    "bell": "exp(-({0}*{0}))",
+    "root": "sqrt(1.0 + {0}*{0})",
+    "logarithm": "log(1.0 + {0}*{0})",
+    "exp": "exp(sin({0}))",
+}
+_BINARY = {
+    "+": "({0} + {1})",
+    "-": "({0} - {1})",
+    "*": "({0}*{1})",
+    "/": "({0}/(1.5 + {1}*{1}))",
+    "min": "min({0}, {1})",
+    "max": "max({0}, {1})",
+    "pow": "(1.0 + {0}*{0})**sin({1})",
+    "hypot": "sqrt(0.5 + {0}*{0} + {1}*{1})",
+    "atan2": "atan2({0}, 2.0 + sin({1}))",
+    "copysign": "copysign({0}, {1})",
+}
+
+
+def _integer(tree: Integer) -> str:
+    match tree:
+        case Whole(value):
+            return str(value)
+        case Counter(name):
+            return name
+        case IntegerOperation(operator, left, right):
+            return f"({_integer(left)} {operator} {_integer(right)})"
+        case Wrapped(value, 0, width):
+            return f"{_integer(value)} % {width}" if isinstance(value, Counter) else f"({_integer(value)}) % {width}"
+        case Wrapped(value, low, width):
+            return f"({low} + ({_integer(value)}) % {width})"
+        case Entry(index):
+            return f"p[{_integer(index)}]"
+        case Truncated(value):
+            return f"int(4.0*{_real(value)})"
+
+
+def _pointer(tree: Pointer) -> str:
+    match tree:
+        case Array(name):
+            return name
+        case Row(index):
+            return f"c[{_integer(index)}]"
+        case Either(condition, yes, no):
+            return f"({_pointer(yes)} if {_condition(condition)} else {_pointer(no)})"
+
+
+def _real(tree: Real) -> str:
+    match tree:
+        case Number(value):
+            return repr(value) if value >= 0.0 else f"({value!r})"
+        case Local(name):
+            return name
+        case Element(array, index):
+            return f"{_pointer(array)}[{_integer(index)}]"
+        case Unary(operator, value):
+            return _UNARY[operator].format(_real(value))
+        case Binary(operator, left, right):
+            return _BINARY[operator].format(_real(left), _real(right))
+        case Fused(left, right, addend):
+            return f"({_real(left)}*{_real(right)} + {_real(addend)})"
+        case Choice(condition, yes, no):
+            return f"({_real(yes)} if {_condition(condition)} else {_real(no)})"
+        case FromInteger(value):
+            return f"0.25*{_integer(value)}"
+        case Single(value):
+            return f"float64(float32({_real(value)}))"
+        case Invoke(helper, array, index, value):
+            table = ", p, c, n, m, size"
+            return f"{helper}({_pointer(array)}, {_integer(index)}, {_real(value)}{table})"
+
+
+def _condition(tree: Condition) -> str:
+    match tree:
+        case Compare(operator, left, right):
+            return f"{_real(left)} {operator} {_real(right)}"
+        case CompareIntegers(operator, left, right):
+            return f"{_integer(left)} {operator} {_integer(right)}"
+        case Junction(operator, left, right):
+            return f"({_condition(left)} {operator} {_condition(right)})"
+
+
+def _block(body: Body) -> list[str]:
+    lines = [line for statement in body for line in _statement(statement)]
+    return [f"    {line}" for line in lines or ["pass"]]
+
+
+def _statement(tree: Statement) -> list[str]:  # noqa: C901, PLR0911, PLR0912 - one case for each kind
+    match tree:
+        case SetLocal(name, value):
+            return [f"{name} = {_real(value)}"]
+        case SetInteger(name, value):
+            return [f"{name} = {_integer(value)}"]
+        case SetElement(array, index, operator, value):
+            return [f"{_pointer(array)}[{_integer(index)}] {operator}= {_real(value)}"]
+        case SetEntry(index, value):
+            return [f"p[{_integer(index)}] = {_integer(value)}"]
+        case Point(name, value):
+            return [f"{name} = {_pointer(value)}"]
+        case Swap(left, right):
+            return [f"{left}, {right} = {right}, {left}"]
+        case Move(target, at, source, start, count):
+            i, j, length = _integer(at), _integer(start), _integer(count)
+            return [f"{_pointer(target)}[{i}:{i} + {length}] = {_pointer(source)}[{j}:{j} + {length}]"]
+        case Clear(target, at, count):
+            i = _integer(at)
+            return [f"{_pointer(target)}[{i}:{i} + {_integer(count)}] = 0.0"]
+        case If(condition, then, otherwise):
+            lines = [f"if {_condition(condition)}:", *_block(then)]
+            return [*lines, "else:", *_block(otherwise)] if otherwise else lines
+        case Switch(value, cases):
+            lines = [f"choice = {_integer(value)}"]
+            for number, case in enumerate(cases[:-1]):
+                lines += [f"{'elif' if number else 'if'} choice == {number}:", *_block(case)]
+            return [*lines, "else:", *_block(cases[-1])]
+        case For(index, start, stop, step, body):
+            bounds = f"{_integer(start)}, {_integer(stop)}" + ("" if step == 1 else f", {step}")
+            return [f"for {index} in range({bounds}):", *_block(body)]
+        case While(counter, limit, condition, body):
+            # Counted before the body, so that `continue` counts too.
+            head = f"while {counter} + 1 < {_integer(limit)} and {_condition(condition)}:"
+            return [f"{counter} = -1", head, f"    {counter} += 1", *_block(body)]
+        case Break():
+            return ["break"]
+        case Continue():
+            return ["continue"]
+        case Return(value):
+            return [f"return {_real(value)}"]
+        case Raise(condition):
+            return [f"if {_condition(condition)}:", '    raise ValueError("asked for")']
+        case Scope(name, on_heap, copied, body):
+            made = "zeros(size)" if copied is None else f"{_pointer(copied)}.copy()"
+            place = "heap" if on_heap else "stack"
+            return [f"{name} = {made}  # on the {place}", *(line[4:] for line in _block(body))]
+
+
+def python_source(program: Program) -> str:
+    """Return a module with the function ``program`` and its helpers."""
+    lines: list[str] = []
+    for helper in program.helpers:
+        lines += [f"def {helper.name}(r, k, x, p, c, n, m, size):", "    y = 0.5", "    z = x", "    l = 0"]
+        lines += [*_block(helper.body), f"    return {_real(helper.result)}", "", ""]
+    lines += ["def program(a, b, c, p, s, t, n, m, size):"]
+    lines += ["    x = s", "    y = t", "    z = 0.25", "    k = 0", "    l = 1", "    u = a", "    v = b"]
+    lines += [*_block(program.body), f"    return {_real(program.result)}", ""]
+    return "\n".join(lines)
