@@ -57,7 +57,7 @@ _HOMES = {
 }
 _SUBMODULES = ("errors", "testing")
 
-__all__ = [  # noqa: RUF022 - the order is that of the documentation
+__all__ = [
     "Active",
     "Const",
     "DerivativeMode",

@@ -26,6 +26,7 @@ from coenzyme.codegen import prepare, verify
 from coenzyme.derive.derivative import Request, derive
 from coenzyme.derive.emission import type_named
 from coenzyme.derive.plan import ReversePlan
+from coenzyme.derive.seeds import find_places
 from coenzyme.frontends.numba_link import link
 from coenzyme.frontends.numba_lower import lower
 from coenzyme.frontends.program import (
@@ -182,6 +183,7 @@ def _request(
             if component.role is Role.DATA and component.element is not None:
                 elements[index] = type_named(component.element)
             index += 1
+    seeded = mode is Mode.REVERSE and return_active and program.result.has_memory
     return Request(
         mode=mode,
         activities=component_activities(program, activities, mode, return_active),
@@ -189,6 +191,7 @@ def _request(
         groups=groups,
         aliasing=Aliasing(arguments_disjoint=options.arguments_disjoint),
         policy=options.policy,
+        result=find_places(program.result) if seeded else None,
     )
 
 

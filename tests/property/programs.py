@@ -11,7 +11,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TypeAlias
 
-__all__ = ["SIZE", "Program", "Statement", "python_source", "size_of", "uses"]
+__all__ = ["PRELUDE", "SIZE", "Program", "Statement", "python_source", "size_of", "uses"]
 
 SIZE = 4
 
@@ -151,18 +151,8 @@ class Single:
     value: Real
 
 
-@dataclass(frozen=True)
-class Invoke:
-    """A call of a helper function, which may write into the array."""
-
-    helper: str
-    array: Pointer
-    index: Integer
-    value: Real
-
-
 Real: TypeAlias = (
-    "Number | Local | Element | Unary | Binary | Fused | Choice | FromInteger | Single | Invoke"
+    "Number | Local | Element | Unary | Binary | Fused | Choice | FromInteger | Single"
 )
 
 
@@ -199,6 +189,17 @@ Condition: TypeAlias = "Compare | CompareIntegers | Junction"
 @dataclass(frozen=True)
 class SetLocal:
     name: str
+    value: Real
+
+
+@dataclass(frozen=True)
+class Invoke:
+    """``name = helper(array, index, value)``; the helper may write into the array."""
+
+    name: str
+    helper: str
+    array: Pointer
+    index: Integer
     value: Real
 
 
@@ -317,7 +318,7 @@ class Scope:
 
 
 Statement: TypeAlias = (
-    "SetLocal | SetInteger | SetElement | SetEntry | Point | Swap | Move | Clear | If | Switch | For | While"
+    "SetLocal | Invoke | SetInteger | SetElement | SetEntry | Point | Swap | Move | Clear | If | Switch | For | While"
     " | Break | Continue | Return | Raise | Scope"
 )
 Body: TypeAlias = "tuple[Statement, ...]"
@@ -387,30 +388,47 @@ def size_of(tree: object) -> int:
 
 # --- Python
 
-_UNARY = {
-    "neg": "(-{0})",
-    "sin": "sin({0})",
-    "cos": "cos({0})",
-    "tanh": "tanh({0})",
-    "atan": "atan({0})",
-    "fabs": "fabs({0})",
-    "bell": "exp(-({0}*{0}))",
-    "root": "sqrt(1.0 + {0}*{0})",
-    "logarithm": "log(1.0 + {0}*{0})",
-    "exp": "exp(sin({0}))",
-}
-_BINARY = {
-    "+": "({0} + {1})",
-    "-": "({0} - {1})",
-    "*": "({0}*{1})",
-    "/": "({0}/(1.5 + {1}*{1}))",
-    "min": "min({0}, {1})",
-    "max": "max({0}, {1})",
-    "pow": "(1.0 + {0}*{0})**sin({1})",
-    "hypot": "sqrt(0.5 + {0}*{0} + {1}*{1})",
-    "atan2": "atan2({0}, 2.0 + sin({1}))",
-    "copysign": "copysign({0}, {1})",
-}
+PRELUDE = """\
+from math import atan, atan2, copysign, cos, exp, fabs, log, sin, sqrt, tanh
+
+from numpy import float32, float64, zeros
+
+
+def bell(x):
+    return exp(-(x*x))
+
+
+def root(x):
+    return sqrt(1.0 + x*x)
+
+
+def logarithm(x):
+    return log(1.0 + x*x)
+
+
+def swell(x):
+    return exp(sin(x))
+
+
+def divide(x, y):
+    return x/(1.5 + y*y)
+
+
+def power(x, y):
+    return (1.0 + x*x)**sin(y)
+
+
+def distance(x, y):
+    return sqrt(0.5 + x*x + y*y)
+
+
+def angle(x, y):
+    return atan2(x, 2.0 + sin(y))
+
+
+"""
+
+INFIX = ("+", "-", "*")
 
 
 def _integer(tree: Integer) -> str:
@@ -450,9 +468,11 @@ def _real(tree: Real) -> str:
         case Element(array, index):
             return f"{_pointer(array)}[{_integer(index)}]"
         case Unary(operator, value):
-            return _UNARY[operator].format(_real(value))
+            return f"(-{_real(value)})" if operator == "neg" else f"{operator}({_real(value)})"
+        case Binary(operator, left, right) if operator in INFIX:
+            return f"({_real(left)} {operator} {_real(right)})"
         case Binary(operator, left, right):
-            return _BINARY[operator].format(_real(left), _real(right))
+            return f"{operator}({_real(left)}, {_real(right)})"
         case Fused(left, right, addend):
             return f"({_real(left)}*{_real(right)} + {_real(addend)})"
         case Choice(condition, yes, no):
@@ -461,9 +481,6 @@ def _real(tree: Real) -> str:
             return f"0.25*{_integer(value)}"
         case Single(value):
             return f"float64(float32({_real(value)}))"
-        case Invoke(helper, array, index, value):
-            table = ", p, c, n, m, size"
-            return f"{helper}({_pointer(array)}, {_integer(index)}, {_real(value)}{table})"
 
 
 def _condition(tree: Condition) -> str:
@@ -485,6 +502,9 @@ def _statement(tree: Statement) -> list[str]:  # noqa: C901, PLR0911, PLR0912 - 
     match tree:
         case SetLocal(name, value):
             return [f"{name} = {_real(value)}"]
+        case Invoke(name, helper, array, index, value):
+            given = f"{_pointer(array)}, {_integer(index)}, {_real(value)}, p, c, n, m, size"
+            return [f"{name} = {helper}({given})"]
         case SetInteger(name, value):
             return [f"{name} = {_integer(value)}"]
         case SetElement(array, index, operator, value):
@@ -531,7 +551,7 @@ def _statement(tree: Statement) -> list[str]:  # noqa: C901, PLR0911, PLR0912 - 
 
 
 def python_source(program: Program) -> str:
-    """Return a module with the function ``program`` and its helpers."""
+    """Return the function ``program`` and its helpers, to be run after `PRELUDE`."""
     lines: list[str] = []
     for helper in program.helpers:
         lines += [f"def {helper.name}(r, k, x, p, c, n, m, size):", "    y = 0.5", "    z = x", "    l = 0"]

@@ -54,8 +54,8 @@ class Active:
 class Duplicated:
     """An argument with its shadow: memory of the same shape, dtype and strides, or in forward mode a tangent.
 
-    In reverse mode the shadow enters as the cotangent of the memory on exit, and leaves as the cotangent of the
-    memory on entry: memory that is only read gets ``+=``.
+    In reverse mode the shadow enters as the cotangent of the memory on exit, and leaves as the cotangent of
+    the memory on entry: memory that is only read gets ``+=``.
 
     Examples
     --------

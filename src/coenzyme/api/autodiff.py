@@ -13,10 +13,11 @@ from numba.core.dispatcher import Dispatcher
 
 from coenzyme import engine
 from coenzyme.api.annotations import Active, Const, DerivativeMode, Duplicated, DuplicatedNoNeed
-from coenzyme.api.calls import Call, Sharing, add_alias_checks, add_derivative, implementation
+from coenzyme.api.calls import Call, Operands, add_derivative, implementation
 from coenzyme.api.functions import as_dispatcher, bind, name_of
 from coenzyme.api.invoke import invoke
 from coenzyme.api.memory import same_layout
+from coenzyme.api.sharing import Sharing, add_alias_checks
 from coenzyme.api.source import Source
 from coenzyme.api.structure import (
     Arrangement,
@@ -65,9 +66,11 @@ class AnnotatedCall(Call):
     label: ClassVar[str] = "derivative"
 
     def parameters(self) -> Sequence[Parameter]:
+        """Return the primals, then what goes with them."""
         return [*positional("x", len(self.kinds)), *positional("dx", sum(k in _SHADOWED for k in self.kinds))]
 
     def implement(self, argtypes: tuple[types.Type, ...]) -> Callable[..., Any]:
+        """Return the body for arguments of the given Numba types."""
         count = len(self.kinds)
         chosen = frozenset(i for i, kind in enumerate(self.kinds) if kind is not Const)
         for i in sorted(chosen):
@@ -83,7 +86,7 @@ class AnnotatedCall(Call):
         sweep = self.mode.sweep
         seed = source.name("seed", one_of(restype)) if active and sweep is Mode.REVERSE else None
         outcome = add_derivative(
-            source, arrangement, sweep, shadows, return_active=active, seed=seed, sharing=self.sharing
+            source, arrangement, sweep, Operands(shadows, seed), return_active=active, sharing=self.sharing
         )
         derivative = outcome.tangent
         if sweep is Mode.REVERSE:
@@ -146,7 +149,7 @@ class AnnotatedCall(Call):
     def _shadows(
         self, source: Source, arrangement: Arrangement, argtypes: tuple[types.Type, ...]
     ) -> dict[str, str]:
-        """Return the shadow of each leaf, by path, after adding the checks that keep compiled code within its memory."""
+        """Return the shadow of each leaf by path, after adding the checks of its layout."""
         name, k = name_of(self.function), len(self.kinds)
         shadows: dict[str, str] = {}
         for i, annotation in enumerate(self.kinds):
@@ -177,17 +180,19 @@ def autodiff(mode: DerivativeMode, f: Callable[..., Any], /, *annotated: Any, **
     f
         An ``@njit`` function, or a plain function that Numba can compile.
     *annotated
-        The arguments, each wrapped in `Const`, `Active`, `Duplicated` or `DuplicatedNoNeed`; an argument without
-        annotation is `Const`. One of these classes itself may come first: the activity of the return. Left out, it is
-        `Active` for a real return in reverse mode, `Duplicated` in forward mode, and `Const` for None.
+        The arguments, each wrapped in `Const`, `Active`, `Duplicated` or `DuplicatedNoNeed`; an argument
+        without annotation is `Const`. One of these classes itself may come first: the activity of the return.
+        Left out, it is `Active` for a real return in reverse mode, `Duplicated` in forward mode, and `Const`
+        for None.
     **kwargs
         Arguments by name, annotated in the same way.
 
     Returns
     -------
     object
-        In reverse mode a tuple with one entry for each argument: the derivative of an `Active` one, None for others, whose
-        shadows are updated in place. In forward mode the tangent of the return. With the primal: ``(that, value)``.
+        In reverse mode a tuple with one entry for each argument: the derivative of an `Active` one, None for
+        others, whose shadows are updated in place. In forward mode the tangent of the return. With the
+        primal: ``(that, value)``.
 
     Raises
     ------
@@ -196,11 +201,10 @@ def autodiff(mode: DerivativeMode, f: Callable[..., Any], /, *annotated: Any, **
     ShadowError
         If a shadow differs from its primal in shape, dtype or strides, or shares memory with an argument.
 
-    Notes
-    -----
-    The call does what ``f(*args)`` does to its arguments. A shadow enters reverse mode as the cotangent of its memory after
-    the call and leaves as that before the call: memory that is only read gets ``+=``, memory that is overwritten leaves
-    with zero. What the shadows hold after an error is not specified.
+    Notes ----- The call does what ``f(*args)`` does to its arguments. A shadow enters reverse mode as the
+    cotangent of its memory after the call and leaves as that before the call: memory that is only read gets
+    ``+=``, memory that is overwritten leaves with zero. What the shadows hold after an error is not
+    specified.
 
     Examples
     --------

@@ -1,19 +1,18 @@
-"""Calls of derivatives, as functions that Numba compiles: one generated body for each choice of argument types.
+"""Calls of derivatives, as functions that Numba compiles: one generated body for each choice of types.
 
-A `Call` says what is to be computed from which arguments: a gradient, a pushforward, an annotated call. While Numba
-types ``apply(call, *args)`` it asks the call for a body that fits the types of the arguments; the body gets the derivative
-from the engine, makes the shadows, and puts the results together. The same code serves Python, ``@njit`` callers, and the
-engine itself when a derivative is differentiated again.
+A `Call` says what is to be computed from which arguments: a gradient, a pushforward, an annotated call. While
+Numba types ``apply(call, *args)`` it asks the call for a body that fits the types of the arguments; the body
+gets the derivative from the engine, makes the shadows, and puts the results together. The same code serves
+Python, ``@njit`` callers, and the engine itself when a derivative is differentiated again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import Enum
-from functools import lru_cache
+from dataclasses import dataclass, field
+from functools import cache
 from inspect import Parameter
-from itertools import combinations, count
+from itertools import count
 from typing import Any, ClassVar
 
 import numba
@@ -24,30 +23,30 @@ from numba.extending import models, register_model, typeof_impl
 
 from coenzyme import engine
 from coenzyme.api.functions import name_of, parameters_of
-from coenzyme.api.memory import as_type, mirrors, overlap
+from coenzyme.api.memory import as_type
+from coenzyme.api.sharing import Sharing
 from coenzyme.api.source import Source, implements
 from coenzyme.api.structure import Arrangement, Leaf
-from coenzyme.errors import ActivityError
 from coenzyme.frontends.program import ArgumentActivity, Mode
 
 __all__ = [
-    "AliasError",
     "Call",
+    "CallType",
+    "Operands",
     "Outcome",
-    "Sharing",
-    "add_alias_checks",
     "add_derivative",
     "apply",
     "cast",
     "entry_of",
     "implementation",
+    "writable",
 ]
 
 _serial = count()
 
 
 class Call:
-    """What to compute, as a constant of compiled code. Subclasses are frozen data classes with these members."""
+    """What to compute, as a constant of compiled code. Subclasses are frozen data classes."""
 
     function: Dispatcher
     label: ClassVar[str]
@@ -94,12 +93,12 @@ def apply(call: Call, *args: Any) -> Any:
 
 @implements(apply)
 def _apply(call: Any, *args: Any) -> Callable[..., Any]:
-    # A function with a fixed signature passes its arguments as they are; a variable number arrives as one tuple.
+    # Arguments arrive as they are, or as one tuple where their number is variable.
     given = args[0].types if len(args) == 1 and isinstance(args[0], types.StarArgTuple) else args
     return call.call.implement(tuple(types.unliteral(kind) for kind in given))
 
 
-@lru_cache(maxsize=None)
+@cache
 def entry_of(call: Call) -> Dispatcher:
     """Return the compiled function of a call, with the call's parameters and defaults."""
     source = Source()
@@ -147,81 +146,32 @@ class Outcome:
         return self.shadows.get(leaf.path, leaf.path)
 
 
-class Sharing(Enum):
-    """What is known of array arguments that lie in one memory.
-
-    A write to one argument is a write to every other one in the same memory. The derivative of a function that writes must
-    allow for that, and shadows must share memory as their primals do.
-    """
-
-    REFUSED = "arguments whose extents meet are refused before anything runs"
-    MIRRORED = "arguments may share memory if their shadows do so in the same way, and are refused otherwise"
-    READ = "the caller has checked that arguments in one memory are only read"
-    WRITTEN = "the caller has checked that shadows lie as their primals do"
-
-
-class AliasError(ActivityError):
-    """Arguments that may lie in one memory: compiled code sees their extents, and not whether they are written."""
-
-
-def add_alias_checks(
-    source: Source, arrangement: Arrangement, sharing: Sharing, shadows: Mapping[str, str]
-) -> None:
-    """Add the lines that refuse arguments in one memory, as far as `sharing` asks for it.
+@dataclass(frozen=True)
+class Operands:
+    """What a derivative takes beside the values of the arguments, as expressions.
 
     Parameters
     ----------
-    source
-        The body.
-    arrangement
-        The function and its arguments.
-    sharing
-        What is known already.
     shadows
-        The expressions of shadows that the caller has passed, by the path of the primal.
+        For the path of each leaf with a shadow or tangent, the expression of it.
+    seed
+        The cotangent of an active return, in reverse mode.
+    values
+        For the paths of leaves whose value is to be replaced, the expression to use instead.
     """
-    if sharing in (Sharing.READ, Sharing.WRITTEN):
-        return
-    arrays = [leaf for leaf in arrangement.leaves if leaf.is_array]
-    meet = source.name("overlap", overlap)
-    tests: list[str] = []
-    for x, y in combinations(arrays, 2):
-        if not (x.kind.mutable or y.kind.mutable):
-            continue
-        test = f"{meet}({x.path}, {y.path})"
-        if sharing is Sharing.MIRRORED and not (x.differentiated or y.differentiated):
-            continue
-        if sharing is Sharing.MIRRORED and x.path in shadows and y.path in shadows:
-            alike = (
-                f"{source.name('mirrors', mirrors)}({x.path}, {y.path}, {shadows[x.path]}, {shadows[y.path]})"
-            )
-            test = f"({test} & (not {alike}))"
-        tests.append(test)
-    if sharing is Sharing.MIRRORED:
-        tests += [f"{meet}({x.path}, {shadow})" for x in arrays for shadow in shadows.values()]
-        tests += [
-            f"({meet}({dx}, {dy}) & (not {meet}({x}, {y})))"
-            for (x, dx), (y, dy) in combinations(shadows.items(), 2)
-        ]
-    if tests:
-        error = AliasError(
-            "array arguments share memory, and their shadows do not, or a shadow shares memory with an argument",
-            function=name_of(arrangement.function),
-            remedy="pass a copy of one; or use autodiff with shadows that overlap as the arguments do",
-        )
-        source.add(f"if {' | '.join(tests)}:")
-        source.add(f"raise {source.name('alias_error', AliasError)}({str(error)!r})", depth=1)
+
+    shadows: Mapping[str, str]
+    seed: str | None = None
+    values: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 def add_derivative(
     source: Source,
     arrangement: Arrangement,
     mode: Mode,
-    shadows: Mapping[str, str],
+    operands: Operands,
     *,
     return_active: bool,
-    seed: str | None = None,
-    values: Mapping[str, str] | None = None,
     sharing: Sharing = Sharing.READ,
     depth: int = 0,
 ) -> Outcome:
@@ -235,14 +185,10 @@ def add_derivative(
         The function and its arguments.
     mode
         Forward or reverse.
-    shadows
-        For the path of each leaf with a shadow or tangent, the expression of it.
+    operands
+        Shadows, seed and replaced values.
     return_active
         Whether the return is differentiated.
-    seed
-        The expression of the cotangent of an active return, in reverse mode.
-    values
-        For the paths of leaves whose value is to be replaced, the expression to use instead.
     sharing
         What is known of arguments in one memory.
     depth
@@ -258,21 +204,21 @@ def add_derivative(
     derivative = engine.derivative(
         arrangement.function, arrangement.types, activities, mode, return_active, options
     )
-    operands = [(values or {}).get(leaf.path, leaf.path) for leaf in leaves]
+    given = [operands.values.get(leaf.path, leaf.path) for leaf in leaves]
     for leaf, activity in zip(leaves, activities, strict=True):
         if activity is ArgumentActivity.DUPLICATED:
-            operands.append(cast(source, shadows[leaf.path], writable(leaf.kind)))
+            given.append(cast(source, operands.shadows[leaf.path], writable(leaf.kind)))
     if mode is Mode.REVERSE and return_active:
-        assert seed is not None
-        operands.append(seed)
+        assert operands.seed is not None
+        given.append(operands.seed)
     outcome = Outcome(
         source.variable("primal"),
         source.variable("derivative"),
         tuple(leaf.path for leaf, a in zip(leaves, activities, strict=True) if a is ArgumentActivity.ACTIVE),
-        dict(shadows),
+        dict(operands.shadows),
     )
     dispatcher = source.name("engine", derivative.dispatcher)
-    source.add(f"{outcome.primal}, {outcome.tangent} = {dispatcher}({', '.join(operands)})", depth=depth)
+    source.add(f"{outcome.primal}, {outcome.tangent} = {dispatcher}({', '.join(given)})", depth=depth)
     return outcome
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from functools import cache
 from types import FunctionType
 from typing import Any, cast
 from weakref import WeakKeyDictionary
@@ -24,7 +24,7 @@ class NumbaCallable:
     dispatcher: Dispatcher
 
 
-# A compiled function refers to its Python function, so an entry lives as long as the process, as with `njit` itself.
+# A compiled function refers to its Python function, so an entry lives as long as the process.
 _compiled: WeakKeyDictionary[FunctionType, Dispatcher] = WeakKeyDictionary()
 
 
@@ -65,7 +65,7 @@ def name_of(f: object) -> str:
     return str(getattr(python, "__qualname__", None) or repr(f))
 
 
-@lru_cache(maxsize=None)
+@cache
 def parameters_of(dispatcher: Dispatcher) -> tuple[inspect.Parameter, ...]:
     """Return the parameters of the Python function behind a dispatcher."""
     return tuple(inspect.signature(dispatcher.py_func).parameters.values())

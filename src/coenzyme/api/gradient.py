@@ -11,9 +11,10 @@ from numba.core import types
 from numba.core.dispatcher import Dispatcher
 
 from coenzyme import engine
-from coenzyme.api.calls import Call, Sharing, add_alias_checks, add_derivative, implementation
+from coenzyme.api.calls import Call, Operands, add_derivative, implementation
 from coenzyme.api.functions import name_of
 from coenzyme.api.memory import copy_like, zero_like
+from coenzyme.api.sharing import Sharing, add_alias_checks, refuse_written
 from coenzyme.api.source import Source
 from coenzyme.api.structure import Arrangement, Leaf, Tree, arrange, check_argnums, one_of, rebuild, zero_of
 from coenzyme.errors import ActivityError, UnsupportedIRError
@@ -51,6 +52,7 @@ class GradientCall(Call):
     label: ClassVar[str] = "gradient"
 
     def implement(self, argtypes: tuple[types.Type, ...]) -> Callable[..., Any]:
+        """Return the body for arguments of the given Numba types."""
         check_argnums(self.function, self.argnums, len(argtypes))
         arrangement = arrange(self.function, argtypes, frozenset(self.argnums))
         restype = engine.primal(arrangement.function, arrangement.types)
@@ -62,18 +64,23 @@ class GradientCall(Call):
         shadows = add_shadows(source, arrangement)
         seed = source.name("seed", seeds)
         outcome = add_derivative(
-            source, arrangement, Mode.REVERSE, shadows, return_active=True, seed=seed, sharing=self.sharing
+            source,
+            arrangement,
+            Mode.REVERSE,
+            Operands(shadows, seed),
+            return_active=True,
+            sharing=self.sharing,
         )
         primal = outcome.primal
         value, aux = (f"{primal}[0]", f"{primal}[1]") if self.has_aux else (primal, None)
         return self._finish(source, arrangement.trees, outcome.adjoint, value, aux)
 
     def _seeds(self, restype: types.Type) -> tuple[types.Type, Any]:
-        """Return the type of the value, and the cotangent of the return; None where its shape is not known ahead."""
+        """Return the type of the value, and the cotangent of the return; None where its shape is unknown."""
         if not self.has_aux:
             check_value(restype, name_of(self.function))
             return restype, one_of(restype)
-        if not (isinstance(restype, types.BaseTuple) and len(restype.types) == 2):  # noqa: PLR2004
+        if not (isinstance(restype, types.BaseTuple) and len(restype.types) == 2):
             raise ActivityError(
                 f"with has_aux the function must return (value, aux), and it returns {restype}",
                 function=name_of(self.function),
@@ -90,8 +97,10 @@ class GradientCall(Call):
     ) -> Callable[..., Any]:
         """Return the body for an aux whose cotangent has no known shape ahead of the call.
 
-        The gradient is that of the value alone, taken on copies; then the function itself runs on the arguments.
+        The gradient is that of the value alone, taken on copies; then the function itself runs on the
+        arguments.
         """
+        refuse_written(self.sharing, self.function)
         alone = Arrangement(_value_alone(arrangement), arrangement.trees, arrangement.defaults)
         shadows = add_shadows(source, arrangement)
         copies = {
@@ -101,7 +110,7 @@ class GradientCall(Call):
         }
         seed = source.name("seed", one_of(value_type))
         outcome = add_derivative(
-            source, alone, Mode.REVERSE, shadows, return_active=True, seed=seed, values=copies
+            source, alone, Mode.REVERSE, Operands(shadows, seed, copies), return_active=True
         )
         paths = ", ".join(leaf.path for leaf in arrangement.leaves)
         value, aux = source.variable("value"), source.variable("aux")

@@ -1,8 +1,8 @@
 """Derivatives inside ``@njit`` code: Numba's view of the public names.
 
-Transforms made outside are globals that type as the compiled function they stand for. ``grad(f)``, ``value_and_grad(f)``,
-``jvp(f, primals, tangents)`` and ``autodiff(mode, f, …)`` may also be written inside compiled code, where `f` is an ``@njit``
-function.
+Transforms made outside are globals that type as the compiled function they stand for. ``grad(f)``,
+``value_and_grad(f)``, ``jvp(f, primals, tangents)`` and ``autodiff(mode, f, …)`` may also be written inside
+compiled code, where `f` is an ``@njit`` function.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ from numba.extending import (
 from coenzyme.api import transforms
 from coenzyme.api.annotations import Active, Const, DerivativeMode, Duplicated, DuplicatedNoNeed
 from coenzyme.api.autodiff import AnnotatedCall, autodiff
-from coenzyme.api.calls import Sharing, apply
+from coenzyme.api.calls import apply
 from coenzyme.api.functions import NumbaCallable
 from coenzyme.api.jacobian import jacfwd, jacobian, jacrev
+from coenzyme.api.sharing import Sharing
 from coenzyme.api.source import Source, implements
 from coenzyme.api.structure import holds_floats
 from coenzyme.api.sweeps import PushforwardCall
@@ -119,12 +120,12 @@ def _active_in_numba(primal: Any) -> Callable[..., Any]:
 
 @implements(Duplicated)
 def _duplicated_in_numba(primal: Any, shadow: Any) -> Callable[..., Any]:
-    return lambda primal, shadow: _duplicated(primal, shadow)
+    return lambda primal, shadow: _duplicated(primal, shadow)  # noqa: PLW0108 - Numba wants a function
 
 
 @implements(DuplicatedNoNeed)
 def _no_need_in_numba(primal: Any, shadow: Any) -> Callable[..., Any]:
-    return lambda primal, shadow: _no_need(primal, shadow)
+    return lambda primal, shadow: _no_need(primal, shadow)  # noqa: PLW0108
 
 
 @implements(autodiff)
@@ -223,7 +224,7 @@ def _function_of(kind: types.Type, caller: str) -> Dispatcher:
     if isinstance(kind, types.Dispatcher):
         return kind.dispatcher
     raise ActivityError(
-        f"in compiled code {caller} takes a function that is known while compiling, and it got one of type {kind}",
+        f"in compiled code {caller} takes a function known while compiling, and it got one of type {kind}",
         function=caller,
         remedy="pass an @njit function by its name, not as an argument of the compiled function",
     )

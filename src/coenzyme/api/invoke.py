@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache
 from itertools import combinations
 from typing import Any, cast
 
@@ -14,8 +14,9 @@ from numba.core.dispatcher import Dispatcher
 from numba.core.errors import NumbaError
 
 from coenzyme import engine
-from coenzyme.api.calls import AliasError, Call, Sharing, entry_of
+from coenzyme.api.calls import Call, entry_of
 from coenzyme.api.functions import bind, explain, name_of
+from coenzyme.api.sharing import AliasError, Sharing
 from coenzyme.api.structure import argument_name
 from coenzyme.api.validation import arrays_in, lie_alike, share_memory
 from coenzyme.errors import ActivityError, CoenzymeError, CompilationError
@@ -65,7 +66,7 @@ def recover(
     differentiated: Collection[int],
     shadows: Mapping[int, Any] | None = None,
 ) -> Any:
-    """Return the result of a call that compiled code has refused, or raise the error that says why it cannot be had.
+    """Return the result of a call that compiled code has refused, or raise the error that says why not.
 
     Parameters
     ----------
@@ -76,7 +77,8 @@ def recover(
     """
     function = request.function
     if isinstance(error, AliasError):
-        # Raised before anything has run. Compiled code compares extents; whether bytes are shared, and written, is seen here.
+        # Raised before anything has run. Compiled code compares extents; whether bytes are shared, and
+        # written, is seen here.
         values = bind(function, args, kwargs) if given is None else given
         sharing = resolve_sharing(function, values, differentiated, shadows)
         return entry_of(replace(cast(Any, request), sharing=sharing))(*args, **kwargs)
@@ -120,8 +122,8 @@ def resolve_sharing(
         dx, dy = (shadows or {}).get(i), (shadows or {}).get(j)
         if dx is None or dy is None or not lie_alike(x, y, dx, dy):
             raise ActivityError(
-                f"arguments {argument_name(function, i)!r} and {argument_name(function, j)!r} share memory, which the "
-                "function may write, and their shadows do not",
+                f"arguments {argument_name(function, i)!r} and {argument_name(function, j)!r} share memory, "
+                "which the function may write, and their shadows do not",
                 function=name_of(function),
                 argument=argument_name(function, j),
                 remedy="pass a copy of one; or use autodiff with shadows that overlap as the arguments do",
@@ -129,9 +131,9 @@ def resolve_sharing(
     return Sharing.WRITTEN
 
 
-@lru_cache(maxsize=None)
+@cache
 def only_reads(function: Dispatcher, argtypes: tuple[types.Type, ...]) -> bool:
-    """Return whether a function writes to none of its array arguments: whether it compiles for read-only ones."""
+    """Return whether a function writes to none of its arrays: whether it compiles for read-only ones."""
     try:
         engine.primal(function, tuple(_read_only(kind) for kind in argtypes))
     except CompilationError:

@@ -12,11 +12,12 @@ from numba.core import types
 from numba.core.dispatcher import Dispatcher
 
 from coenzyme import engine
-from coenzyme.api.calls import Call, Sharing, add_alias_checks, add_derivative, cast, implementation
+from coenzyme.api.calls import Call, Operands, add_derivative, cast, implementation
 from coenzyme.api.functions import as_dispatcher, bind, call, name_of
 from coenzyme.api.gradient import GradientCall, add_shadows
 from coenzyme.api.invoke import invoke
 from coenzyme.api.memory import copy_like, zero_like
+from coenzyme.api.sharing import Sharing, add_alias_checks, refuse_written
 from coenzyme.api.source import Source, implements
 from coenzyme.api.structure import Arrangement, Leaf, argument_name, arrange, check_argnums, one_of, zero_of
 from coenzyme.api.sweeps import check_return
@@ -51,10 +52,8 @@ def _store_column(jacobian: Any, column: Any, values: Any) -> Callable[..., None
         return store_number
 
     def store_array(jacobian: Any, column: Any, values: Any) -> None:
-        row = 0
-        for value in values.flat:
+        for row, value in enumerate(values.flat):
             jacobian[row, column] = value
-            row += 1
 
     return store_array
 
@@ -63,7 +62,8 @@ def _store_column(jacobian: Any, column: Any, values: Any) -> Callable[..., None
 class JacobianCall(Call):
     """The Jacobian of a function from numbers and arrays to a number or an array.
 
-    The function itself runs on the arguments; derivatives are taken on copies, as each evaluation may write to them.
+    The function itself runs on the arguments; derivatives are taken on copies, as each evaluation may write
+    to them.
 
     Parameters
     ----------
@@ -85,6 +85,7 @@ class JacobianCall(Call):
     label: ClassVar[str] = "jacobian"
 
     def implement(self, argtypes: tuple[types.Type, ...]) -> Callable[..., Any]:
+        """Return the body for arguments of the given Numba types."""
         check_argnums(self.function, self.argnums, len(argtypes))
         arrangement = arrange(self.function, argtypes, frozenset(self.argnums))
         restype = engine.primal(arrangement.function, arrangement.types)
@@ -95,6 +96,7 @@ class JacobianCall(Call):
             ).implement(argtypes)
         source = Source(arrangement.defaults)
         add_alias_checks(source, arrangement, self.sharing, {})
+        refuse_written(self.sharing, self.function)
         copies = _add_copies(source, arrangement)
         paths = ", ".join(leaf.path for leaf in arrangement.leaves)
         source.add(f"y = {source.name('function', arrangement.function)}({paths})")
@@ -157,10 +159,8 @@ def _add_columns(
             tangents[other.path] = zero if other.is_array else source.name("zero", zero_of(other.kind))
     if not leaf.is_array:
         tangents[leaf.path] = source.name("one", one_of(leaf.kind))
-        outcome = add_derivative(
-            source, arrangement, Mode.FORWARD, tangents, return_active=True, values=_fresh(source, copies)
-        )
-        return outcome.tangent
+        operands = Operands(tangents, values=_fresh(source, copies))
+        return add_derivative(source, arrangement, Mode.FORWARD, operands, return_active=True).tangent
     tangents[leaf.path] = source.variable("tangent")
     matrix, k = source.variable("jacobian"), source.variable("k")
     array = isinstance(restype, types.Array)
@@ -170,15 +170,8 @@ def _add_columns(
     source.add(f"for {k} in range({leaf.path}.size):")
     source.add(f"{tangents[leaf.path]} = {source.name('zero_like', zero_like)}({leaf.path})", depth=1)
     source.add(f"{tangents[leaf.path]}.flat[{k}] = 1.0", depth=1)
-    outcome = add_derivative(
-        source,
-        arrangement,
-        Mode.FORWARD,
-        tangents,
-        return_active=True,
-        values=_fresh(source, copies),
-        depth=1,
-    )
+    operands = Operands(tangents, values=_fresh(source, copies))
+    outcome = add_derivative(source, arrangement, Mode.FORWARD, operands, return_active=True, depth=1)
     source.add(f"{source.name('store_column', store_column)}({matrix}, {k}, {outcome.tangent})", depth=1)
     return f"{matrix}.reshape({shape}{leaf.path}.shape)"
 
@@ -201,16 +194,8 @@ def _add_rows(
     source.add(f"{seed} = {source.name('zero_like', zero_like)}(y)", depth=1)
     source.add(f"{seed}.flat[{k}] = 1.0", depth=1)
     shadows = add_shadows(source, arrangement, depth=1)
-    outcome = add_derivative(
-        source,
-        arrangement,
-        Mode.REVERSE,
-        shadows,
-        return_active=True,
-        seed=cast(source, seed, restype),
-        values=_fresh(source, copies),
-        depth=1,
-    )
+    operands = Operands(shadows, cast(source, seed, restype), _fresh(source, copies))
+    outcome = add_derivative(source, arrangement, Mode.REVERSE, operands, return_active=True, depth=1)
     for leaf in leaves:
         store = source.name("store_column", store_column)
         source.add(f"{store}({matrices[leaf.path]}, {k}, {outcome.adjoint(leaf)})", depth=1)
@@ -264,24 +249,24 @@ def jacobian(
     argnums
         The position of the argument to differentiate, a number or an array, or a tuple of positions.
     mode
-        ``"forward"`` takes one sweep for each entry of the arguments, ``"reverse"`` one for each entry of the value,
-        ``"auto"`` the cheaper of the two.
+        ``"forward"`` takes one sweep for each entry of the arguments, ``"reverse"`` one for each entry of the
+        value, ``"auto"`` the cheaper of the two.
 
     Returns
     -------
     Jacobian
-        A function whose result has the shape of the value followed by that of the argument; a tuple of results where
-        `argnums` is one.
+        A function whose result has the shape of the value followed by that of the argument; a tuple of
+        results where `argnums` is one.
 
     Raises
     ------
     ActivityError
-        If `f` cannot be called, or, when the Jacobian is called, if an argument or the value has no derivative.
+        If `f` cannot be called, or, when the Jacobian is called, if an argument or the value has no
+        derivative.
 
-    Notes
-    -----
-    What `f` writes into its arguments is written once; the sweeps run on copies. ``"auto"`` evaluates `f` on copies once
-    for each new choice of shapes; from ``@njit`` code it goes forward where both sides are arrays.
+    Notes ----- What `f` writes into its arguments is written once; the sweeps run on copies. ``"auto"``
+    evaluates `f` on copies once for each new choice of shapes; from ``@njit`` code it goes forward where both
+    sides are arrays.
 
     Examples
     --------

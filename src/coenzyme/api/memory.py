@@ -1,4 +1,4 @@
-"""What compiled code needs to make and check shadows: allocation in the primal's layout, layout checks, casts.
+"""What compiled code needs to make and check shadows: allocation, checks of layout, casts.
 
 Everything here is called from compiled code only, from the functions that `glue` generates.
 """
@@ -17,11 +17,17 @@ from numba.np.arrayobj import make_array
 from numpy.lib.stride_tricks import as_strided
 
 from coenzyme.api.source import implements
+from coenzyme.api.structure import zero_of
 from coenzyme.errors import ActivityError, ShadowError
 
 __all__ = ["as_type", "copy_like", "mirrors", "overlap", "same_layout", "same_shape", "zero_like"]
 
-_OVERLAPS_ITSELF = "an array that is differentiated visits the same memory at several indices\n  remedy: pass a copy of it, x.copy()"
+_OVERLAPS_ITSELF = str(
+    ActivityError(
+        "an array that is differentiated visits the same memory at several indices",
+        remedy="pass a copy of it, x.copy()",
+    )
+)
 
 
 @intrinsic
@@ -58,10 +64,10 @@ def zero_like(x: Any) -> Any:
 def _zero_like(x: Any) -> Callable[..., Any] | None:
     if isinstance(x, types.Array):
         if x.layout in "CF":
-            return lambda x: np.zeros_like(x)
+            return lambda x: np.zeros_like(x)  # noqa: PLW0108 - Numba wants a function
         return _zeros_with_strides
     if isinstance(x, types.Float):
-        zero = np.float32(0) if x.bitwidth == 32 else 0.0
+        zero = zero_of(x)
         return lambda x: zero
     return None
 
@@ -90,7 +96,7 @@ def _reach(x: Any) -> tuple[int, int]:
 
 @register_jitable
 def _overlaps_itself(x: Any) -> bool:
-    """Return False only if no two indices of `x` share memory: each stride steps over all that smaller ones cover."""
+    """Return False only if no two indices share memory: each stride steps over what smaller ones cover."""
     for k in range(x.ndim):
         stride = abs(x.strides[k])
         covered = x.itemsize
@@ -137,7 +143,7 @@ def same_shape(typing_context: Any, x: Any, y: Any) -> Any:
 
 @intrinsic
 def same_layout(typing_context: Any, x: Any, y: Any) -> Any:
-    """Return whether one index means the same place in two arrays: equal shapes, and strides wherever they count."""
+    """Return whether an index means the same place in two arrays: equal shapes, and strides that matter."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         if not isinstance(x, types.Array):
@@ -202,7 +208,7 @@ def _facts(context: Any, builder: Any, kind: types.Array, value: Any) -> tuple[l
 
 
 def _extent(context: Any, builder: Any, kind: types.Array, value: Any) -> tuple[Any, Any, Any]:
-    """Return the first address of an array, the one after its last, and whether it is empty, as LLVM values."""
+    """Return the first address of an array, the one after its last, and whether it is empty."""
     shape, strides, low = _facts(context, builder, kind, value)
     zero, one = context.get_constant(types.intp, 0), context.get_constant(types.intp, 1)
     item = context.get_abi_sizeof(context.get_data_type(kind.dtype))

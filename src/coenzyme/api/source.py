@@ -1,4 +1,4 @@
-"""Functions generated as source, for Numba to compile: their number of arguments follows the user's function."""
+"""Functions generated as source, for Numba to compile, with as many arguments as the user's function."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 def implements(function: Callable[..., Any], **options: Any) -> Callable[[F], F]:
     """Return the decorator of what Numba calls an overload: it types `function` in compiled code.
 
-    Numba compares the parameters of an overload with those of its implementation, annotations included: they are taken off.
+    Numba compares the parameters of an overload with those of its implementation, annotations included: they
+    are taken off.
     """
 
     def register(typing: F) -> F:

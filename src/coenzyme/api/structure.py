@@ -1,14 +1,15 @@
 """Numba types of arguments, taken apart into the numbers and arrays that the engine differentiates.
 
-A tuple is a tree whose leaves are numbers and arrays. The engine is given the leaves, each as an argument of its own, so
-that the two sorts may stand in one tuple; a function that takes leaves and rebuilds the tuples is generated where needed.
+A tuple is a tree whose leaves are numbers and arrays. The engine is given the leaves, each as an argument of
+its own, so that the two sorts may stand in one tuple; a function that takes leaves and rebuilds the tuples is
+generated where needed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from inspect import Parameter
 from typing import Any, TypeAlias
 
@@ -95,7 +96,7 @@ def leaves_of(tree: Tree) -> Iterator[Leaf]:
 
 
 def holds_floats(kind: types.Type) -> bool:
-    """Return whether values of a type have a derivative: floats, arrays of floats, tuples with one of them."""
+    """Return whether values of a type have a derivative: floats, arrays of them, tuples with such parts."""
     if isinstance(kind, types.BaseTuple):
         return any(holds_floats(part) for part in kind.types)
     if isinstance(kind, (types.Array, types.List, types.ListType, types.Set)):
@@ -128,7 +129,7 @@ def check_differentiable(kind: types.Type, *, function: str, argument: str) -> N
         raise sort(message, function=function, argument=argument, remedy=remedy)
 
 
-def _problem(kind: types.Type) -> tuple[type[CoenzymeError], str, str] | None:  # noqa: PLR0911 - one return for each problem
+def _problem(kind: types.Type) -> tuple[type[CoenzymeError], str, str] | None:
     if isinstance(kind, types.Array):
         if not kind.aligned:
             return (
@@ -222,7 +223,7 @@ def check_argnums(function: Dispatcher, argnums: Sequence[int], given: int) -> N
             )
 
 
-@lru_cache(maxsize=None)
+@cache
 def arrange(
     function: Dispatcher, argtypes: tuple[types.Type, ...], differentiated: frozenset[int]
 ) -> Arrangement:
@@ -288,9 +289,9 @@ def rebuild(tree: Tree, expression: Callable[[Leaf], str], source: Source) -> st
 
 def one_of(kind: types.Float) -> Any:
     """Return 1 as a constant of a floating-point type."""
-    return np.float32(1) if kind.bitwidth == 32 else 1.0  # noqa: PLR2004
+    return np.float32(1) if kind.bitwidth == 32 else 1.0
 
 
 def zero_of(kind: types.Float) -> Any:
     """Return 0 as a constant of a floating-point type."""
-    return np.float32(0) if kind.bitwidth == 32 else 0.0  # noqa: PLR2004
+    return np.float32(0) if kind.bitwidth == 32 else 0.0

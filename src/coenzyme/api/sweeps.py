@@ -11,10 +11,11 @@ from numba.core import types
 from numba.core.dispatcher import Dispatcher
 
 from coenzyme import engine
-from coenzyme.api.calls import Call, Sharing, add_alias_checks, add_derivative, cast, implementation
+from coenzyme.api.calls import Call, Operands, add_derivative, cast, implementation
 from coenzyme.api.functions import name_of
 from coenzyme.api.gradient import add_shadows
 from coenzyme.api.memory import same_shape, zero_like
+from coenzyme.api.sharing import Sharing, add_alias_checks
 from coenzyme.api.source import Source
 from coenzyme.api.structure import (
     Leaf,
@@ -38,7 +39,7 @@ def positional(stem: str, count: int) -> list[Parameter]:
 
 
 def pair_up(tree: Tree, path: str, kind: types.Type, *, function: str, argument: str) -> dict[str, str]:
-    """Return, by the path of each differentiated leaf, the path of its shadow in a shadow shaped like the tree.
+    """Return the path of each leaf's shadow by that of the leaf, in a shadow shaped like the tree.
 
     Parameters
     ----------
@@ -99,9 +100,11 @@ class PushforwardCall(Call):
     label: ClassVar[str] = "pushforward"
 
     def parameters(self) -> Sequence[Parameter]:
+        """Return the primals, then what goes with them."""
         return [*positional("x", self.count), *positional("t", self.tangents)]
 
     def implement(self, argtypes: tuple[types.Type, ...]) -> Callable[..., Any]:
+        """Return the body for arguments of the given Numba types."""
         name = name_of(self.function)
         chosen = [i for i in range(self.count) if holds_floats(argtypes[i])]
         if len(chosen) != self.tangents:
@@ -125,7 +128,7 @@ class PushforwardCall(Call):
             source,
             arrangement,
             Mode.FORWARD,
-            tangents,
+            Operands(tangents),
             return_active=holds_floats(restype),
             sharing=self.sharing,
         )
@@ -134,7 +137,7 @@ class PushforwardCall(Call):
 
 
 def _add_tangent(source: Source, leaf: Leaf, path: str, function: str, argument: str) -> str:
-    """Add a private copy of an array's tangent in the layout of its primal, and return its name; a number's as it is."""
+    """Add a copy of an array's tangent in the layout of its primal, and return its name."""
     if not leaf.is_array:
         return path
     error = ShadowError(
@@ -152,16 +155,18 @@ def _add_tangent(source: Source, leaf: Leaf, path: str, function: str, argument:
 
 @dataclass(frozen=True)
 class PullbackCall(Call):
-    """The cotangents of all arguments, None for those without floats, from the arguments and a cotangent of the return."""
+    """The cotangents of all arguments from the arguments and a cotangent of the return."""
 
     function: Dispatcher
     count: int
     label: ClassVar[str] = "pullback"
 
     def parameters(self) -> Sequence[Parameter]:
+        """Return the primals, then what goes with them."""
         return [*positional("x", self.count), *positional("y_bar", 1)]
 
     def implement(self, argtypes: tuple[types.Type, ...]) -> Callable[..., Any]:
+        """Return the body for arguments of the given Numba types."""
         chosen = frozenset(i for i in range(self.count) if holds_floats(argtypes[i]))
         arrangement = arrange(self.function, argtypes[: self.count], chosen)
         restype = engine.primal(arrangement.function, arrangement.types)
@@ -175,7 +180,9 @@ class PullbackCall(Call):
                 source,
             )
         shadows = add_shadows(source, arrangement)
-        outcome = add_derivative(source, arrangement, Mode.REVERSE, shadows, return_active=active, seed=seed)
+        outcome = add_derivative(
+            source, arrangement, Mode.REVERSE, Operands(shadows, seed), return_active=active
+        )
         parts = [
             rebuild(tree, outcome.adjoint, source) if i in chosen else "None"
             for i, tree in enumerate(arrangement.trees[: self.count])

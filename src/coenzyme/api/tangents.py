@@ -155,7 +155,7 @@ def cotangent_for(function: Dispatcher, value: Any, cotangent: Any) -> Any:
 
 
 def copied(x: Any) -> Any:
-    """Return a copy of an argument that the function cannot reach; arrays keep their strides where that is possible."""
+    """Return a copy of an argument; arrays keep their strides where that is possible."""
     if isinstance(x, np.ndarray):
         array = cast(Array, x)
         try:

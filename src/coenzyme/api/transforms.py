@@ -10,10 +10,11 @@ import numpy as np
 from numba.core.dispatcher import Dispatcher
 from numba.core.errors import NumbaError
 
-from coenzyme.api.calls import Call, Sharing, entry_of
+from coenzyme.api.calls import Call, entry_of
 from coenzyme.api.functions import NumbaCallable, as_dispatcher, call, name_of, parameters_of
 from coenzyme.api.gradient import GradientCall
 from coenzyme.api.invoke import invoke, recover, resolve_sharing
+from coenzyme.api.sharing import refuse_written
 from coenzyme.api.sweeps import PullbackCall, PushforwardCall
 from coenzyme.api.tangents import (
     check_no_tangent,
@@ -63,8 +64,8 @@ def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool 
     Parameters
     ----------
     f
-        A function that returns a real number: an ``@njit`` function, a plain function that Numba can compile, or the
-        result of `grad`.
+        A function that returns a real number: an ``@njit`` function, a plain function that Numba can compile,
+        or the result of `grad`.
     argnums
         The position of the argument to differentiate, or a tuple of positions.
     has_aux
@@ -73,20 +74,20 @@ def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool 
     Returns
     -------
     Gradient
-        A function whose result is shaped and typed like the argument: an array with its shape, dtype and layout, a number,
-        or a tuple. A tuple of these where `argnums` is one, and ``(gradient, aux)`` with `has_aux`.
+        A function whose result is shaped and typed like the argument: an array with its shape, dtype and
+        layout, a number, or a tuple. A tuple of these where `argnums` is one, and ``(gradient, aux)`` with
+        `has_aux`.
 
     Raises
     ------
     ActivityError
-        If `f` cannot be called, or, when the gradient is called, if an argument or the value has no derivative.
+        If `f` cannot be called, or, when the gradient is called, if an argument or the value has no
+        derivative.
     CompilationError
         When the gradient is called, if Numba cannot compile `f` for the arguments.
 
-    Notes
-    -----
-    A call of the gradient does what a call of `f` does, once: what `f` writes into its arguments is written. The
-    gradient is with respect to what the arguments held before.
+    Notes ----- A call of the gradient does what a call of `f` does, once: what `f` writes into its arguments
+    is written. The gradient is with respect to what the arguments held before.
 
     With `has_aux` and an `aux` other than a float the value is differentiated on copies of the arguments, and
     `f` runs once more: it costs one more evaluation of `f`.
@@ -233,7 +234,7 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
 
 
 def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Pullback]:
-    """Return the value of `f` and a function from a cotangent of the value to the cotangents of the arguments.
+    """Return the value of `f`, and a function from a cotangent of it to those of the arguments.
 
     Parameters
     ----------
@@ -253,10 +254,8 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Pullback]:
     ActivityError
         If the arguments do not fit the function, or the value has no derivative.
 
-    Notes
-    -----
-    The arguments are copied here, so that the pullback is at the point of this call whatever happens to them later.
-    Each call of the pullback evaluates `f` again, on copies.
+    Notes ----- The arguments are copied here, so that the pullback is at the point of this call whatever
+    happens to them later. Each call of the pullback evaluates `f` again, on copies.
 
     Examples
     --------
@@ -268,12 +267,7 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Pullback]:
     (array([ 3., 30.]), 21.0)
     """
     function = as_dispatcher(f)
-    if resolve_sharing(function, primals, varied_positions(function, primals)) is Sharing.WRITTEN:
-        raise ActivityError(
-            "arguments share memory, which the function writes",
-            function=name_of(function),
-            remedy="pass a copy of one of them",
-        )
+    refuse_written(resolve_sharing(function, primals, varied_positions(function, primals)), function)
     saved = tuple(copied(primal) for primal in primals)
     y = call(function, function, primals, {})
     if y is not None and not has_floats(y):

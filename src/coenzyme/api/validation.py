@@ -27,7 +27,7 @@ _MAX_WORK = 10_000
 def check_shadows(
     function: Dispatcher, primals: Sequence[Any], shadows: Sequence[tuple[int, Any]], mode: Mode
 ) -> list[Any]:
-    """Return the shadows as compiled code takes them: numbers in the type of their primal, arrays as they are.
+    """Return the shadows as compiled code takes them: numbers in the type of their primal.
 
     Parameters
     ----------
@@ -45,8 +45,8 @@ def check_shadows(
     ActivityError
         For a primal that has no shadow.
     ShadowError
-        If a shadow differs from its primal in shape, dtype or strides, cannot be written, or shares memory in a way that
-        would mix up derivatives.
+        If a shadow differs from its primal in shape, dtype or strides, cannot be written, or shares memory in
+        a way that would mix up derivatives.
     """
     pairs: list[tuple[int, Array, Array]] = []
     found: list[Any] = []
@@ -63,7 +63,7 @@ def check_shadows(
 def _pair(
     function: Dispatcher, position: int, primal: Any, shadow: Any, pairs: list[tuple[int, Array, Array]]
 ) -> Any:
-    """Return a shadow as compiled code takes it, after adding the arrays in it, with their primals, to `pairs`."""
+    """Return a shadow as compiled code takes it, after adding its arrays, with their primals, to `pairs`."""
     if isinstance(primal, np.ndarray):
         if isinstance(shadow, np.ndarray):
             pairs.append((position, cast(Array, primal), cast(Array, shadow)))
@@ -87,7 +87,7 @@ def _pair(
         raise _refusal(
             function, position, primal, f"the primal is a number, its tangent is a {type(shadow).__name__}"
         )
-    # Whatever else has a shadow is refused by type, before compiled code is made; in a tuple it is a constant.
+    # Whatever else has a shadow is refused by type, before code is made; in a tuple it is a constant.
     return primal
 
 
@@ -99,7 +99,7 @@ def rebuild_tuple(like: tuple[Any, ...], parts: Sequence[Any]) -> tuple[Any, ...
 def _refusal(
     function: Dispatcher, position: int, primal: Any, problem: str, remedy: str = _REMEDY
 ) -> CoenzymeError:
-    """Return the error for a shadow, or the one for its primal where that has no derivative in the first place."""
+    """Return the error for a shadow, or that for its primal where it has no derivative anyway."""
     name, argument = name_of(function), argument_name(function, position)
     try:
         check_differentiable(numba.typeof(primal), function=name, argument=argument)

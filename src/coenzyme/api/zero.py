@@ -30,7 +30,8 @@ def make_zero(x: T) -> T:
     Returns
     -------
     object
-        A value of the type of `x`. Integers, strings and everything else without a derivative are those of `x`.
+        A value of the type of `x`. Integers, strings and everything else without a derivative are those of
+        `x`.
 
     Raises
     ------
@@ -72,7 +73,7 @@ def _make_zero(x: Any, seen: dict[int, Any]) -> Any:
 
 @implements(make_zero)
 def _make_zero_in_numba(x: Any) -> Any:
-    return lambda x: zero_like(x)
+    return lambda x: zero_like(x)  # noqa: PLW0108 - Numba wants a function
 
 
 def make_zero_into(dx: Any) -> None:

@@ -14,7 +14,8 @@ from coenzyme.derive.calls import CallTable, Derivatives, replace_calls, replace
 from coenzyme.derive.forward import emit_forward
 from coenzyme.derive.normalise import Shape, normalise
 from coenzyme.derive.plan import ReversePlan, make_plan
-from coenzyme.derive.reverse import emit_reverse
+from coenzyme.derive.reverse import Seed, emit_reverse
+from coenzyme.derive.seeds import ResultPlaces
 from coenzyme.derive.shadows import Shadows, add_shadows
 from coenzyme.derive.split import Halves, split_function
 from coenzyme.errors import CoenzymeError, Location
@@ -50,6 +51,8 @@ class Request:
     has_status: bool = True
     aliasing: Aliasing = Aliasing()  # noqa: RUF009 - frozen
     policy: Policy = Policy.CUT
+    result: ResultPlaces | None = None
+    """In reverse mode, a result that holds arrays: its seed is one more parameter, the last."""
 
 
 @dataclass
@@ -91,6 +94,7 @@ class _Draft:
     contents: Contents
     shadows: Shadows
     scalars: dict[Argument, Argument]
+    pointers: dict[Value, Value]
 
 
 class _Deriver:
@@ -113,7 +117,11 @@ class _Deriver:
         if request.mode is Mode.FORWARD:
             self.emit_forward(draft)
             return Derived(draft.function, None)
-        plan, _ = self.emit_reverse(draft, request)
+        seed = None
+        if request.result is not None:
+            result = draft.function.arguments[0]
+            seed = Seed(request.result, result, draft.pointers[result], draft.function.arguments[-1])
+        plan, _ = self.emit_reverse(draft, request, seed)
         return Derived(draft.function, plan)
 
     def draft(self, function: Function, request: Request, name: str) -> _Draft:
@@ -141,7 +149,7 @@ class _Deriver:
             mirror_floats=request.mode is Mode.FORWARD,
         )
         scalars = {a: s for a, s in shadow_of.items() if not a.type.is_pointer}
-        return _Draft(derivative, shape, activity, contents, shadows, scalars)
+        return _Draft(derivative, shape, activity, contents, shadows, scalars, pointer_shadows)
 
     def emit_forward(self, draft: _Draft) -> None:
         def forward_call(call: Call, tangent: Callable[[Value], Value]) -> None:
@@ -160,7 +168,9 @@ class _Deriver:
             forward_call,
         )
 
-    def emit_reverse(self, draft: _Draft, request: Request) -> tuple[ReversePlan, Halves]:
+    def emit_reverse(
+        self, draft: _Draft, request: Request, seed: Seed | None = None
+    ) -> tuple[ReversePlan, Halves]:
         calls = replace_calls(
             draft.shape, draft.activity, draft.contents, draft.shadows, self.table, self.display_name
         )
@@ -173,7 +183,7 @@ class _Deriver:
             self.policy,
             calls.record_of,
         )
-        halves = emit_reverse(self.module, plan, draft.scalars, self.locate, self.display_name, calls)
+        halves = emit_reverse(self.module, plan, draft.scalars, self.locate, self.display_name, calls, seed)
         return plan, halves
 
     def fill(self, callee: Function, entry: Derivatives, mode: Mode) -> None:
@@ -214,6 +224,8 @@ def _extra_parameters(function: Function, request: Request) -> tuple[list[Argume
         extra = Argument(type, f"{argument.name}.{'bar' if in_reverse else 'shadow'}", 0)
         extras.append(extra)
         twin_of[index] = extra
+    if request.result is not None:
+        extras.append(Argument(PTR, "seed", 0))
     return extras, twin_of
 
 

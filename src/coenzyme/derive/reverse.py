@@ -9,6 +9,7 @@ Source: Griewank & Walther, "Evaluating Derivatives" (2008), ch. 3–4 and 6.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from coenzyme.analysis.branches import CameFrom, Decision, Test
 from coenzyme.analysis.exits import ExitKind, normal_statuses
@@ -19,6 +20,7 @@ from coenzyme.derive.plan import ReversePlan
 from coenzyme.derive.positions import Position, ReverseValues, store_field
 from coenzyme.derive.runtime import KEEP_STACK, STACK, require
 from coenzyme.derive.safety import Guard, guard
+from coenzyme.derive.seeds import ResultPlaces, add_seed, drop_references
 from coenzyme.derive.split import Halves
 from coenzyme.errors import Location
 from coenzyme.frontends.program import ComponentActivity, Status
@@ -30,6 +32,16 @@ from coenzyme.ir.values import Argument, Value
 from coenzyme.rules import Allocation, BlockKind, find_memory_rule
 
 __all__ = ["emit_reverse"]
+
+
+@dataclass(frozen=True)
+class Seed:
+    """The addresses of a result that holds arrays, of its shadow, and of its cotangent."""
+
+    places: ResultPlaces
+    result: Value
+    shadow: Value
+    seed: Value
 
 
 def allocation_of(call: Call) -> Allocation:
@@ -46,6 +58,7 @@ def emit_reverse(
     locate: Callable[[Instruction], Location | None],
     function_name: str,
     calls: ReverseCalls | None = None,
+    seed: Seed | None = None,
 ) -> Halves:
     """Complete the augmented primal of `plan` with its reverse sweep, in place.
 
@@ -55,13 +68,15 @@ def emit_reverse(
         For each ``ACTIVE`` parameter the pointer parameter where its adjoint is stored.
     calls
         The derivatives of functions kept out of line.
+    seed
+        The cotangent of a result that holds arrays.
 
     Returns
     -------
     Halves
         What is needed to cut the function in two.
     """
-    return _Emitter(module, plan, adjoint_outputs, locate, function_name, calls).run()
+    return _Emitter(module, plan, adjoint_outputs, locate, function_name, calls, seed).run()
 
 
 class _Emitter:
@@ -73,7 +88,9 @@ class _Emitter:
         locate: Callable[[Instruction], Location | None],
         function_name: str,
         calls: ReverseCalls | None,
+        seed: Seed | None,
     ) -> None:
+        self.seed = seed
         self.module = module
         self.plan = plan
         self.shape = plan.shape
@@ -272,6 +289,8 @@ class _Emitter:
             if kind is not ExitKind.ERROR:
                 self.ending.append(block)
             match kind:
+                case ExitKind.NORMAL if self.seed is not None:
+                    self.take_seed(self.seed, block, at)
                 case ExitKind.NORMAL:
                     at.branch(self.inverse[block])
                 case ExitKind.ERROR:
@@ -283,6 +302,17 @@ class _Emitter:
                         normal = same if normal is None else at.or_(normal, same)
                     assert normal is not None
                     at.cond_branch(normal, self.inverse[block], self.cleanup)
+
+    def take_seed(self, seed: Seed, block: Block, at: Builder) -> None:
+        """Add the seed to the shadow of the result; where their shapes differ, give everything back and say so."""
+        agreed = add_seed(self.module, at, seed.places, seed.shadow, seed.seed)
+        refused = self.new_block(f"{block.name}.seed.refused")
+        at.cond_branch(agreed, self.inverse[block], refused)
+        out = Builder(refused)
+        out.store(const_int(I32, int(Status.SEED_MISMATCH)), self.status)
+        for result in (seed.result, seed.shadow):
+            drop_references(self.module, out, seed.places, result)
+        out.branch(self.cleanup)
 
     # -- the reverse sweep
 
@@ -468,6 +498,8 @@ class _Emitter:
                 at.store(at.load(argument.type, self.adjoints.slot(argument)), output)
             else:
                 at.store(zero(argument.type), output)
+        if self.seed is not None:
+            drop_references(self.module, at, self.seed.places, self.seed.shadow)
         self.release(at)
 
     def emit_cleanup(self) -> None:

@@ -1,0 +1,99 @@
+"""Arguments in one memory: what compiled code assumes of them, and checks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from itertools import combinations
+
+from numba.core.dispatcher import Dispatcher
+
+from coenzyme.api.functions import name_of
+from coenzyme.api.memory import mirrors, overlap
+from coenzyme.api.source import Source
+from coenzyme.api.structure import Arrangement
+from coenzyme.errors import ActivityError
+
+__all__ = ["AliasError", "Sharing", "add_alias_checks", "refuse_written"]
+
+
+class Sharing(Enum):
+    """What is known of array arguments that lie in one memory.
+
+    A write to one argument is a write to every other one in the same memory. The derivative of a function
+    that writes must allow for that, and shadows must share memory as their primals do.
+    """
+
+    REFUSED = "arguments whose extents meet are refused before anything runs"
+    MIRRORED = "arguments may share memory if their shadows do so in the same way, and are refused otherwise"
+    READ = "the caller has checked that arguments in one memory are only read"
+    WRITTEN = "the caller has checked that shadows lie as their primals do"
+
+
+class AliasError(ActivityError):
+    """Arguments that may lie in one memory: compiled code sees their extents, not what is written."""
+
+
+def add_alias_checks(
+    source: Source, arrangement: Arrangement, sharing: Sharing, shadows: Mapping[str, str]
+) -> None:
+    """Add the lines that refuse arguments in one memory, as far as `sharing` asks for it.
+
+    Parameters
+    ----------
+    source
+        The body.
+    arrangement
+        The function and its arguments.
+    sharing
+        What is known already.
+    shadows
+        The expressions of shadows that the caller has passed, by the path of the primal.
+    """
+    if sharing in (Sharing.READ, Sharing.WRITTEN):
+        return
+    arrays = [leaf for leaf in arrangement.leaves if leaf.is_array]
+    meet = source.name("overlap", overlap)
+    tests: list[str] = []
+    for x, y in combinations(arrays, 2):
+        if not (x.kind.mutable or y.kind.mutable):
+            continue
+        test = f"{meet}({x.path}, {y.path})"
+        if sharing is Sharing.MIRRORED and not (x.differentiated or y.differentiated):
+            continue
+        if sharing is Sharing.MIRRORED and x.path in shadows and y.path in shadows:
+            alike = (
+                f"{source.name('mirrors', mirrors)}({x.path}, {y.path}, {shadows[x.path]}, {shadows[y.path]})"
+            )
+            test = f"({test} & (not {alike}))"
+        tests.append(test)
+    if sharing is Sharing.MIRRORED:
+        tests += [f"{meet}({x.path}, {shadow})" for x in arrays for shadow in shadows.values()]
+        tests += [
+            f"({meet}({dx}, {dy}) & (not {meet}({x}, {y})))"
+            for (x, dx), (y, dy) in combinations(shadows.items(), 2)
+        ]
+    if tests:
+        error = AliasError(
+            "array arguments share memory and their shadows do not, or a shadow lies in an argument's memory",
+            function=name_of(arrangement.function),
+            remedy="pass a copy of one; or use autodiff with shadows that overlap as the arguments do",
+        )
+        source.add(f"if {' | '.join(tests)}:")
+        source.add(f"raise {source.name('alias_error', AliasError)}({str(error)!r})", depth=1)
+
+
+def refuse_written(sharing: Sharing, function: Dispatcher) -> None:
+    """Refuse arguments in one memory that is written, where derivatives are taken on a copy of each.
+
+    Raises
+    ------
+    ActivityError
+        If that is the case.
+    """
+    if sharing is Sharing.WRITTEN:
+        raise ActivityError(
+            "arguments share memory, which the function writes",
+            function=name_of(function),
+            remedy="pass a copy of one of them",
+        )
