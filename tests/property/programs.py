@@ -557,6 +557,7 @@ def python_source(program: Program) -> str:
         lines += [f"def {helper.name}(r, k, x, p, c, n, m, size):", "    y = 0.5", "    z = x", "    l = 0"]
         lines += [*_block(helper.body), f"    return {_real(helper.result)}", "", ""]
     lines += ["def program(a, b, c, p, s, t, n, m, size):"]
-    lines += ["    x = s", "    y = t", "    z = 0.25", "    k = 0", "    l = 1", "    u = a", "    v = b"]
+    second = "a" if "b" in program.constant else "b"
+    lines += ["    x = s", "    y = t", "    z = 0.25", "    k = 0", "    l = 1", "    u = a", f"    v = {second}"]
     lines += [*_block(program.body), f"    return {_real(program.result)}", ""]
     return "\n".join(lines)

@@ -92,6 +92,10 @@ class _Finder:
         self.marked: set[Value] = set()
         self.memory: set[MemoryObject] = set()
         self.changed = False
+        # The parts of an array share an object: one DUPLICATED part is enough.
+        pointers = [a for a, how in parameters.items() if how is ComponentActivity.DUPLICATED]
+        self.given = {o for p in pointers for o in objects.of(p)}
+        self.given |= {o for o in objects.reached if o.origin in pointers}
 
     def find(self) -> Activity:
         varied, varied_memory = self._varied()
@@ -104,12 +108,15 @@ class _Finder:
     # -- shared machinery
 
     def _duplicated_objects(self) -> set[MemoryObject]:
-        return {
-            o
+        """Return the objects with a shadow of the caller's, and all that can be reached through them."""
+        pointers = [
+            argument
             for argument, activity in self.parameters.items()
             if activity is ComponentActivity.DUPLICATED and argument.type.is_pointer
-            for o in self.objects.of(argument)
-        }
+        ]
+        found = self.objects.reachable(pointers)
+        found |= {o for o in self.objects.reached if o.origin in pointers}
+        return found
 
     def _mark(self, value: Value) -> None:
         if value not in self.marked and not isinstance(value, Constant):
@@ -272,16 +279,15 @@ class _Finder:
                 if not targets <= shadowed and not targets.isdisjoint(shadowed):
                     shadowed |= targets
                     changed = True
-        for item in shadowed - duplicated:
+        for item in shadowed:
             self._require_shadow(item)
         return shadowed
 
     def _require_shadow(self, item: MemoryObject) -> None:
         if item.storage in (Storage.STACK, Storage.HEAP):
             return
-        if item.storage is Storage.REACHED and isinstance(item.origin, Argument):
-            if self.parameters.get(item.origin) is ComponentActivity.DUPLICATED:
-                return
+        if item in self.given:
+            return
         if item.storage is Storage.UNKNOWN or item.origin is None:
             raise UnsupportedIRError(
                 "active data passes through memory that cannot be traced to an argument or an allocation",
@@ -289,7 +295,7 @@ class _Finder:
                 remedy="write a rule for the operation, or mark it inactive",
             )
         raise ActivityError(
-            "active data is written to, or shares a pointer with, memory marked Const",
+            "active data is written to, or returned with, memory marked Const",
             function=self.function.name,
             argument=item.origin.name,
             remedy="pass the argument as Duplicated(x, dx) with a zeroed shadow",

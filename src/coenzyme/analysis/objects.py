@@ -87,6 +87,8 @@ class Objects:
         Objects that each pointer value may point into; constants are looked up by :meth:`of`.
     contents
         Objects that the pointers stored inside an object may point into.
+    reached
+        The objects found by following pointers that the caller stored in arguments.
     unknown
         The object that stands for memory about which nothing is known.
     """
@@ -96,6 +98,7 @@ class Objects:
     contents: dict[MemoryObject, set[MemoryObject]] = field(
         default_factory=dict[MemoryObject, set[MemoryObject]]
     )
+    reached: set[MemoryObject] = field(default_factory=set[MemoryObject])
     globals: dict[str, MemoryObject] = field(default_factory=dict[str, MemoryObject])
 
     def of(self, pointer: Value) -> frozenset[MemoryObject] | set[MemoryObject]:
@@ -249,6 +252,7 @@ class _Solver:
                     self.reached[target] = MemoryObject(
                         Storage.REACHED, target.origin, f"memory behind {target.label}", target.group
                     )
+                    self.result.reached.add(self.reached[target])
                 found.add(self.reached[target])
             elif target.storage is Storage.UNKNOWN or (
                 target.storage is Storage.GLOBAL

@@ -9,12 +9,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numba.core import types
-from numba.core.dispatcher import Dispatcher
 
 from coenzyme import engine
 from coenzyme.api.annotations import Active, Const, DerivativeMode, Duplicated, DuplicatedNoNeed
 from coenzyme.api.calls import Call, Operands, add_derivative, implementation
-from coenzyme.api.functions import as_dispatcher, bind, name_of
+from coenzyme.api.functions import Compiled, as_dispatcher, bind, name_of
 from coenzyme.api.invoke import invoke
 from coenzyme.api.memory import same_layout
 from coenzyme.api.sharing import Sharing, add_alias_checks
@@ -58,7 +57,7 @@ class AnnotatedCall(Call):
         What is known of arguments in one memory.
     """
 
-    function: Dispatcher
+    function: Compiled
     mode: DerivativeMode
     returns: type | None
     kinds: tuple[type, ...]
@@ -264,7 +263,7 @@ def autodiff(mode: DerivativeMode, f: Callable[..., Any], /, *annotated: Any, **
     )
 
 
-def _unannotated(function: Dispatcher, position: int, argument: Any) -> Any:
+def _unannotated(function: Compiled, position: int, argument: Any) -> Any:
     if isinstance(argument, type):
         raise ActivityError(
             f"the class {argument.__name__} stands where an argument is expected",

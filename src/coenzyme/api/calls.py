@@ -17,12 +17,11 @@ from typing import Any, ClassVar
 
 import numba
 from numba.core import types
-from numba.core.dispatcher import Dispatcher
 from numba.core.imputils import lower_constant
 from numba.extending import models, register_model, typeof_impl
 
 from coenzyme import engine
-from coenzyme.api.functions import name_of, parameters_of
+from coenzyme.api.functions import Compiled, name_of, parameters_of
 from coenzyme.api.memory import as_type
 from coenzyme.api.sharing import Sharing
 from coenzyme.api.source import Source, implements
@@ -48,7 +47,7 @@ _serial = count()
 class Call:
     """What to compute, as a constant of compiled code. Subclasses are frozen data classes."""
 
-    function: Dispatcher
+    function: Compiled
     label: ClassVar[str]
 
     def parameters(self) -> Sequence[Parameter]:
@@ -99,7 +98,7 @@ def _apply(call: Any, *args: Any) -> Callable[..., Any]:
 
 
 @cache
-def entry_of(call: Call) -> Dispatcher:
+def entry_of(call: Call) -> Compiled:
     """Return the compiled function of a call, with the call's parameters and defaults."""
     source = Source()
     parameters = call.parameters()
@@ -113,7 +112,7 @@ def entry_of(call: Call) -> Dispatcher:
     return numba.njit(nogil=bool(call.function.targetoptions.get("nogil")))(entry)
 
 
-def implementation(source: Source, function: Dispatcher) -> Callable[..., Any]:
+def implementation(source: Source, function: Compiled) -> Callable[..., Any]:
     """Return the body of a call from its lines."""
     return source.function(name_of(function).rpartition(".")[2], "call, *args")
 

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from types import FunctionType
-from typing import Any, cast
+from typing import Any, Protocol, cast
 from weakref import WeakKeyDictionary
 
 import numba
@@ -15,20 +15,31 @@ from numba.core.errors import NumbaError
 
 from coenzyme.errors import ActivityError, CoenzymeError, CompilationError
 
-__all__ = ["NumbaCallable", "as_dispatcher", "bind", "call", "name_of", "parameters_of"]
+__all__ = ["Compiled", "NumbaCallable", "as_dispatcher", "bind", "call", "name_of", "parameters_of"]
+
+
+class Compiled(Protocol):
+    """What is used of Numba's dispatcher."""
+
+    py_func: Callable[..., Any]
+    targetoptions: dict[str, Any]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Compile for the types of the arguments, where that has not been done, and call."""
+        ...
 
 
 class NumbaCallable:
     """A Python object that Numba code can call: it stands for its `dispatcher`."""
 
-    dispatcher: Dispatcher
+    dispatcher: Compiled
 
 
 # A compiled function refers to its Python function, so an entry lives as long as the process.
-_compiled: WeakKeyDictionary[FunctionType, Dispatcher] = WeakKeyDictionary()
+_compiled: WeakKeyDictionary[FunctionType, Compiled] = WeakKeyDictionary()
 
 
-def as_dispatcher(f: object) -> Dispatcher:
+def as_dispatcher(f: object) -> Compiled:
     """Return `f` as a Numba dispatcher; a plain function is compiled, once, on its first call.
 
     Raises
@@ -37,13 +48,13 @@ def as_dispatcher(f: object) -> Dispatcher:
         If `f` is not something that Numba can compile.
     """
     if isinstance(f, Dispatcher):
-        return f
+        return cast(Compiled, f)
     if isinstance(f, NumbaCallable):
         return f.dispatcher
     if isinstance(f, FunctionType):
         found = _compiled.get(f)
         if found is None:
-            found = _compiled[f] = cast(Dispatcher, numba.njit(f))
+            found = _compiled[f] = cast(Compiled, numba.njit(f))
         return found
     name = getattr(f, "__name__", None) or repr(f)
     if callable(f):
@@ -66,12 +77,12 @@ def name_of(f: object) -> str:
 
 
 @cache
-def parameters_of(dispatcher: Dispatcher) -> tuple[inspect.Parameter, ...]:
+def parameters_of(dispatcher: Compiled) -> tuple[inspect.Parameter, ...]:
     """Return the parameters of the Python function behind a dispatcher."""
     return tuple(inspect.signature(dispatcher.py_func).parameters.values())
 
 
-def bind(dispatcher: Dispatcher, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
+def bind(dispatcher: Compiled, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
     """Return all arguments by position, up to the last one given; skipped ones take their defaults.
 
     Raises
@@ -92,7 +103,7 @@ def bind(dispatcher: Dispatcher, args: Sequence[Any], kwargs: Mapping[str, Any])
     return bound.args[: max(last + 1, len(args))]
 
 
-def _wrong_arguments(dispatcher: Dispatcher, signature: inspect.Signature, error: TypeError) -> ActivityError:
+def _wrong_arguments(dispatcher: Compiled, signature: inspect.Signature, error: TypeError) -> ActivityError:
     name = name_of(dispatcher)
     return ActivityError(
         f"wrong arguments: {error}",
@@ -103,7 +114,7 @@ def _wrong_arguments(dispatcher: Dispatcher, signature: inspect.Signature, error
 
 def call(
     function: Callable[..., Any],
-    dispatcher: Dispatcher,
+    dispatcher: Compiled,
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
     *,
@@ -129,7 +140,7 @@ def call(
 
 
 def explain(
-    error: Exception, dispatcher: Dispatcher, args: Sequence[Any], kwargs: Mapping[str, Any]
+    error: Exception, dispatcher: Compiled, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> Exception:
     """Return the error that tells the user why a compiled function could not be called."""
     try:

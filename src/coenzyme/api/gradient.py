@@ -8,15 +8,24 @@ from typing import Any, ClassVar
 
 import numba
 from numba.core import types
-from numba.core.dispatcher import Dispatcher
 
 from coenzyme import engine
 from coenzyme.api.calls import Call, Operands, add_derivative, implementation
-from coenzyme.api.functions import name_of
+from coenzyme.api.functions import Compiled, name_of
 from coenzyme.api.memory import copy_like, zero_like
 from coenzyme.api.sharing import Sharing, add_alias_checks, refuse_written
 from coenzyme.api.source import Source
-from coenzyme.api.structure import Arrangement, Leaf, Tree, arrange, check_argnums, one_of, rebuild, zero_of
+from coenzyme.api.structure import (
+    Arrangement,
+    Leaf,
+    Tree,
+    arrange,
+    check_argnums,
+    one_of,
+    parts_of,
+    rebuild,
+    zero_of,
+)
 from coenzyme.errors import ActivityError, UnsupportedIRError
 from coenzyme.frontends.program import Mode
 
@@ -43,7 +52,7 @@ class GradientCall(Call):
         What is known of arguments in one memory.
     """
 
-    function: Dispatcher
+    function: Compiled
     argnums: tuple[int, ...]
     single: bool
     has_aux: bool
@@ -80,7 +89,7 @@ class GradientCall(Call):
         if not self.has_aux:
             check_value(restype, name_of(self.function))
             return restype, one_of(restype)
-        if not (isinstance(restype, types.BaseTuple) and len(restype.types) == 2):
+        if not (isinstance(restype, types.BaseTuple) and len(parts_of(restype)) == 2):
             raise ActivityError(
                 f"with has_aux the function must return (value, aux), and it returns {restype}",
                 function=name_of(self.function),
@@ -168,7 +177,7 @@ def check_value(kind: types.Type, function: str) -> None:
     )
 
 
-def _value_alone(arrangement: Arrangement) -> Dispatcher:
+def _value_alone(arrangement: Arrangement) -> Compiled:
     source = Source()
     names = ", ".join(f"a{i}" for i in range(len(arrangement.leaves)))
     source.add(f"return {source.name('function', arrangement.function)}({names})[0]")

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Any
 
 from numba.core import types
-from numba.core.dispatcher import Dispatcher
 from numba.core.imputils import impl_ret_borrowed, lower_constant
 from numba.extending import (
     intrinsic,
@@ -25,11 +24,11 @@ from coenzyme.api import transforms
 from coenzyme.api.annotations import Active, Const, DerivativeMode, Duplicated, DuplicatedNoNeed
 from coenzyme.api.autodiff import AnnotatedCall, autodiff
 from coenzyme.api.calls import apply
-from coenzyme.api.functions import NumbaCallable
+from coenzyme.api.functions import Compiled, NumbaCallable
 from coenzyme.api.jacobian import jacfwd, jacobian, jacrev
 from coenzyme.api.sharing import Sharing
 from coenzyme.api.source import Source, implements
-from coenzyme.api.structure import holds_floats
+from coenzyme.api.structure import holds_floats, parts_of
 from coenzyme.api.sweeps import PushforwardCall
 from coenzyme.errors import ActivityError
 
@@ -205,22 +204,22 @@ def _jvp_in_numba(f: Any, primals: Any, tangents: Any) -> Callable[..., Any]:
             function=function.py_func.__qualname__,
             remedy="write jvp(f, (x,), (dx,))",
         )
-    count = len(primals.types)
-    if count != len(tangents.types):
+    count = len(parts_of(primals))
+    if count != len(parts_of(tangents)):
         raise ActivityError(
-            f"there are {count} primals and {len(tangents.types)} tangents",
+            f"there are {count} primals and {len(parts_of(tangents))} tangents",
             function=function.py_func.__qualname__,
             remedy="give one tangent for each primal, None for integers and other constants",
         )
     source = Source()
-    kept = [f"tangents[{i}]" for i, kind in enumerate(primals.types) if holds_floats(kind)]
+    kept = [f"tangents[{i}]" for i, kind in enumerate(parts_of(primals)) if holds_floats(kind)]
     request = PushforwardCall(function, count, len(kept))
     operands = [source.name("call", request), *(f"primals[{i}]" for i in range(count)), *kept]
     source.add(f"return {source.name('apply', apply)}({', '.join(operands)})")
     return source.function("jvp", "f, primals, tangents")
 
 
-def _function_of(kind: types.Type, caller: str) -> Dispatcher:
+def _function_of(kind: types.Type, caller: str) -> Compiled:
     if isinstance(kind, types.Dispatcher):
         return kind.dispatcher
     raise ActivityError(
@@ -239,7 +238,7 @@ def _literal(kind: Any, name: str) -> Any:
     if isinstance(kind, types.Literal):
         return kind.literal_value
     if isinstance(kind, types.BaseTuple):
-        return tuple(_literal(part, name) for part in kind.types)
+        return tuple(_literal(part, name) for part in parts_of(kind))
     raise ActivityError(
         f"in compiled code {name} must be a constant, and it has type {kind}",
         argument=name,

@@ -10,12 +10,11 @@ from typing import Any, cast
 
 import numba
 from numba.core import types
-from numba.core.dispatcher import Dispatcher
 from numba.core.errors import NumbaError
 
 from coenzyme import engine
 from coenzyme.api.calls import Call, entry_of
-from coenzyme.api.functions import bind, explain, name_of
+from coenzyme.api.functions import Compiled, bind, explain, name_of
 from coenzyme.api.sharing import AliasError, Sharing
 from coenzyme.api.structure import argument_name
 from coenzyme.api.validation import arrays_in, lie_alike, share_memory
@@ -89,7 +88,7 @@ def recover(
 
 
 def resolve_sharing(
-    function: Dispatcher,
+    function: Compiled,
     primals: Sequence[Any],
     differentiated: Collection[int],
     shadows: Mapping[int, Any] | None = None,
@@ -132,7 +131,7 @@ def resolve_sharing(
 
 
 @cache
-def only_reads(function: Dispatcher, argtypes: tuple[types.Type, ...]) -> bool:
+def only_reads(function: Compiled, argtypes: tuple[types.Type, ...]) -> bool:
     """Return whether a function writes to none of its arrays: whether it compiles for read-only ones."""
     try:
         engine.primal(function, tuple(_read_only(kind) for kind in argtypes))

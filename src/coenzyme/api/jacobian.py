@@ -9,11 +9,10 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numba.core import types
-from numba.core.dispatcher import Dispatcher
 
 from coenzyme import engine
 from coenzyme.api.calls import Call, Operands, add_derivative, cast, implementation
-from coenzyme.api.functions import as_dispatcher, bind, call, name_of
+from coenzyme.api.functions import Compiled, as_dispatcher, bind, call, name_of
 from coenzyme.api.gradient import GradientCall, add_shadows
 from coenzyme.api.invoke import invoke
 from coenzyme.api.memory import copy_like, zero_like
@@ -77,7 +76,7 @@ class JacobianCall(Call):
         Column by column, row by row, or whichever the types decide; column by column from arrays to arrays.
     """
 
-    function: Dispatcher
+    function: Compiled
     argnums: tuple[int, ...]
     single: bool
     direction: Direction
@@ -223,7 +222,7 @@ class Jacobian(Transform):
             request = self._choose(function, given, chosen)
         return invoke(request, args, kwargs, given=given, differentiated=chosen)
 
-    def _choose(self, function: Dispatcher, given: tuple[Any, ...], chosen: tuple[int, ...]) -> JacobianCall:
+    def _choose(self, function: Compiled, given: tuple[Any, ...], chosen: tuple[int, ...]) -> JacobianCall:
         """Return the request in the direction with fewer sweeps at the shapes of these arguments."""
         shapes = tuple((type(x), getattr(x, "shape", None), getattr(x, "dtype", None)) for x in given)
         request = self._by_shape.get(shapes)

@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from enum import Enum
 from itertools import combinations
 
-from numba.core.dispatcher import Dispatcher
-
-from coenzyme.api.functions import name_of
+from coenzyme.api.functions import Compiled, name_of
 from coenzyme.api.memory import mirrors, overlap
 from coenzyme.api.source import Source
 from coenzyme.api.structure import Arrangement
@@ -83,7 +81,7 @@ def add_alias_checks(
         source.add(f"raise {source.name('alias_error', AliasError)}({str(error)!r})", depth=1)
 
 
-def refuse_written(sharing: Sharing, function: Dispatcher) -> None:
+def refuse_written(sharing: Sharing, function: Compiled) -> None:
     """Refuse arguments in one memory that is written, where derivatives are taken on a copy of each.
 
     Raises

@@ -11,14 +11,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from inspect import Parameter
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numba
 import numpy as np
 from numba.core import types
-from numba.core.dispatcher import Dispatcher
 
-from coenzyme.api.functions import name_of, parameters_of
+from coenzyme.api.functions import Compiled, name_of, parameters_of
 from coenzyme.api.source import Source
 from coenzyme.errors import ActivityError, CoenzymeError, UnsupportedIRError
 from coenzyme.frontends.program import ArgumentActivity, Mode
@@ -35,6 +34,7 @@ __all__ = [
     "holds_floats",
     "leaves_of",
     "one_of",
+    "parts_of",
     "rebuild",
     "tree_of",
     "zero_of",
@@ -86,6 +86,11 @@ class Node:
 Tree: TypeAlias = Leaf | Node
 
 
+def parts_of(kind: types.BaseTuple) -> tuple[types.Type, ...]:
+    """Return the types of the entries of a tuple."""
+    return tuple(cast(Any, kind).types)
+
+
 def leaves_of(tree: Tree) -> Iterator[Leaf]:
     """Yield the leaves of a tree from left to right."""
     if isinstance(tree, Leaf):
@@ -98,7 +103,7 @@ def leaves_of(tree: Tree) -> Iterator[Leaf]:
 def holds_floats(kind: types.Type) -> bool:
     """Return whether values of a type have a derivative: floats, arrays of them, tuples with such parts."""
     if isinstance(kind, types.BaseTuple):
-        return any(holds_floats(part) for part in kind.types)
+        return any(holds_floats(part) for part in parts_of(kind))
     if isinstance(kind, (types.Array, types.List, types.ListType, types.Set)):
         return holds_floats(kind.dtype)
     if isinstance(kind, types.DictType):
@@ -119,7 +124,7 @@ def check_differentiable(kind: types.Type, *, function: str, argument: str) -> N
         For complex numbers, lists and other types that are not differentiated.
     """
     if isinstance(kind, types.BaseTuple) and holds_floats(kind):
-        for part in kind.types:
+        for part in parts_of(kind):
             if holds_floats(part):
                 check_differentiable(part, function=function, argument=argument)
         return
@@ -167,7 +172,7 @@ def _problem(kind: types.Type) -> tuple[type[CoenzymeError], str, str] | None:
     )
 
 
-def argument_name(function: Dispatcher, position: int) -> str:
+def argument_name(function: Compiled, position: int) -> str:
     """Return what messages call the argument at a position."""
     names = [p.name for p in parameters_of(function) if p.kind is not Parameter.VAR_POSITIONAL]
     return names[position] if position < len(names) else f"number {position}"
@@ -187,7 +192,7 @@ class Arrangement:
         Names of defaults in paths, and their values.
     """
 
-    function: Dispatcher
+    function: Compiled
     trees: tuple[Tree, ...]
     defaults: dict[str, Any]
 
@@ -206,7 +211,7 @@ class Arrangement:
         return tuple(leaf.activity(mode) for leaf in self.leaves)
 
 
-def check_argnums(function: Dispatcher, argnums: Sequence[int], given: int) -> None:
+def check_argnums(function: Compiled, argnums: Sequence[int], given: int) -> None:
     """Refuse positions at which there is no argument.
 
     Raises
@@ -225,7 +230,7 @@ def check_argnums(function: Dispatcher, argnums: Sequence[int], given: int) -> N
 
 @cache
 def arrange(
-    function: Dispatcher, argtypes: tuple[types.Type, ...], differentiated: frozenset[int]
+    function: Compiled, argtypes: tuple[types.Type, ...], differentiated: frozenset[int]
 ) -> Arrangement:
     """Return how to call `function` with the tuples among its differentiated arguments taken apart.
 
@@ -259,12 +264,14 @@ def tree_of(kind: types.Type, path: str, *, differentiated: bool) -> Tree:
     if differentiated and isinstance(kind, types.BaseTuple):
         return Node(
             kind,
-            tuple(tree_of(part, f"{path}[{i}]", differentiated=True) for i, part in enumerate(kind.types)),
+            tuple(
+                tree_of(part, f"{path}[{i}]", differentiated=True) for i, part in enumerate(parts_of(kind))
+            ),
         )
     return Leaf(path, kind, differentiated and holds_floats(kind))
 
 
-def _with_leaves(function: Dispatcher, trees: Sequence[Tree]) -> Dispatcher:
+def _with_leaves(function: Compiled, trees: Sequence[Tree]) -> Compiled:
     source = Source()
     parameters: list[str] = []
 
@@ -283,15 +290,15 @@ def rebuild(tree: Tree, expression: Callable[[Leaf], str], source: Source) -> st
         return expression(tree)
     parts = [rebuild(child, expression, source) for child in tree.children]
     if isinstance(tree.kind, types.BaseNamedTuple):
-        return f"{source.name('structure', tree.kind.instance_class)}({', '.join(parts)})"
+        return f"{source.name('structure', cast(Any, tree.kind).instance_class)}({', '.join(parts)})"
     return f"({''.join(f'{part}, ' for part in parts)})"
 
 
-def one_of(kind: types.Float) -> Any:
+def one_of(kind: types.Type) -> Any:
     """Return 1 as a constant of a floating-point type."""
-    return np.float32(1) if kind.bitwidth == 32 else 1.0
+    return np.float32(1) if kind == types.float32 else 1.0
 
 
-def zero_of(kind: types.Float) -> Any:
+def zero_of(kind: types.Type) -> Any:
     """Return 0 as a constant of a floating-point type."""
-    return np.float32(0) if kind.bitwidth == 32 else 0.0
+    return np.float32(0) if kind == types.float32 else 0.0

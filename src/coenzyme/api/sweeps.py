@@ -8,11 +8,10 @@ from inspect import Parameter
 from typing import Any, ClassVar
 
 from numba.core import types
-from numba.core.dispatcher import Dispatcher
 
 from coenzyme import engine
 from coenzyme.api.calls import Call, Operands, add_derivative, cast, implementation
-from coenzyme.api.functions import name_of
+from coenzyme.api.functions import Compiled, name_of
 from coenzyme.api.gradient import add_shadows
 from coenzyme.api.memory import same_shape, zero_like
 from coenzyme.api.sharing import Sharing, add_alias_checks
@@ -24,6 +23,7 @@ from coenzyme.api.structure import (
     arrange,
     holds_floats,
     leaves_of,
+    parts_of,
     rebuild,
     tree_of,
 )
@@ -64,7 +64,7 @@ def pair_up(tree: Tree, path: str, kind: types.Type, *, function: str, argument:
                 remedy="make the shadow with make_zero(x)",
             )
         return {tree.path: path}
-    if not isinstance(kind, types.BaseTuple) or len(kind.types) != len(tree.children):
+    if not isinstance(kind, types.BaseTuple) or len(parts_of(kind)) != len(tree.children):
         raise ShadowError(
             f"the primal is a tuple of {len(tree.children)}, its shadow has type {kind}",
             function=function,
@@ -72,7 +72,7 @@ def pair_up(tree: Tree, path: str, kind: types.Type, *, function: str, argument:
             remedy="make the shadow with make_zero(x)",
         )
     found: dict[str, str] = {}
-    for i, (child, part) in enumerate(zip(tree.children, kind.types, strict=True)):
+    for i, (child, part) in enumerate(zip(tree.children, parts_of(kind), strict=True)):
         found |= pair_up(child, f"{path}[{i}]", part, function=function, argument=argument)
     return found
 
@@ -93,7 +93,7 @@ def add_refusal(source: Source, condition: str, error: ActivityError) -> None:
 class PushforwardCall(Call):
     """``(y, dy)`` from the arguments and then a tangent for each argument that holds floats."""
 
-    function: Dispatcher
+    function: Compiled
     count: int
     tangents: int
     sharing: Sharing = Sharing.REFUSED
@@ -157,7 +157,7 @@ def _add_tangent(source: Source, leaf: Leaf, path: str, function: str, argument:
 class PullbackCall(Call):
     """The cotangents of all arguments from the arguments and a cotangent of the return."""
 
-    function: Dispatcher
+    function: Compiled
     count: int
     label: ClassVar[str] = "pullback"
 

@@ -9,10 +9,9 @@ from typing import Any, TypeAlias, cast
 import numba
 import numpy as np
 import numpy.typing as npt
-from numba.core.dispatcher import Dispatcher
 from numba.core.errors import NumbaError
 
-from coenzyme.api.functions import name_of
+from coenzyme.api.functions import Compiled, name_of
 from coenzyme.api.structure import argument_name, holds_floats
 from coenzyme.api.validation import rebuild_tuple
 from coenzyme.api.zero import copy_with_strides, zeros_with_strides
@@ -33,7 +32,7 @@ def has_floats(x: Any) -> bool:
         return False
 
 
-def varied_positions(function: Dispatcher, primals: Sequence[Any]) -> list[int]:
+def varied_positions(function: Compiled, primals: Sequence[Any]) -> list[int]:
     """Return the positions of the arguments that have a derivative.
 
     Raises
@@ -51,7 +50,7 @@ def varied_positions(function: Dispatcher, primals: Sequence[Any]) -> list[int]:
     return found
 
 
-def tangent_for(function: Dispatcher, position: int, primal: Any, tangent: Any) -> Any:
+def tangent_for(function: Compiled, position: int, primal: Any, tangent: Any) -> Any:
     """Return a tangent in the type of its primal.
 
     Raises
@@ -100,7 +99,7 @@ def _array_like(primal: Array, tangent: Any) -> Array | str:
     return array.astype(primal.dtype, copy=False)
 
 
-def check_no_tangent(function: Dispatcher, position: int, primal: Any, tangent: Any) -> None:
+def check_no_tangent(function: Compiled, position: int, primal: Any, tangent: Any) -> None:
     """Refuse a tangent other than None or 0 for an argument that has no derivative.
 
     Raises
@@ -118,7 +117,7 @@ def check_no_tangent(function: Dispatcher, position: int, primal: Any, tangent: 
     )
 
 
-def cotangent_for(function: Dispatcher, value: Any, cotangent: Any) -> Any:
+def cotangent_for(function: Compiled, value: Any, cotangent: Any) -> Any:
     """Return the cotangent of a return value in the types and strides of the value.
 
     Raises

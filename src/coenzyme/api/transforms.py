@@ -7,11 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import numpy as np
-from numba.core.dispatcher import Dispatcher
 from numba.core.errors import NumbaError
 
 from coenzyme.api.calls import Call, entry_of
-from coenzyme.api.functions import NumbaCallable, as_dispatcher, call, name_of, parameters_of
+from coenzyme.api.functions import Compiled, NumbaCallable, as_dispatcher, call, name_of, parameters_of
 from coenzyme.api.gradient import GradientCall
 from coenzyme.api.invoke import invoke, recover, resolve_sharing
 from coenzyme.api.sharing import refuse_written
@@ -141,7 +140,7 @@ def _gradient(f: object, argnums: int | Sequence[int], *, has_aux: bool, with_va
     return Gradient(request, chosen[0] if single else chosen)
 
 
-def normalise_argnums(function: Dispatcher, argnums: object) -> tuple[tuple[int, ...], bool]:
+def normalise_argnums(function: Compiled, argnums: object) -> tuple[tuple[int, ...], bool]:
     """Return the positions to differentiate, counted from 0, and whether a single one was asked for.
 
     Raises
@@ -282,7 +281,7 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Pullback]:
 class Pullback:
     """The map from a cotangent of a value to the cotangents of the arguments, made by `vjp`."""
 
-    def __init__(self, function: Dispatcher, primals: tuple[Any, ...], value: Any) -> None:
+    def __init__(self, function: Compiled, primals: tuple[Any, ...], value: Any) -> None:
         self._function = function
         self._primals = primals
         self._value = value

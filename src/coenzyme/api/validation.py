@@ -9,9 +9,8 @@ from typing import Any, TypeAlias, cast
 import numba
 import numpy as np
 import numpy.typing as npt
-from numba.core.dispatcher import Dispatcher
 
-from coenzyme.api.functions import name_of
+from coenzyme.api.functions import Compiled, name_of
 from coenzyme.api.structure import argument_name, check_differentiable
 from coenzyme.errors import CoenzymeError, ShadowError
 from coenzyme.frontends.program import Mode
@@ -25,7 +24,7 @@ _MAX_WORK = 10_000
 
 
 def check_shadows(
-    function: Dispatcher, primals: Sequence[Any], shadows: Sequence[tuple[int, Any]], mode: Mode
+    function: Compiled, primals: Sequence[Any], shadows: Sequence[tuple[int, Any]], mode: Mode
 ) -> list[Any]:
     """Return the shadows as compiled code takes them: numbers in the type of their primal.
 
@@ -61,7 +60,7 @@ def check_shadows(
 
 
 def _pair(
-    function: Dispatcher, position: int, primal: Any, shadow: Any, pairs: list[tuple[int, Array, Array]]
+    function: Compiled, position: int, primal: Any, shadow: Any, pairs: list[tuple[int, Array, Array]]
 ) -> Any:
     """Return a shadow as compiled code takes it, after adding its arrays, with their primals, to `pairs`."""
     if isinstance(primal, np.ndarray):
@@ -97,7 +96,7 @@ def rebuild_tuple(like: tuple[Any, ...], parts: Sequence[Any]) -> tuple[Any, ...
 
 
 def _refusal(
-    function: Dispatcher, position: int, primal: Any, problem: str, remedy: str = _REMEDY
+    function: Compiled, position: int, primal: Any, problem: str, remedy: str = _REMEDY
 ) -> CoenzymeError:
     """Return the error for a shadow, or that for its primal where it has no derivative anyway."""
     name, argument = name_of(function), argument_name(function, position)
@@ -124,7 +123,7 @@ def _mismatch(primal: Array, shadow: Array, mode: Mode) -> str | None:
 
 
 def _check_memory(
-    function: Dispatcher, primals: Sequence[Any], pairs: Sequence[tuple[int, Array, Array]]
+    function: Compiled, primals: Sequence[Any], pairs: Sequence[tuple[int, Array, Array]]
 ) -> None:
     """Refuse shadows that lie in the memory of a primal, or of another primal's shadow."""
     owners = [(i, array) for i, primal in enumerate(primals) for array in arrays_in(primal)]
@@ -162,7 +161,7 @@ def share_memory(x: Array, y: Array) -> bool:
     if not np.may_share_memory(x, y):
         return False
     try:
-        return bool(np.shares_memory(x, y, max_work=_MAX_WORK))
+        return bool(np.shares_memory(x, y, max_work=cast(Any, _MAX_WORK)))
     except RuntimeError:  # TooHardError, which NumPy has moved between modules
         return True
 

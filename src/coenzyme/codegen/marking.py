@@ -24,8 +24,7 @@ _CELL = re.compile(r'^@"?\.numba\.unresolved\$([^"\s]+)"? = external global ptr.
 _CELL_PREFIX = ".numba.unresolved$"
 _KEPT_ATTRIBUTES = re.compile(r"\b(?:noinline|optnone|alwaysinline)\b ?")
 
-# Functions that build an exception and nothing else: inlined, they are nine blocks out of ten of an array
-# kernel.
+# Functions that build an exception and nothing else: inlined, they are most of an array kernel's blocks.
 _RAISES = re.compile(r"ol_raise_with_shape_context|__excinfo_unwrap_args")
 
 _ALLOCATES = "nounwind willreturn memory(inaccessiblemem: readwrite)"

@@ -17,7 +17,6 @@ __all__ = [
     "drop_dead_globals",
     "inline_marked",
     "optimise_module",
-    "parse",
     "propagate_constants",
     "prune_reference_counts",
     "simplify_functions",
@@ -36,11 +35,6 @@ def _target_machine() -> Any:
     return target.create_target_machine(
         cpu=llvm.get_host_cpu_name(), features=features, opt=2, codemodel="jitdefault", jit=True
     )
-
-
-def parse(text: str) -> Any:
-    """Return LLVM text as a module; RuntimeError holds LLVM's complaint."""
-    return llvm.parse_assembly(text)
 
 
 def _builder(level: int, *, vectorise: bool = False, unroll: bool = False) -> Any:

@@ -16,10 +16,10 @@ from coenzyme.codegen import passes
 from coenzyme.codegen.marking import mark
 from coenzyme.codegen.verify import verify
 
-__all__ = ["optimise", "prepare", "reprepare"]
+__all__ = ["optimise", "prepare"]
 
 _ENVIRONMENT = re.compile(r"@_ZN08NumbaEnv[-\w.$]*")
-_SCOPE_CALL = re.compile(r"^  call void @llvm\.experimental\.noalias\.scope\.decl\(.*\n", re.MULTILINE)
+_SCOPE_CALL = re.compile(r"^  (?:tail )?call void @llvm\.experimental\.noalias\.scope\.decl\(.*\n", re.MULTILINE)
 _SCOPE_MARK = re.compile(r", !(?:noalias|alias\.scope) !\d+")
 _NODE = re.compile(r"!(\d+)")
 _NODE_LINE = re.compile(r"^!(\d+) = ")
@@ -72,11 +72,6 @@ def prepare(module: Any, entry: str, keep_out_of_line: Callable[[str], bool] = _
     passes.canonicalise(prepared)
     prepared.verify()
     return _drop_unused_environments(_drop_alias_scopes(str(prepared)))
-
-
-def reprepare(module: Any, entry: str, keep_out_of_line: Callable[[str], bool] = _inline_everything) -> str:
-    """Return a derivative made ready for being differentiated itself: `prepare` by its purpose."""
-    return prepare(module, entry, keep_out_of_line)
 
 
 def optimise(text: str, level: int = 3) -> str:

@@ -135,8 +135,9 @@ class _Deriver:
         shape = normalise(derivative, elements, request.has_status)
         activity, contents = _analyse(derivative, shape, parameters, elements, groups)
         pointer_shadows: dict[Value, Value] = {a: s for a, s in shadow_of.items() if a.type.is_pointer}
+        shadowed_groups = {groups[a] for a in pointer_shadows if isinstance(a, Argument) and a in groups}
         for argument in formals:
-            if argument.type.is_pointer and argument not in shadow_of and activity.has_shadow(argument):
+            if argument not in shadow_of and groups.get(argument) in shadowed_groups:
                 # The owner of an array's memory goes along with it; its shadow has no owner.
                 pointer_shadows[argument] = ConstantNull()
         shadows = add_shadows(

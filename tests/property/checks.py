@@ -1,0 +1,236 @@
+"""Checks one program: forward, reverse and finite differences must agree on its whole Jacobian matrix."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import numpy as np
+
+from coenzyme.errors import CoenzymeError
+from coenzyme.frontends.program import Status
+from coenzyme.testing.differences import agrees, directional_difference
+
+from .lower import RAISED
+from .machine import Call, Machine, Vector
+from .programs import PRELUDE, SIZE, Program, Single, python_source, uses
+
+__all__ = ["Outcome", "Verdict", "check"]
+
+
+class Verdict(Enum):
+    """What came of a program."""
+
+    PASSED = "passed"
+    RAISED = "raised, as it was asked to"
+    INCONCLUSIVE = "inconclusive"
+    """Reverse agrees with forward; finite differences could not say."""
+    SKIPPED = "skipped"
+    """Not finite at its point."""
+    REFUSED = "refused"
+    FAILED = "failed"
+    CRASHED = "crashed"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A verdict, the check that came to it, and the figures."""
+
+    verdict: Verdict
+    check: str = ""
+    details: str = ""
+
+    @property
+    def bad(self) -> bool:
+        """Whether a test must fail."""
+        return self.verdict in (Verdict.FAILED, Verdict.CRASHED)
+
+
+class _Failure(Exception):  # noqa: N818 - an answer, not an error
+    def __init__(self, check: str, details: str = "") -> None:
+        super().__init__(check)
+        self.check = check
+        self.details = details
+
+
+def check(program: Program) -> Outcome:
+    """Return what came of compiling `program` with its derivatives and comparing them."""
+    try:
+        machine = Machine(program)
+    except CoenzymeError as error:
+        if type(error).__name__ == "GeneratedIRError":
+            return Outcome(Verdict.FAILED, "LLVM accepts the derivative", str(error))
+        return Outcome(Verdict.REFUSED, f"{type(error).__name__}: {error}".split("\n")[0])
+    except Exception as error:  # noqa: BLE001 - any other exception is the engine's fault
+        import traceback  # noqa: PLC0415
+
+        return Outcome(Verdict.FAILED, f"no {type(error).__name__} inside the engine", traceback.format_exc())
+    try:
+        return _compare(machine)
+    except _Failure as failure:
+        return Outcome(Verdict.FAILED, failure.check, failure.details)
+    finally:
+        machine.close()
+
+
+def _compare(machine: Machine) -> Outcome:
+    program, x = machine.program, machine.point
+    rng = np.random.default_rng(program.seed + 1)
+    y_bar = np.where(machine.written, rng.uniform(0.5, 1.5, machine.cells + 1), 0.0)
+    primal = machine.primal(x)
+    _require_no_leak("the program", primal)
+    if primal.status == RAISED:
+        _check_errors(machine, y_bar)
+        return Outcome(Verdict.RAISED)
+    rough = uses((program.body, program.result, program.helpers), Single)
+    with np.errstate(all="ignore"):
+        expected = run_python(program, machine, x)
+    if expected is None or not np.all(np.isfinite(expected)):
+        return Outcome(Verdict.SKIPPED)
+    _require_close("the program does what its Python source says", primal.outputs, expected, 1e-6 if rough else 1e-9)
+    jacobian = _forward(machine, primal)
+    if not np.all(np.isfinite(jacobian)):
+        return Outcome(Verdict.SKIPPED, "the Jacobian matrix is not finite")
+    _check_reverse(machine, primal, jacobian, y_bar, 1e-5 if rough else 1e-9)
+    _check_exhaustion(machine, y_bar)
+    return _check_differences(machine, jacobian, rng, rough)
+
+
+def _forward(machine: Machine, primal: Call) -> Vector:
+    """Return the Jacobian matrix, a column for each input."""
+    columns: list[Vector] = []
+    for i in range(machine.size):
+        x_dot = np.zeros(machine.size)
+        if machine.active[i]:
+            x_dot[i] = 1.0
+            call = machine.forward(machine.point, x_dot)
+            _require_no_leak("forward", call)
+            _require_same_run("forward", call, primal)
+            columns.append(np.append(call.shadows[: machine.cells], call.shadows[-1]))
+        else:
+            columns.append(np.zeros(machine.cells + 1))
+    return np.stack(columns, axis=1)
+
+
+def _check_reverse(machine: Machine, primal: Call, jacobian: Vector, y_bar: Vector, relative: float) -> None:
+    expected = y_bar @ jacobian
+    scale = float(np.max(np.abs(y_bar) @ np.abs(jacobian), initial=0.0)) + 1e-3
+    for name in ("reverse", "naive"):
+        call = machine.reverse(machine.point, y_bar, name=name)
+        _require_no_leak(name, call)
+        _require_same_run(name, call, primal)
+        if call.shadows[-1] != 0.0:
+            raise _Failure(f"{name}: the seed of the result is taken out", repr(call.shadows[-1]))
+        x_bar = call.shadows[: machine.size]
+        wrong = ~(np.abs(x_bar - expected) <= relative * scale)
+        if np.any(wrong):
+            rows = [f"  input {i}: forward {expected[i]!r}, reverse {x_bar[i]!r}" for i in np.flatnonzero(wrong)]
+            raise _Failure(f"{name} agrees with forward", "\n".join(rows))
+        again = machine.reverse(machine.point, y_bar, name=name)
+        if not np.array_equal(again.shadows, call.shadows):
+            raise _Failure(f"{name} gives the same when called again")
+
+
+def _check_errors(machine: Machine, y_bar: Vector) -> None:
+    direction = np.where(machine.active, 1.0, 0.0)
+    calls = {
+        "forward": machine.forward(machine.point, direction),
+        "reverse": machine.reverse(machine.point, y_bar),
+        "naive": machine.reverse(machine.point, y_bar, name="naive"),
+    }
+    for name, call in calls.items():
+        _require_no_leak(name, call)
+        if call.status != RAISED:
+            raise _Failure(f"{name} raises where the program does", f"status {call.status}")
+
+
+def _check_exhaustion(machine: Machine, y_bar: Vector) -> None:
+    """Let each allocation of the tape fail in turn."""
+    for name in ("reverse", "naive"):
+        asked = machine.reverse(machine.point, y_bar, name=name).asked
+        for number in range(min(asked, 4)):
+            call = machine.reverse(machine.point, y_bar, name=name, fails=number)
+            _require_no_leak(f"{name}, out of memory", call)
+            if call.status != Status.TAPE_EXHAUSTED:
+                raise _Failure(f"{name} says that memory is exhausted", f"status {call.status}")
+
+
+def _check_differences(machine: Machine, jacobian: Vector, rng: Any, rough: bool) -> Outcome:
+    """Compare with finite differences of the compiled program, or of its Python source in double precision."""
+
+    def outputs(x: Vector) -> Vector:
+        if rough:
+            found = run_python(machine.program, machine, x)
+            return np.full(machine.cells + 1, np.nan) if found is None else found
+        call = machine.primal(x)
+        return call.outputs if call.status == 0 else np.full(machine.cells + 1, np.nan)
+
+    x_dot = np.where(machine.active, rng.uniform(0.5, 1.5, machine.size), 0.0)
+    tangent = jacobian @ x_dot
+    slack = (1e-5 if rough else 1e-9) * (np.abs(jacobian) @ np.abs(x_dot) + 1e-3)
+    conclusive = False
+    # Steps of one length may all straddle the same kink: what disagrees must do so whatever the step.
+    for step in (0.081, 0.0137, 0.00219):
+        estimate, error = directional_difference(outputs, machine.point, x_dot, step=step)
+        error = np.where(np.isfinite(error), error, np.inf)
+        estimate = np.where(np.isfinite(estimate), estimate, 0.0)
+        if agrees(tangent, estimate, error + slack):
+            sharp = bool(np.all(10.0 * error <= 1e-4 * (np.abs(tangent) + np.abs(jacobian) @ np.abs(x_dot) + 1e-2)))
+            conclusive = conclusive or sharp
+            if conclusive:
+                return Outcome(Verdict.PASSED)
+            return Outcome(Verdict.INCONCLUSIVE)
+    wrong = ~(np.abs(tangent - estimate) <= 10.0 * error + 1e-8 * np.abs(estimate) + slack)
+    rows = [
+        f"  output {i}: forward {tangent[i]!r}, differences {estimate[i]!r} ± {error[i]:.1e}"
+        for i in np.flatnonzero(wrong)
+    ]
+    raise _Failure("forward agrees with finite differences", "\n".join(rows))
+
+
+def _require_no_leak(name: str, call: Call) -> None:
+    if call.leaked:
+        raise _Failure(f"{name} frees what it allocates", f"{call.leaked} blocks are left")
+
+
+def _require_same_run(name: str, call: Call, primal: Call) -> None:
+    if call.status != primal.status:
+        raise _Failure(f"{name} returns the program's status", f"{call.status}, not {primal.status}")
+    _require_close(f"{name} computes what the program does", call.outputs, primal.outputs, 1e-9)
+
+
+def _require_close(name: str, got: Vector, expected: Vector, relative: float) -> None:
+    scale = 1.0 + np.abs(expected)
+    wrong = ~(np.abs(got - expected) <= relative * scale)
+    if np.any(wrong):
+        rows = [f"  output {i}: {got[i]!r}, not {expected[i]!r}" for i in np.flatnonzero(wrong)]
+        raise _Failure(name, "\n".join(rows))
+
+
+def run_python(program: Program, machine: Machine, x: Vector) -> Vector | None:
+    """Return the outputs as the interpreter computes them, in double precision throughout; None where it raises."""
+    names: dict[str, Any] = {}
+    exec(_compiled(program), names)  # noqa: S102 - our own source
+    names["float32"] = float
+    cells = x[: machine.cells].copy()
+    a, b = cells[:SIZE], cells[machine.begin_b : machine.begin_c]
+    c = cells[machine.begin_c :].reshape(SIZE, SIZE)
+    s, t = (float(v) for v in x[machine.cells :])
+    try:
+        result = names["program"](a, b, c, machine.table.copy(), s, t, program.n, program.m, SIZE)
+    except (ValueError, OverflowError, ZeroDivisionError, FloatingPointError):
+        return None
+    return np.append(cells, result if math.isfinite(result) else np.nan)
+
+
+def _compiled(program: Program) -> Any:
+    return compile(PRELUDE + python_source(program), "program", "exec")
+
+
+def evidence(program: Program) -> Iterator[str]:
+    """Yield what a report shows of a program."""
+    yield repr(program)
+    yield python_source(program)

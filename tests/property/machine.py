@@ -1,0 +1,314 @@
+"""Machine code of a program and of its derivatives, with memory that is watched.
+
+The run-time functions that derivatives call are replaced by counting ones: what is left allocated after a call is
+a leak, memory is full of NaNs before it is written and after it is freed, and an allocation can be made to fail.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import llvmlite.binding as llvm
+import numpy as np
+from numpy.typing import NDArray
+
+from coenzyme.analysis.overwritten import Aliasing
+from coenzyme.analysis.tape import Policy
+from coenzyme.codegen import passes, prepare, verify
+from coenzyme.derive.derivative import Request, derive
+from coenzyme.frontends.program import ComponentActivity, Mode
+from coenzyme.ir.instructions import Module
+from coenzyme.ir.parser import parse_module
+from coenzyme.ir.printer import print_module
+from coenzyme.ir.types import F64, I64
+from coenzyme.rules import definitions
+
+from .lower import ENTRY, lower
+from .programs import SIZE, Program
+
+__all__ = ["Call", "Machine", "Vector", "derivative_text"]
+
+Vector = NDArray[np.float64]
+
+_C, _A, _D = ComponentActivity.CONST, ComponentActivity.ACTIVE, ComponentActivity.DUPLICATED
+_ARRAYS = ("out", "a", "b", "c")
+_NUMBERS = ("s", "t")
+_FIXED = 3
+"""Integers passed by value: n, m, size."""
+
+_RUNTIME = """
+@watch.live = global i64 0
+@watch.asked = global i64 0
+@watch.fails = global i64 -1
+
+declare ptr @malloc(i64)
+declare void @free(ptr)
+declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
+declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
+
+define linkonce_odr noalias ptr @watch.raw(i64 %bytes) noinline nounwind {
+  %all = add i64 %bytes, 16
+  %block = call ptr @malloc(i64 %all)
+  store i64 %bytes, ptr %block
+  %count = getelementptr i8, ptr %block, i64 8
+  store i64 1, ptr %count
+  %payload = getelementptr i8, ptr %block, i64 16
+  call void @llvm.memset.p0.i64(ptr %payload, i8 -1, i64 %bytes, i1 false)
+  %live = load i64, ptr @watch.live
+  %more = add i64 %live, 1
+  store i64 %more, ptr @watch.live
+  ret ptr %payload
+}
+
+define linkonce_odr noalias ptr @watch.malloc(i64 %bytes) noinline nounwind {
+  %asked = load i64, ptr @watch.asked
+  %next = add i64 %asked, 1
+  store i64 %next, ptr @watch.asked
+  %fails = load i64, ptr @watch.fails
+  %bad = icmp eq i64 %fails, %asked
+  br i1 %bad, label %refuse, label %give
+
+refuse:
+  ret ptr null
+
+give:
+  %block = call ptr @watch.raw(i64 %bytes)
+  ret ptr %block
+}
+
+define linkonce_odr void @watch.free(ptr %payload) noinline nounwind {
+  %none = icmp eq ptr %payload, null
+  br i1 %none, label %out, label %drop
+
+drop:
+  %block = getelementptr i8, ptr %payload, i64 -16
+  %bytes = load i64, ptr %block
+  %all = add i64 %bytes, 16
+  call void @llvm.memset.p0.i64(ptr %block, i8 -1, i64 %all, i1 false)
+  call void @free(ptr %block)
+  %live = load i64, ptr @watch.live
+  %less = sub i64 %live, 1
+  store i64 %less, ptr @watch.live
+  br label %out
+
+out:
+  ret void
+}
+
+define linkonce_odr ptr @watch.realloc(ptr %old, i64 %bytes) noinline nounwind {
+  %new = call ptr @watch.malloc(i64 %bytes)
+  %failed = icmp eq ptr %new, null
+  %none = icmp eq ptr %old, null
+  %idle = or i1 %failed, %none
+  br i1 %idle, label %out, label %copy
+
+copy:
+  %block = getelementptr i8, ptr %old, i64 -16
+  %had = load i64, ptr %block
+  %shorter = icmp ult i64 %had, %bytes
+  %moved = select i1 %shorter, i64 %had, i64 %bytes
+  call void @llvm.memcpy.p0.p0.i64(ptr %new, ptr %old, i64 %moved, i1 false)
+  call void @watch.free(ptr %old)
+  br label %out
+
+out:
+  ret ptr %new
+}
+
+define linkonce_odr noalias ptr @NRT_MemInfo_alloc_aligned(i64 %bytes, i32 %alignment) noinline nounwind {
+  %block = call ptr @watch.raw(i64 %bytes)
+  ret ptr %block
+}
+
+define linkonce_odr ptr @NRT_MemInfo_data_fast(ptr %block) noinline nounwind {
+  ret ptr %block
+}
+
+define linkonce_odr void @NRT_incref(ptr %payload) noinline nounwind {
+  %none = icmp eq ptr %payload, null
+  br i1 %none, label %out, label %step
+
+step:
+  %slot = getelementptr i8, ptr %payload, i64 -8
+  %count = load i64, ptr %slot
+  %more = add i64 %count, 1
+  store i64 %more, ptr %slot
+  br label %out
+
+out:
+  ret void
+}
+
+define linkonce_odr void @NRT_decref(ptr %payload) noinline nounwind {
+  %none = icmp eq ptr %payload, null
+  br i1 %none, label %out, label %step
+
+step:
+  %slot = getelementptr i8, ptr %payload, i64 -8
+  %count = load i64, ptr %slot
+  %less = sub i64 %count, 1
+  store i64 %less, ptr %slot
+  %over = icmp eq i64 %less, 0
+  br i1 %over, label %drop, label %out
+
+drop:
+  call void @watch.free(ptr %payload)
+  br label %out
+
+out:
+  ret void
+}
+"""
+
+_WATCHED = re.compile(r"@(malloc|free|realloc)\b")
+_OURS = re.compile(
+    r"^declare [^@\n]*@(?:watch\.\w+|NRT_\w+|malloc|free|llvm\.mem(?:set\.p0|cpy\.p0\.p0)\.i64)\(.*\n", re.MULTILINE
+)
+
+
+def _activities(program: Program, mode: Mode) -> list[ComponentActivity]:
+    number = _D if mode is Mode.FORWARD else _A
+    arrays = [_C if name in program.constant else _D for name in _ARRAYS]
+    numbers = [_C if name in program.constant else number for name in _NUMBERS]
+    return [*arrays, _C, *numbers, *[_C] * _FIXED]
+
+
+def derivative_text(program: Program) -> str:
+    """Return `program` and its three derivatives as LLVM text, not optimised and not linked."""
+    prepared = prepare(lower(program), ENTRY, lambda name: name in program.out_of_line)
+    module = parse_module(prepared)
+    entry = module.functions[ENTRY]
+    elements = {**dict.fromkeys(range(len(_ARRAYS)), F64), len(_ARRAYS): I64}
+    for name, mode, policy in (
+        ("forward", Mode.FORWARD, Policy.CUT),
+        ("reverse", Mode.REVERSE, Policy.CUT),
+        ("naive", Mode.REVERSE, Policy.NAIVE),
+    ):
+        request = Request(
+            mode=mode,
+            activities=_activities(program, mode),
+            elements=elements,
+            groups={},
+            aliasing=Aliasing(arguments_disjoint=not program.overlapping),
+            policy=policy,
+        )
+        derived = derive(module, entry, request, name, lambda _: None, ENTRY)
+        derived.function.prefix, derived.function.suffix = "", "nounwind"
+    return _with_definitions(module)
+
+
+def _with_definitions(module: Module) -> str:
+    extra = definitions(f.name for f in module.functions.values() if f.is_declaration)
+    for name, function in parse_module(extra).functions.items() if extra else ():
+        if name not in module.functions or module.functions[name].is_declaration:
+            module.functions[name] = function
+    return print_module(module)
+
+
+@dataclass(frozen=True)
+class Call:
+    """What one call left behind: all cells and the result, the same of shadows, the status, live blocks."""
+
+    status: int
+    outputs: Vector
+    shadows: Vector
+    leaked: int
+    asked: int
+
+
+class Machine:
+    """A program and its derivatives, compiled.
+
+    Inputs and shadows are vectors: the cells of ``a``, ``b`` and ``c`` (those that ``a`` and ``b`` share once), then
+    s and t. Outputs are the same cells, then the result.
+    """
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.text = derivative_text(program)
+        watched = _OURS.sub("", _WATCHED.sub(r"@watch.\1", self.text))
+        module = verify(watched + _RUNTIME)
+        passes.optimise_module(module, program.level)
+        self.engine = llvm.create_mcjit_compiler(module, _machine())
+        self.engine.finalize_object()
+        self.begin_b = SIZE // 2 if program.overlapping else SIZE
+        self.begin_c = self.begin_b + SIZE
+        self.cells = self.begin_c + SIZE * SIZE
+        self.size = self.cells + len(_NUMBERS)
+        generator = np.random.default_rng(program.seed)
+        self.point: Vector = generator.uniform(-1.5, 1.5, self.size)
+        self.table = generator.integers(0, SIZE, SIZE)
+        self.active = np.ones(self.size, dtype=bool)
+        if "b" in program.constant:
+            self.active[self.begin_b : self.begin_c] = False
+        for offset, name in enumerate(_NUMBERS):
+            self.active[self.cells + offset] = name not in program.constant
+        self.written = np.append(self.active[: self.cells], True)
+
+    def close(self) -> None:
+        """Free the machine code."""
+        self.engine.close()
+
+    def primal(self, x: Vector) -> Call:
+        """Return what the program does at `x`."""
+        return self._run(ENTRY, x, None)
+
+    def forward(self, x: Vector, x_dot: Vector) -> Call:
+        """Return what the forward derivative does; its shadows are the tangents of the outputs."""
+        return self._run("forward", x, np.append(x_dot, 0.0))
+
+    def reverse(self, x: Vector, y_bar: Vector, *, name: str = "reverse", fails: int = -1) -> Call:
+        """Return what a reverse derivative does; its shadows are the cotangents of the inputs, then of the result."""
+        numbers = np.zeros(len(_NUMBERS))
+        return self._run(name, x, np.concatenate([y_bar[:-1], numbers, y_bar[-1:]]), fails=fails)
+
+    def _run(self, name: str, x: Vector, shadow: Vector | None, *, fails: int = -1) -> Call:
+        cells, result, table = x[: self.cells].copy(), np.array([np.nan]), self.table.copy()
+        numbers = [float(v) for v in x[self.cells :]]
+        given: list[Any] = [*self._pointers(result, cells), _pointer(table, 0), *numbers]
+        given += [self.program.n, self.program.m, SIZE]
+        keep: tuple[Any, ...] = ()
+        of_cells = of_result = of_numbers = np.zeros(0)
+        if shadow is not None:
+            of_cells, of_numbers, of_result = shadow[: self.cells].copy(), shadow[self.cells : -1].copy(), shadow[-1:].copy()
+            forward = name == "forward"
+            pointers = self._pointers(of_result, of_cells)
+            given += [q for array, q in zip(_ARRAYS, pointers, strict=True) if array not in self.program.constant]
+            for i, number in enumerate(_NUMBERS):
+                if number not in self.program.constant:
+                    given.append(float(of_numbers[i]) if forward else _pointer(of_numbers, i))
+            keep = (of_cells, of_result, of_numbers)
+        self._cell("watch.fails").value = fails
+        self._cell("watch.asked").value = 0
+        before = self._cell("watch.live").value
+        status = self._function(name, given)(*given)
+        leaked = self._cell("watch.live").value - before
+        self._cell("watch.live").value = 0
+        asked = self._cell("watch.asked").value
+        del keep
+        shadows = np.concatenate([of_cells, of_numbers, of_result])
+        return Call(status, np.append(cells, result), shadows, leaked, asked)
+
+    def _pointers(self, result: Vector, cells: Vector) -> list[ctypes.c_void_p]:
+        starts = (0, self.begin_b, self.begin_c)
+        return [_pointer(result, 0), *(_pointer(cells, start) for start in starts)]
+
+    def _cell(self, name: str) -> ctypes.c_int64:
+        return ctypes.c_int64.from_address(self.engine.get_global_value_address(name))
+
+    def _function(self, name: str, given: list[Any]) -> Callable[..., int]:
+        kinds = {float: ctypes.c_double, int: ctypes.c_int64, ctypes.c_void_p: ctypes.c_void_p}
+        types = [kinds[type(value)] for value in given]
+        return ctypes.CFUNCTYPE(ctypes.c_int32, *types)(self.engine.get_function_address(name))
+
+
+def _pointer(array: NDArray[Any], index: int) -> ctypes.c_void_p:
+    return ctypes.c_void_p(array.ctypes.data + index * array.itemsize)
+
+
+def _machine() -> Any:
+    return passes._target_machine()
