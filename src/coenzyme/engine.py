@@ -13,12 +13,13 @@ Read from top to bottom it is the table of contents of the engine:
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count
 from typing import Any
+
+from numba.core.compiler_lock import global_compiler_lock
 
 from coenzyme.analysis.overwritten import Aliasing
 from coenzyme.analysis.tape import Policy
@@ -46,7 +47,6 @@ __all__ = ["Derivative", "Options", "derivative", "primal"]
 
 _RESULT_PARAMETERS = 2
 _numbers = count()
-_lock = threading.RLock()
 
 
 @dataclass(frozen=True)
@@ -110,13 +110,14 @@ def derivative(
     MissingRuleError, UnsupportedIRError
         Where an operation on active data has no derivative.
     """
-    with _lock:
+    # Numba's own lock, which typing code that asks for a derivative holds already.
+    with global_compiler_lock:
         return _derivative(function, tuple(argtypes), tuple(activities), mode, return_active, options)
 
 
 def primal(function: Callable[..., Any], argtypes: tuple[Any, ...]) -> Any:
     """Return the Numba type of what `function` returns for arguments of these types."""
-    with _lock:
+    with global_compiler_lock:
         return lowered(function, tuple(argtypes)).restype
 
 
@@ -201,7 +202,7 @@ def _finish(module: Module, derived: Function, entry: Function) -> None:
         function.suffix = re.sub(r"\s*!dbg !\d+", "", function.suffix)
         for instruction in function.instructions():
             instruction.metadata.clear()
-    derived.prefix = " ".join(w for w in derived.prefix.split() if not w.startswith(("range", "i32"))) if False else ""
+    derived.prefix = ""
     derived.suffix = "nounwind"
     module.metadata.clear()
     entry.prefix = "internal"

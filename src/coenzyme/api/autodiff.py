@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from inspect import Parameter
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from numba.core import types
@@ -221,7 +221,7 @@ def autodiff(mode: DerivativeMode, f: Callable[..., Any], /, *annotated: Any, **
     (6.0, 9.0)
     """
     function = as_dispatcher(f)
-    if not isinstance(mode, DerivativeMode):
+    if not isinstance(cast(object, mode), DerivativeMode):
         raise ActivityError(
             f"the mode is {mode!r}",
             function=name_of(function),

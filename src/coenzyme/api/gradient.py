@@ -95,7 +95,7 @@ class GradientCall(Call):
                 function=name_of(self.function),
                 remedy="return a pair, or leave has_aux out",
             )
-        value_type, aux_type = restype.types
+        value_type, aux_type = parts_of(restype)
         check_value(value_type, name_of(self.function))
         if isinstance(aux_type, types.Float):
             return value_type, (one_of(value_type), zero_of(aux_type))

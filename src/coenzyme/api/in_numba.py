@@ -8,7 +8,7 @@ compiled code, where `f` is an ``@njit`` function.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from numba.core import types
 from numba.core.imputils import impl_ret_borrowed, lower_constant
@@ -136,12 +136,12 @@ def _autodiff_in_numba(mode: Any, f: Any, *annotated: Any) -> Callable[..., Any]
             function=function.py_func.__qualname__,
             remedy="pass Forward, ForwardWithPrimal, Reverse or ReverseWithPrimal, by name",
         )
-    given = (
-        annotated[0].types if len(annotated) == 1 and isinstance(annotated[0], types.BaseTuple) else annotated
-    )
+    given: tuple[Any, ...] = annotated
+    if len(annotated) == 1 and isinstance(annotated[0], types.BaseTuple):
+        given = parts_of(annotated[0])
     first = 0
     returns = None
-    if given and isinstance(given[0], types.Function) and given[0].typing_key in _ANNOTATIONS:
+    if given and isinstance(given[0], types.Function) and cast(Any, given[0]).typing_key in _ANNOTATIONS:
         returns, first = given[0].typing_key, 1
     source = Source()
     primals: list[str] = []

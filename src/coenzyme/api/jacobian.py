@@ -99,7 +99,7 @@ class JacobianCall(Call):
         copies = _add_copies(source, arrangement)
         paths = ", ".join(leaf.path for leaf in arrangement.leaves)
         source.add(f"y = {source.name('function', arrangement.function)}({paths})")
-        if self.direction is Direction.REVERSE:
+        if self.direction is Direction.REVERSE and isinstance(restype, types.Array):
             parts = _add_rows(source, arrangement, self._leaves(arrangement), copies, restype)
         else:
             parts = [

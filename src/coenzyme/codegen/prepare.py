@@ -19,7 +19,9 @@ from coenzyme.codegen.verify import verify
 __all__ = ["optimise", "prepare"]
 
 _ENVIRONMENT = re.compile(r"@_ZN08NumbaEnv[-\w.$]*")
-_SCOPE_CALL = re.compile(r"^  (?:tail )?call void @llvm\.experimental\.noalias\.scope\.decl\(.*\n", re.MULTILINE)
+_SCOPE_CALL = re.compile(
+    r"^  (?:tail )?call void @llvm\.experimental\.noalias\.scope\.decl\(.*\n", re.MULTILINE
+)
 _SCOPE_MARK = re.compile(r", !(?:noalias|alias\.scope) !\d+")
 _NODE = re.compile(r"!(\d+)")
 _NODE_LINE = re.compile(r"^!(\d+) = ")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from coenzyme.analysis.activity import Activity, find_activity
 from coenzyme.analysis.content import Contents, find_contents
-from coenzyme.analysis.objects import find_objects
+from coenzyme.analysis.objects import Storage, called_effect, find_objects
 from coenzyme.analysis.overwritten import Aliasing
 from coenzyme.analysis.tape import Policy
 from coenzyme.derive.calls import CallTable, Derivatives, replace_calls, replace_forward_call
@@ -24,6 +24,7 @@ from coenzyme.ir.clone import clone_function
 from coenzyme.ir.instructions import Call, Function, Instruction, Module
 from coenzyme.ir.types import PTR, Type
 from coenzyme.ir.values import Argument, ConstantNull, Value
+from coenzyme.rules import Effect
 
 __all__ = ["Request", "derive"]
 
@@ -114,6 +115,8 @@ class _Deriver:
     def derive(self, function: Function, request: Request, name: str) -> Derived:
         draft = self.draft(function, request, name)
         self.module.add_function(draft.function)
+        if request.aliasing.arguments_disjoint:
+            _mark_disjoint(draft)
         if request.mode is Mode.FORWARD:
             self.emit_forward(draft)
             return Derived(draft.function, None)
@@ -204,6 +207,30 @@ class _Deriver:
             return
         _, halves = self.emit_reverse(draft, request)
         split_function(self.module, draft.function, halves, entry.augmented, entry.reverse)
+
+
+def _mark_disjoint(draft: _Draft) -> None:
+    """Tell LLVM that the data of distinct arrays, and their shadows, do not overlap.
+
+    Only of pointers that are the one way to their memory: where a payload is also fetched through its
+    memory-info block, nothing is said.
+    """
+    fetched = any(
+        isinstance(i, Call) and called_effect(i) is Effect.MEMINFO_DATA and not is_local(draft, i)
+        for i in draft.function.instructions()
+    )
+    if fetched:
+        return
+    for argument in draft.function.arguments:
+        if argument.type.is_pointer and "noalias" not in argument.attributes:
+            argument.attributes = f"noalias {argument.attributes}".strip()
+
+
+def is_local(draft: _Draft, call: Call) -> bool:
+    """Whether the payload that `call` fetches belongs to memory allocated here."""
+    block = call.operands[0]
+    primal = next((p for p, s in draft.shadows.pointers.items() if s is block), block)
+    return all(o.storage is Storage.HEAP for o in draft.activity.objects.of(primal))
 
 
 def _move_body(source: Function, target: Function) -> None:

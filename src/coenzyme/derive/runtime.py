@@ -19,8 +19,13 @@ KEEP_STACK = StructType((PTR, I64, I64))
 
 HEADER = 32
 SMALLEST = 1 << 16
+POOL_SLOTS = 16
+POOL_LARGEST = 1 << 26
+"""Chunks of at most this many bytes stay warm between calls, one in each slot."""
 
 _TEXT = f"""
+@coenzyme.pool = internal global [{POOL_SLOTS} x ptr] zeroinitializer, align 8
+
 declare ptr @malloc(i64)
 declare ptr @realloc(ptr, i64)
 declare void @free(ptr)
@@ -63,7 +68,7 @@ out:
   ret ptr %result
 }}
 
-define internal ptr @coenzyme.tape.grow(ptr %chunk, ptr %top, ptr %end, i64 %bytes) noinline nounwind cold {{
+define internal noalias ptr @coenzyme.tape.grow(ptr %chunk, ptr %top, ptr %end, i64 %bytes) noinline nounwind cold {{
 entry:
   %none = icmp eq ptr %chunk, null
   br i1 %none, label %sized, label %older
@@ -79,7 +84,7 @@ sized:
   %needed = add i64 %bytes, {HEADER}
   %more = icmp ugt i64 %needed, %least
   %size = select i1 %more, i64 %needed, i64 %least
-  %new = call ptr @malloc(i64 %size)
+  %new = call ptr @coenzyme.pool.take(i64 %size)
   %failed = icmp eq ptr %new, null
   br i1 %failed, label %done, label %fill
 
@@ -89,12 +94,79 @@ fill:
   store ptr %top, ptr %top.slot, align 8
   %end.slot = getelementptr i8, ptr %new, i64 16
   store ptr %end, ptr %end.slot, align 8
-  %size.slot = getelementptr i8, ptr %new, i64 24
-  store i64 %size, ptr %size.slot, align 8
   br label %done
 
 done:
   ret ptr %new
+}}
+
+define internal noalias ptr @coenzyme.pool.take(i64 %needed) noinline nounwind {{
+entry:
+  br label %head
+
+head:
+  %i = phi i64 [ 0, %entry ], [ %i.next, %next ]
+  %slot = getelementptr ptr, ptr @coenzyme.pool, i64 %i
+  %found = atomicrmw xchg ptr %slot, ptr null acq_rel, align 8
+  %empty = icmp eq ptr %found, null
+  br i1 %empty, label %next, label %look
+
+look:
+  %size.slot = getelementptr i8, ptr %found, i64 24
+  %size = load i64, ptr %size.slot, align 8
+  %enough = icmp uge i64 %size, %needed
+  br i1 %enough, label %done, label %back
+
+back:
+  %displaced = atomicrmw xchg ptr %slot, ptr %found acq_rel, align 8
+  call void @free(ptr %displaced)
+  br label %next
+
+next:
+  %i.next = add nuw nsw i64 %i, 1
+  %last = icmp eq i64 %i.next, {POOL_SLOTS}
+  br i1 %last, label %fresh, label %head
+
+fresh:
+  %new = call ptr @malloc(i64 %needed)
+  %failed = icmp eq ptr %new, null
+  br i1 %failed, label %done, label %label
+
+label:
+  %new.size.slot = getelementptr i8, ptr %new, i64 24
+  store i64 %needed, ptr %new.size.slot, align 8
+  br label %done
+
+done:
+  %result = phi ptr [ %found, %look ], [ %new, %label ], [ null, %fresh ]
+  ret ptr %result
+}}
+
+define internal void @coenzyme.pool.put(ptr %chunk) noinline nounwind {{
+entry:
+  %size.slot = getelementptr i8, ptr %chunk, i64 24
+  %size = load i64, ptr %size.slot, align 8
+  %large = icmp ugt i64 %size, {POOL_LARGEST}
+  br i1 %large, label %drop, label %head
+
+head:
+  %i = phi i64 [ 0, %entry ], [ %i.next, %next ]
+  %slot = getelementptr ptr, ptr @coenzyme.pool, i64 %i
+  %pair = cmpxchg ptr %slot, ptr null, ptr %chunk acq_rel monotonic, align 8
+  %stored = extractvalue {{ ptr, i1 }} %pair, 1
+  br i1 %stored, label %out, label %next
+
+next:
+  %i.next = add nuw nsw i64 %i, 1
+  %last = icmp eq i64 %i.next, {POOL_SLOTS}
+  br i1 %last, label %drop, label %head
+
+drop:
+  call void @free(ptr %chunk)
+  br label %out
+
+out:
+  ret void
 }}
 
 define internal ptr @coenzyme.tape.pop(ptr %stack, i64 %bytes) alwaysinline nounwind {{
@@ -126,7 +198,7 @@ drop:
   %old.top = load ptr, ptr %old.top.slot, align 8
   %old.end.slot = getelementptr i8, ptr %chunk, i64 16
   %old.end = load ptr, ptr %old.end.slot, align 8
-  call void @free(ptr %chunk)
+  call void @coenzyme.pool.put(ptr %chunk)
   store ptr %old.top, ptr %stack, align 8
   store ptr %old.end, ptr %end.slot, align 8
   store ptr %old.chunk, ptr %chunk.slot, align 8
@@ -155,7 +227,7 @@ head:
 
 body:
   %next = load ptr, ptr %current, align 8
-  call void @free(ptr %current)
+  call void @coenzyme.pool.put(ptr %current)
   br label %head
 
 out:
@@ -340,9 +412,11 @@ def require(module: Module, name: str) -> Function:
             text = _KEEP.format(release=release, free=free)
         else:
             text = _TEXT
-        for function in parse_module(text).functions.values():
-            if function.name not in module.functions:
-                module.functions[function.name] = function
+        added = parse_module(text)
+        for function in added.functions.values():
+            module.functions.setdefault(function.name, function)
+        for variable in added.globals.values():
+            module.globals.setdefault(variable.name, variable)
         _rebind(module)
     return module.functions[name]
 
