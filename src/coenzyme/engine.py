@@ -97,7 +97,7 @@ def derivative(
     activities: tuple[ArgumentActivity, ...],
     mode: Mode,
     return_active: bool,
-    options: Options = Options(),  # noqa: B008 - frozen
+    options: Options = Options(),
 ) -> Derivative:
     """Return the derivative of `function` for arguments of these Numba types; remembered.
 
@@ -209,7 +209,7 @@ def _finish(module: Module, derived: Function, entry: Function) -> None:
 
 
 def _with_definitions(module: Module) -> str:
-    """Return the text of `module`, with the bodies of those functions that derivatives call and no library has."""
+    """Return the text of `module`, with the functions that derivatives call and no library has."""
     text = print_module(module)
     extra = definitions(f.name for f in module.functions.values() if f.is_declaration)
     if not extra:

@@ -50,7 +50,7 @@ class CoenzymeError(Exception):
         What the user can do about it.
     """
 
-    def __init__(  # noqa: PLR0913 - one keyword for each field that a message may carry
+    def __init__(
         self,
         message: str = "",
         *,

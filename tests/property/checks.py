@@ -129,7 +129,8 @@ def _check_reverse(machine: Machine, primal: Call, jacobian: Vector, y_bar: Vect
         if np.any(wrong):
             rows = [f"  input {i}: forward {expected[i]!r}, reverse {x_bar[i]!r}" for i in np.flatnonzero(wrong)]
             raise _Failure(f"{name} agrees with forward", "\n".join(rows))
-        again = machine.reverse(machine.point, y_bar, name=name)
+        again = machine.reverse(machine.point, y_bar, name=name, fresh=False)
+        _require_no_leak(f"{name}, called again,", again)
         if not np.array_equal(again.shadows, call.shadows):
             raise _Failure(f"{name} gives the same when called again")
 

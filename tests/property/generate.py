@@ -206,7 +206,7 @@ class _Generator:
             options.append((3, lambda: Array(self.pick(self.scope.variables))))
         if self.scope.rows:
             options.append((2, lambda: Row(self.bounded(0, SIZE - 1))))
-        if self.scope.depth < 6:
+        if self.scope.depth < 6 and "b" not in self.constant:
             options.append((1, lambda: self.either(written=written, kept=kept)))
         return self.weighted(options)()
 

@@ -20,6 +20,7 @@ from coenzyme.analysis.overwritten import Aliasing
 from coenzyme.analysis.tape import Policy
 from coenzyme.codegen import passes, prepare, verify
 from coenzyme.derive.derivative import Request, derive
+from coenzyme.derive.runtime import SMALLEST
 from coenzyme.frontends.program import ComponentActivity, Mode
 from coenzyme.ir.instructions import Module
 from coenzyme.ir.parser import parse_module
@@ -50,7 +51,7 @@ declare void @free(ptr)
 declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
 declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 
-define linkonce_odr noalias ptr @watch.raw(i64 %bytes) noinline nounwind {
+define noalias ptr @watch.raw(i64 %bytes) noinline nounwind {
   %all = add i64 %bytes, 16
   %block = call ptr @malloc(i64 %all)
   store i64 %bytes, ptr %block
@@ -64,7 +65,7 @@ define linkonce_odr noalias ptr @watch.raw(i64 %bytes) noinline nounwind {
   ret ptr %payload
 }
 
-define linkonce_odr noalias ptr @watch.malloc(i64 %bytes) noinline nounwind {
+define noalias ptr @watch.malloc(i64 %bytes) noinline nounwind {
   %asked = load i64, ptr @watch.asked
   %next = add i64 %asked, 1
   store i64 %next, ptr @watch.asked
@@ -80,7 +81,7 @@ give:
   ret ptr %block
 }
 
-define linkonce_odr void @watch.free(ptr %payload) noinline nounwind {
+define void @watch.free(ptr %payload) noinline nounwind {
   %none = icmp eq ptr %payload, null
   br i1 %none, label %out, label %drop
 
@@ -99,7 +100,7 @@ out:
   ret void
 }
 
-define linkonce_odr ptr @watch.realloc(ptr %old, i64 %bytes) noinline nounwind {
+define ptr @watch.realloc(ptr %old, i64 %bytes) noinline nounwind {
   %new = call ptr @watch.malloc(i64 %bytes)
   %failed = icmp eq ptr %new, null
   %none = icmp eq ptr %old, null
@@ -119,16 +120,16 @@ out:
   ret ptr %new
 }
 
-define linkonce_odr noalias ptr @NRT_MemInfo_alloc_aligned(i64 %bytes, i32 %alignment) noinline nounwind {
+define noalias ptr @NRT_MemInfo_alloc_aligned(i64 %bytes, i32 %alignment) noinline nounwind {
   %block = call ptr @watch.raw(i64 %bytes)
   ret ptr %block
 }
 
-define linkonce_odr ptr @NRT_MemInfo_data_fast(ptr %block) noinline nounwind {
+define ptr @NRT_MemInfo_data_fast(ptr %block) noinline nounwind {
   ret ptr %block
 }
 
-define linkonce_odr void @NRT_incref(ptr %payload) noinline nounwind {
+define void @NRT_incref(ptr %payload) noinline nounwind {
   %none = icmp eq ptr %payload, null
   br i1 %none, label %out, label %step
 
@@ -143,7 +144,7 @@ out:
   ret void
 }
 
-define linkonce_odr void @NRT_decref(ptr %payload) noinline nounwind {
+define void @NRT_decref(ptr %payload) noinline nounwind {
   %none = icmp eq ptr %payload, null
   br i1 %none, label %out, label %step
 
@@ -165,6 +166,7 @@ out:
 """
 
 _WATCHED = re.compile(r"@(malloc|free|realloc)\b")
+_POOL = re.compile(r"^@coenzyme\.pool = internal global \[(\d+) x ptr\]", re.MULTILINE)
 _OURS = re.compile(
     r"^declare [^@\n]*@(?:watch\.\w+|NRT_\w+|malloc|free|llvm\.mem(?:set\.p0|cpy\.p0\.p0)\.i64)\(.*\n", re.MULTILINE
 )
@@ -231,6 +233,11 @@ class Machine:
         self.program = program
         self.text = derivative_text(program)
         watched = _OURS.sub("", _WATCHED.sub(r"@watch.\1", self.text))
+        # Tape chunks of some bytes in place of many, so that small programs fill several.
+        watched = watched.replace(f"[ {SMALLEST}, %entry ]", f"[ {(64, SMALLEST)[program.seed % 2]}, %entry ]")
+        pool = _POOL.search(watched)
+        self.pool_slots = int(pool.group(1)) if pool else 0
+        watched = _POOL.sub(r"@coenzyme.pool = global [\1 x ptr]", watched)
         module = verify(watched + _RUNTIME)
         passes.optimise_module(module, program.level)
         self.engine = llvm.create_mcjit_compiler(module, _machine())
@@ -261,12 +268,24 @@ class Machine:
         """Return what the forward derivative does; its shadows are the tangents of the outputs."""
         return self._run("forward", x, np.append(x_dot, 0.0))
 
-    def reverse(self, x: Vector, y_bar: Vector, *, name: str = "reverse", fails: int = -1) -> Call:
-        """Return what a reverse derivative does; its shadows are the cotangents of the inputs, then of the result."""
-        numbers = np.zeros(len(_NUMBERS))
-        return self._run(name, x, np.concatenate([y_bar[:-1], numbers, y_bar[-1:]]), fails=fails)
+    def reverse(
+        self, x: Vector, y_bar: Vector, *, name: str = "reverse", fails: int = -1, fresh: bool = True
+    ) -> Call:
+        """Return what a reverse derivative does; its shadows are the cotangents of the inputs, then of the result.
 
-    def _run(self, name: str, x: Vector, shadow: Vector | None, *, fails: int = -1) -> Call:
+        Parameters
+        ----------
+        fails
+            The number of the allocation that fails.
+        fresh
+            Whether no memory of earlier calls may be used again.
+        """
+        numbers = np.zeros(len(_NUMBERS))
+        return self._run(name, x, np.concatenate([y_bar[:-1], numbers, y_bar[-1:]]), fails=fails, fresh=fresh)
+
+    def _run(
+        self, name: str, x: Vector, shadow: Vector | None, *, fails: int = -1, fresh: bool = True
+    ) -> Call:
         cells, result, table = x[: self.cells].copy(), np.array([np.nan]), self.table.copy()
         numbers = [float(v) for v in x[self.cells :]]
         given: list[Any] = [*self._pointers(result, cells), _pointer(table, 0), *numbers]
@@ -284,14 +303,30 @@ class Machine:
             keep = (of_cells, of_result, of_numbers)
         self._cell("watch.fails").value = fails
         self._cell("watch.asked").value = 0
-        before = self._cell("watch.live").value
+        if fresh:
+            self._drain()
+            self._cell("watch.live").value = 0
         status = self._function(name, given)(*given)
-        leaked = self._cell("watch.live").value - before
-        self._cell("watch.live").value = 0
+        leaked = self._cell("watch.live").value - self._pooled()
         asked = self._cell("watch.asked").value
         del keep
         shadows = np.concatenate([of_cells, of_numbers, of_result])
         return Call(status, np.append(cells, result), shadows, leaked, asked)
+
+    def _pooled(self) -> int:
+        """Return how many blocks wait to be used again."""
+        return sum(slot is not None for slot in self._pool())
+
+    def _drain(self) -> None:
+        free = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self.engine.get_function_address("watch.free"))
+        pool = self._pool()
+        for i, block in enumerate(pool):
+            free(block)
+            pool[i] = None
+
+    def _pool(self) -> Any:
+        address = self.engine.get_global_value_address("coenzyme.pool") if self.pool_slots else 0
+        return (ctypes.c_void_p * self.pool_slots).from_address(address) if address else ()
 
     def _pointers(self, result: Vector, cells: Vector) -> list[ctypes.c_void_p]:
         starts = (0, self.begin_b, self.begin_c)
@@ -311,4 +346,9 @@ def _pointer(array: NDArray[Any], index: int) -> ctypes.c_void_p:
 
 
 def _machine() -> Any:
-    return passes._target_machine()
+    """Return a target machine of its own: an engine takes it over."""
+    features = llvm.get_host_cpu_features().flatten()
+    target = llvm.Target.from_triple(llvm.get_process_triple())
+    return target.create_target_machine(
+        cpu=llvm.get_host_cpu_name(), features=features, opt=1, codemodel="jitdefault", jit=True
+    )

@@ -1,4 +1,4 @@
-"""Array arguments of every layout, temporaries, views, array expressions, reductions, functions that return arrays."""
+"""Arrays of every layout, temporaries, views, array expressions, reductions, functions that return arrays."""
 
 import math
 
@@ -253,7 +253,12 @@ SCENARIOS = (
         neighbours_2d,
         tuple(
             Point((x,), gradient=_neighbour_gradient)
-            for x in (_matrix(3, 4), np.asfortranarray(_matrix(3, 4)), _matrix(6, 8)[::2, ::-2], np.empty((0, 3)))
+            for x in (
+                _matrix(3, 4),
+                np.asfortranarray(_matrix(3, 4)),
+                _matrix(6, 8)[::2, ::-2],
+                np.empty((0, 3)),
+            )
         ),
     ),
     Scenario(
@@ -267,11 +272,15 @@ SCENARIOS = (
     ),
     Scenario("through-views", through_views, (Point((_matrix(3, 3),)),)),
     Scenario("reversed-view", reversed_view, (Point((array(1, 2, 3, 4),)),)),
-    Scenario("elements", elements, (Point((array(0.5, 2, -1),)), Point((np.empty(0),), gradient=(np.empty(0),)))),
+    Scenario(
+        "elements", elements, (Point((array(0.5, 2, -1),)), Point((np.empty(0),), gradient=(np.empty(0),)))
+    ),
     Scenario("zeros-temporary", with_zeros, (Point((array(0.5, 2, -1),)),)),
     Scenario("empty-temporary", with_empty, (Point((array(0.5, 2, -1),)),)),
     Scenario("ones-like-temporary", with_ones_like, (Point((array(0.5, 2, -1),)),)),
-    Scenario("temporaries-in-loop", temporaries_in_loop, (Point((array(0.5, 2, -1), 3)), Point((array(0.5, 2), 0)))),
+    Scenario(
+        "temporaries-in-loop", temporaries_in_loop, (Point((array(0.5, 2, -1), 3)), Point((array(0.5, 2), 0)))
+    ),
     Scenario(
         "array-expression",
         expression,
@@ -289,7 +298,9 @@ SCENARIOS = (
         ),
     ),
     Scenario(
-        "sum-of-cumprod", sum_of_cumprod, (Point((array(1, 2, 3, 4),), gradient=(array(33, 16, 10, 6),), value=33.0),)
+        "sum-of-cumprod",
+        sum_of_cumprod,
+        (Point((array(1, 2, 3, 4),), gradient=(array(33, 16, 10, 6),), value=33.0),),
     ),
     Scenario(
         "axis-sums",
@@ -311,7 +322,11 @@ SCENARIOS = (
             ),
         ),
     ),
-    Scenario("returned-view", view_of_argument, (Point((array(1, 2, 3),), jacobian=(array([0, 3, 2], [0, 1, 0]),)),)),
+    Scenario(
+        "returned-view",
+        view_of_argument,
+        (Point((array(1, 2, 3),), jacobian=(array([0, 3, 2], [0, 1, 0]),)),),
+    ),
     Scenario("callees", with_callees, (Point((array(0.5, 2, -1),)),)),
     Scenario("callee-that-writes", with_writing_callee, (Point((array(0.5, 2, -1), array(1, 2, 3))),)),
     Scenario(
@@ -326,7 +341,9 @@ SCENARIOS = (
         (Point((array(1, 2, 3), np.array([2, 0, 2])), gradient=(array(2, 0, 12), None)),),
     ),
     Scenario(
-        "slice-expression", slice_expression, (Point((array(1, 3, 2, 5),)), Point((array(1),), gradient=(array(0),)))
+        "slice-expression",
+        slice_expression,
+        (Point((array(1, 3, 2, 5),)), Point((array(1),), gradient=(array(0),))),
     ),
     Scenario("reshaped", reshaped, (Point((np.arange(1.0, 7.0),)),)),
     Scenario(

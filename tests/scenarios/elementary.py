@@ -1,5 +1,8 @@
 """The functions of `math` and NumPy's ufuncs, several in one switch so that a whole row compiles once."""
 
+# A switch over many functions is the point of this file.
+# ruff: noqa: PLR0911
+
 import math
 
 import numpy as np
@@ -283,19 +286,19 @@ SCENARIOS = (
     Scenario(
         "math-of-two",
         two_arguments,
-        _binary(
-            (Y / 12.37, -X / 12.37),
-            (X / _DISTANCE, Y / _DISTANCE),
-            _POWER,
-            _POWER,
-            (1.0, 0.0),
-            (1.0, 0.0),
-            (1.0, 0.0),
-            (Y, X),
-            (2 * X, 0.0),
-            (0.0, 0.0),
-        )
-        + (
+        (
+            *_binary(
+                (Y / 12.37, -X / 12.37),
+                (X / _DISTANCE, Y / _DISTANCE),
+                _POWER,
+                _POWER,
+                (1.0, 0.0),
+                (1.0, 0.0),
+                (1.0, 0.0),
+                (Y, X),
+                (2 * X, 0.0),
+                (0.0, 0.0),
+            ),
             Point((5, 7.9, 3.4), gradient=(None, 1.0, -2.0)),
             Point((6, 7.9, 3.4), gradient=(None, 1.0, -2.0)),
             Point((6, -0.9, 3.4), gradient=(None, 1.0, 1.0)),

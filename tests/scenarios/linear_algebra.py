@@ -77,10 +77,19 @@ SCENARIOS = (
     Scenario(
         "accumulated-matmul",
         accumulate_matmul,
-        (Point((A, B, np.ones((2, 2))), gradient=(G @ B.T, A.T @ G, G), entering={2: G}, memory={2: 1 + A @ B}),),
+        (
+            Point(
+                (A, B, np.ones((2, 2))),
+                gradient=(G @ B.T, A.T @ G, G),
+                entering={2: G},
+                memory={2: 1 + A @ B},
+            ),
+        ),
     ),
     Scenario(
-        "sum-of-square", sum_of_square, (Point((array([1, 3], [2, 4]),), gradient=(array([7, 9], [11, 13]),)),)
+        "sum-of-square",
+        sum_of_square,
+        (Point((array([1, 3], [2, 4]),), gradient=(array([7, 9], [11, 13]),)),),
     ),
     Scenario("cholesky-in-place", cholesky, (Point((SPD,)),)),
     Scenario(

@@ -159,7 +159,9 @@ SCENARIOS = (
                 memory={1: array(4, 9)},
             ),
             Point(
-                (array(2, 3), array(0, 0)), gradient=(array(5, 61), array(0, 0)), entering={0: array(1, 1), 1: array(1, 10)}
+                (array(2, 3), array(0, 0)),
+                gradient=(array(5, 61), array(0, 0)),
+                entering={0: array(1, 1), 1: array(1, 10)},
             ),
             Point((array(), array()), gradient=(array(), array())),
         ),
@@ -167,7 +169,11 @@ SCENARIOS = (
     Scenario(
         "matrix-view",
         multiply_in_matrix_view,
-        (Point((array(1, 2, 3, 4),), gradient=(array(3, 5, 2, 2),), value=16.0, memory={0: array(3, 2, 3, 8)}),),
+        (
+            Point(
+                (array(1, 2, 3, 4),), gradient=(array(3, 5, 2, 2),), value=16.0, memory={0: array(3, 2, 3, 8)}
+            ),
+        ),
     ),
     Scenario(
         "product-of-copy",
@@ -186,11 +192,16 @@ SCENARIOS = (
             ),
         ),
     ),
-    Scenario("double-twice", double_twice, (Point((array(1, 2, 3),), gradient=(array(4, 0, 0),), value=4.0),)),
+    Scenario(
+        "double-twice", double_twice, (Point((array(1, 2, 3),), gradient=(array(4, 0, 0),), value=4.0),)
+    ),
     Scenario(
         "accumulation",
         first,
-        (Point((array(3),), gradient=(array(2),), entering={0: array(1)}), Point((array(3),), gradient=(array(1),))),
+        (
+            Point((array(3),), gradient=(array(2),), entering={0: array(1)}),
+            Point((array(3),), gradient=(array(1),)),
+        ),
     ),
     Scenario(
         "same-array-twice",
@@ -243,13 +254,19 @@ SCENARIOS = (
             Point((array(2, 3, 4), 3), error=IndexError),
         ),
     ),
-    Scenario("overwrite-with-constants", overwrite_with_constants, (Point((array(2, 3),), gradient=(array(3, 2),)),)),
+    Scenario(
+        "overwrite-with-constants",
+        overwrite_with_constants,
+        (Point((array(2, 3),), gradient=(array(3, 2),)),),
+    ),
     Scenario(
         "swap-entries",
         swap_entries,
         (Point((array(2, 3, 4),), entering={0: array(1, 10, 100)}, gradient=(array(100, 10, 8),)),),
     ),
-    Scenario("gauss-seidel", gauss_seidel, (Point((array(1, 0.5, -0.3, 2, 0.1), array(0, 0.2, 0.4, -0.1, 0))),)),
+    Scenario(
+        "gauss-seidel", gauss_seidel, (Point((array(1, 0.5, -0.3, 2, 0.1), array(0, 0.2, 0.4, -0.1, 0))),)
+    ),
     Scenario("augmented-slices", augmented_slices, (Point((array(1, 2, 3, 4), array(0.5, -1, 2))),)),
     Scenario(
         "integer-array-argument",

@@ -43,8 +43,7 @@ def heat_steps(u, steps, diffusivity):
 def log_sum_exp(x):
     largest = x[0]
     for i in range(1, x.size):
-        if x[i] > largest:
-            largest = x[i]
+        largest = max(largest, x[i])
     total = 0.0
     for i in range(x.size):
         total += math.exp(x[i] - largest)
@@ -93,17 +92,31 @@ def _softmax(x):
 
 SCENARIOS = (
     Scenario("euler-oscillator", euler_oscillator, (Point((array(1, 2),), gradient=(array(-0.94, 0.53),)),)),
-    Scenario("lorenz-rk4", lorenz_rk4, (Point((array(1, 2, 20), 3, 0.02)), Point((array(1, 2, 20), 0, 0.02)))),
+    Scenario(
+        "lorenz-rk4", lorenz_rk4, (Point((array(1, 2, 20), 3, 0.02)), Point((array(1, 2, 20), 0, 0.02)))
+    ),
     Scenario(
         "heat-steps",
         heat_steps,
         tuple(Point((array(0.2, 1, 0.4, 0.7, 0.1), n, 0.2)) for n in (0, 1, 2, 3)),
     ),
     Scenario(
-        "log-sum-exp", log_sum_exp, (Point((array(1, 3, 2, -1),), gradient=lambda x: (_softmax(x),)),), tolerance=1e-13
+        "log-sum-exp",
+        log_sum_exp,
+        (Point((array(1, 3, 2, -1),), gradient=lambda x: (_softmax(x),)),),
+        tolerance=1e-13,
     ),
-    Scenario("trapezoid", trapezoid, (Point((array(1, 3, 2, -1), 0.5), gradient=(array(0.25, 0.5, 0.5, 0.25), 5.0)),)),
-    Scenario("bisection-then-newton", bisection_then_step, (Point((2.0,), gradient=(0.5 / math.sqrt(2.0),)),), differences=False),
+    Scenario(
+        "trapezoid",
+        trapezoid,
+        (Point((array(1, 3, 2, -1), 0.5), gradient=(array(0.25, 0.5, 0.5, 0.25), 5.0)),),
+    ),
+    Scenario(
+        "bisection-then-newton",
+        bisection_then_step,
+        (Point((2.0,), gradient=(0.5 / math.sqrt(2.0),)),),
+        differences=False,
+    ),
     Scenario(
         "scratch-power",
         scratch_power,

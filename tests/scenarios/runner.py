@@ -12,11 +12,25 @@ import numpy as np
 import numpy.typing as npt
 
 import coenzyme as cz
+from coenzyme.errors import CoenzymeError
 from coenzyme.testing import Arguments
 
 from .model import UNCHECKED, Point, Scenario
 
-__all__ = ["Outcome", "Prepared", "forward", "prepare", "raised_by", "reverse"]
+__all__ = [
+    "Outcome",
+    "Prepared",
+    "assert_close",
+    "attempt",
+    "compiled",
+    "directions",
+    "forward",
+    "leaves",
+    "prepare",
+    "raised_by",
+    "random_direction",
+    "reverse",
+]
 
 Vector = npt.NDArray[np.float64]
 
@@ -92,7 +106,9 @@ def reverse(prepared: Prepared, *, with_primal: bool) -> Outcome:
     """Return the cotangents that leave the reverse sweep, by an annotated call."""
     arguments = prepared.arguments
     args, shadows = arguments.build(arguments.point), arguments.shadows(prepared.entering)
-    annotated = [_annotate(x, dx, i in arguments.argnums) for i, (x, dx) in enumerate(zip(args, shadows, strict=True))]
+    annotated = [
+        _annotate(x, dx, i in arguments.argnums) for i, (x, dx) in enumerate(zip(args, shadows, strict=True))
+    ]
     value = None
     if with_primal:
         partials, value = cz.autodiff(cz.ReverseWithPrimal, prepared.scenario.function, *annotated)
@@ -120,9 +136,17 @@ def raised_by(call: Callable[..., Any], *args: Any) -> Exception | None:
     """Return the exception that a call raises, None if it returns."""
     try:
         call(*args)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is compared with another call's
+    except Exception as error:
         return error
     return None
+
+
+def attempt(call: Callable[[], Any]) -> Any:
+    """Return what a call returns, or the typed error that it raises."""
+    try:
+        return call()
+    except CoenzymeError as error:
+        return error
 
 
 def compiled(scenario: Scenario) -> Callable[..., Any]:
@@ -143,7 +167,9 @@ def leaves(x: Any) -> list[npt.NDArray[np.float64]]:
 def assert_close(got: Any, expected: Any, tolerance: float, scale: float = 0.0, what: str = "") -> None:
     """Assert equal structure and numbers within `tolerance`, relative to the expected ones or to `scale`."""
     first, second = leaves(got), leaves(expected)
-    assert [a.shape for a in first] == [b.shape for b in second], f"{what}: got {got!r}, expected {expected!r}"
+    assert [a.shape for a in first] == [b.shape for b in second], (
+        f"{what}: got {got!r}, expected {expected!r}"
+    )
     for a, b in zip(first, second, strict=True):
         np.testing.assert_allclose(a, b, rtol=tolerance, atol=1e-13 * scale, err_msg=what)
 

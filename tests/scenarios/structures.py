@@ -73,5 +73,9 @@ SCENARIOS = (
     Scenario("pair-of-results", polar, (Point((3.0, 4.0)),)),
     Scenario("array-and-number", array_and_norm, (Point((array(1, 2, 3),)),)),
     Scenario("local-tuples", local_tuples, (Point((1.5,), gradient=(9.0,)),)),
-    Scenario("pair-of-arrays", pair_of_arrays, (Point(((array(2, 3), array(4, 5)),), gradient=((array(20, 0), array(10, 8)),)),)),
+    Scenario(
+        "pair-of-arrays",
+        pair_of_arrays,
+        (Point(((array(2, 3), array(4, 5)),), gradient=((array(20, 0), array(10, 8)),)),),
+    ),
 )

@@ -24,8 +24,10 @@ from coenzyme.analysis.objects import (
 from coenzyme.errors import ActivityError, UnsupportedIRError
 from coenzyme.frontends.program import ComponentActivity
 from coenzyme.ir.instructions import (
+    AtomicReadModifyWrite,
     Block,
     Call,
+    CompareExchange,
     Function,
     Instruction,
     Load,
@@ -198,9 +200,10 @@ class _Finder:
     def _useful(self) -> tuple[set[Value], set[MemoryObject]]:
         self.marked, self.memory = set(), self._duplicated_objects()
         for instruction in self.instructions:
-            if instruction.opcode == "ret" and instruction.operands:
-                if carries_floats(instruction.operands[0].type):
-                    self._mark(instruction.operands[0])
+            if instruction.opcode == "ret":
+                for operand in instruction.operands:
+                    if carries_floats(operand.type):
+                        self._mark(operand)
         self.changed = True
         backwards = self.instructions[::-1]
         while self.changed:
@@ -301,10 +304,17 @@ class _Finder:
             remedy="pass the argument as Duplicated(x, dx) with a zeroed shadow",
         )
 
-    def _refuse_bit_tricks(
-        self, varied: set[Value], useful: set[Value], memory: set[MemoryObject]
-    ) -> None:
+    def _refuse_bit_tricks(self, varied: set[Value], useful: set[Value], memory: set[MemoryObject]) -> None:
         for instruction in self.instructions:
+            if isinstance(instruction, AtomicReadModifyWrite | CompareExchange) and any(
+                o in memory and self.contents.of(o).floats for o in self.objects.of(instruction.operands[0])
+            ):
+                raise UnsupportedIRError(
+                    "active floating-point data is changed by an atomic operation",
+                    function=self.function.name,
+                    operation=instruction.opcode,
+                    remedy="use an ordinary assignment where the loop is not parallel",
+                )
             if (
                 instruction.opcode == "bitcast"
                 and instruction in varied
@@ -322,8 +332,7 @@ class _Finder:
                 and instruction.value.type.is_int
                 and instruction.value in varied
                 and any(
-                    o in memory and self.contents.of(o).only_float is not None
-                    for o in self.objects.of(instruction.pointer)
+                    o in memory and self.contents.of(o).floats for o in self.objects.of(instruction.pointer)
                 )
             ):
                 raise UnsupportedIRError(

@@ -115,7 +115,9 @@ class _Walk:
             loop = loop.parent
         if loop is None:
             return None
-        exits = list(dict.fromkeys((a, b) for a, b in loop.exiting_edges if a in self.live and b in self.live))
+        exits = list(
+            dict.fromkeys((a, b) for a, b in loop.exiting_edges if a in self.live and b in self.live)
+        )
         targets = list(dict.fromkeys(b for _, b in exits))
         if len(targets) != 1 or self.loop_of(targets[0]) is not home:
             raise _TooLargeError

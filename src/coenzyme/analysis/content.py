@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from coenzyme.analysis.objects import MemoryObject, Objects, called_effect
-from coenzyme.ir.instructions import Call, Function, Load, Store
+from coenzyme.ir.instructions import AtomicReadModifyWrite, Call, Function, Instruction, Load, Store
 from coenzyme.ir.types import ArrayType, FloatType, StructType, Type, VectorType
 from coenzyme.ir.values import Argument, Value
 from coenzyme.rules import Effect
@@ -96,9 +96,7 @@ class Contents:
         return merged
 
 
-def find_contents(
-    function: Function, objects: Objects, elements: Mapping[Argument, Type]
-) -> Contents:
+def find_contents(function: Function, objects: Objects, elements: Mapping[Argument, Type]) -> Contents:
     """Return what the objects of `function` hold.
 
     Parameters
@@ -116,17 +114,12 @@ def find_contents(
             content(item).include(element)
     copies: list[Call] = []
     for instruction in function.instructions():
-        match instruction:
-            case Load():
-                for item in objects.of(instruction.pointer):
-                    content(item).include(instruction.type)
-            case Store():
-                for item in objects.of(instruction.pointer):
-                    content(item).include(instruction.value.type)
-            case Call() if called_effect(instruction) in (Effect.MEMCPY, Effect.MEMMOVE):
-                copies.append(instruction)
-            case _:
-                pass
+        moved = _moved(instruction)
+        if moved is not None:
+            for item in objects.of(moved[0]):
+                content(item).include(moved[1])
+        elif isinstance(instruction, Call) and called_effect(instruction) in (Effect.MEMCPY, Effect.MEMMOVE):
+            copies.append(instruction)
     changed = True
     while changed:
         changed = False
@@ -136,3 +129,16 @@ def find_contents(
                     changed |= content(target).merge(content(source))
                     changed |= content(source).merge(content(target))
     return Contents(found, objects)
+
+
+def _moved(instruction: Instruction) -> tuple[Value, Type] | None:
+    """Return the address and the type of what `instruction` reads or writes."""
+    match instruction:
+        case Load():
+            return instruction.pointer, instruction.type
+        case Store():
+            return instruction.pointer, instruction.value.type
+        case AtomicReadModifyWrite():
+            return instruction.operands[0], instruction.type
+        case _:
+            return None

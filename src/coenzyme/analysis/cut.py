@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Hashable
+from typing import Generic, TypeVar
 
 __all__ = ["CutProblem", "minimum_cut"]
 
@@ -16,16 +17,19 @@ _INFINITE = 1 << 60
 _SOURCE, _SINK = 0, 1
 
 
-class CutProblem:
+T = TypeVar("T", bound=Hashable)
+
+
+class CutProblem(Generic[T]):
     """Vertices with costs; which of them come from nowhere else, feed each other, and are asked for."""
 
     def __init__(self) -> None:
-        self._number: dict[Hashable, int] = {}
+        self._number: dict[T, int] = {}
         self._heads: list[list[int]] = [[], []]
         self._target: list[int] = []
         self._capacity: list[int] = []
 
-    def _vertex(self, item: Hashable) -> int:
+    def _vertex(self, item: T) -> int:
         if item not in self._number:
             self._number[item] = len(self._heads)
             self._heads += [[], []]
@@ -39,24 +43,24 @@ class CutProblem:
         self._target.append(a)
         self._capacity.append(0)
 
-    def add(self, item: Hashable, cost: int) -> None:
+    def add(self, item: T, cost: int) -> None:
         """Add `item`, which costs `cost` to store."""
         number = self._vertex(item)
         self._edge(number, number + 1, cost)
 
-    def supply(self, item: Hashable) -> None:
+    def supply(self, item: T) -> None:
         """Say that `item` cannot be computed from others."""
         self._edge(_SOURCE, self._vertex(item), _INFINITE)
 
-    def demand(self, item: Hashable) -> None:
+    def demand(self, item: T) -> None:
         """Say that `item` is asked for."""
         self._edge(self._vertex(item) + 1, _SINK, _INFINITE)
 
-    def flow(self, source: Hashable, user: Hashable) -> None:
+    def flow(self, source: T, user: T) -> None:
         """Say that `user` is computed from `source`."""
         self._edge(self._vertex(source) + 1, self._vertex(user), _INFINITE)
 
-    def solve(self) -> set[Hashable]:
+    def solve(self) -> set[T]:
         """Return the vertices of the minimum cut that is nearest to the demand."""
         while self._level():
             progress = [0] * len(self._heads)
@@ -117,6 +121,6 @@ class CutProblem:
         return found
 
 
-def minimum_cut(problem: CutProblem) -> set[Hashable]:
+def minimum_cut(problem: CutProblem[T]) -> set[T]:
     """Return a set of vertices of least cost that separates supply from demand."""
     return problem.solve()

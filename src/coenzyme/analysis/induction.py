@@ -14,7 +14,7 @@ from coenzyme.ir.dominators import Dominators
 from coenzyme.ir.instructions import Block, Branch, Compare, GetElementPtr, Instruction, Phi
 from coenzyme.ir.loops import Loop
 from coenzyme.ir.types import Type
-from coenzyme.ir.values import Constant, ConstantInt, Value
+from coenzyme.ir.values import ConstantInt, Value
 
 __all__ = ["CountedExit", "Recurrence", "find_counted_exit", "find_recurrence", "is_invariant"]
 
@@ -85,7 +85,7 @@ def find_recurrence(phi: Phi, loop: Loop) -> Recurrence | None:
             step = following.operands[1 if following.operands[0] is phi else 0]
             if step is not phi and is_invariant(step, loop):
                 return Recurrence(phi, start, step)
-        case GetElementPtr() if following.operands[0] is phi and len(following.operands) == 2:  # noqa: PLR2004
+        case GetElementPtr() if following.operands[0] is phi and len(following.operands) == 2:
             step = following.operands[1]
             if is_invariant(step, loop):
                 return Recurrence(phi, start, step, following.source_type)
@@ -94,7 +94,9 @@ def find_recurrence(phi: Phi, loop: Loop) -> Recurrence | None:
     return None
 
 
-def find_counted_exit(loop: Loop, edges: list[tuple[Block, Block]], dominators: Dominators) -> CountedExit | None:
+def find_counted_exit(
+    loop: Loop, edges: list[tuple[Block, Block]], dominators: Dominators
+) -> CountedExit | None:
     """Return an exit of `loop` that bounds the number of iterations by a formula, if there is one.
 
     Parameters
@@ -157,5 +159,3 @@ def _terminates(stay: str, step: int) -> bool:
     if stay == "ne":
         return abs(step) == 1
     return stay in (_UPWARD if step > 0 else _DOWNWARD)
-
-

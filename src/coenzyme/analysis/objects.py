@@ -125,7 +125,9 @@ class Objects:
                     self.globals[pointer.name] = MemoryObject(Storage.GLOBAL, pointer, pointer.name)
                 return {self.globals[pointer.name]}
             case ConstantExpression():
-                return {o for operand in pointer.operands if operand.type.is_pointer for o in self.of(operand)}
+                return {
+                    o for operand in pointer.operands if operand.type.is_pointer for o in self.of(operand)
+                }
             case ConstantNull() | Undef() | Poison():
                 return NO_OBJECTS
             case _:
@@ -298,9 +300,7 @@ class _Solver:
             case Effect.MEMINFO_DATA:
                 self._include(call, self.result.of(pointers[0]))
             case Effect.MEMCPY | Effect.MEMMOVE:
-                self._store_into(
-                    self.result.of(pointers[0]), self._loaded_from(self.result.of(pointers[1]))
-                )
+                self._store_into(self.result.of(pointers[0]), self._loaded_from(self.result.of(pointers[1])))
             case Effect.UNKNOWN if isinstance(call.callee, Function) and not call.callee.is_declaration:
                 # A function of this module, kept out of line: it may link whatever it reaches.
                 reached = self.result.reachable(passed_pointers(call))

@@ -34,8 +34,6 @@ __all__ = ["Aliasing", "Overwrites", "find_overwrites"]
 
 _CALLER_OWNED = (Storage.ARGUMENT, Storage.REACHED, Storage.UNKNOWN)
 _SILENT = (
-    Effect.DIFFERENTIABLE,
-    Effect.ZERO_DERIVATIVE,
     Effect.ALLOCATION,
     Effect.DEALLOCATION,
     Effect.REFERENCE_COUNT,

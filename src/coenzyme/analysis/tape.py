@@ -94,8 +94,20 @@ _SIMPLE = frozenset(
     | {"icmp", "getelementptr", "sext", "zext", "trunc", "ptrtoint", "inttoptr", "bitcast", "freeze"}
     | {"addrspacecast", "sitofp", "uitofp", "fpext", "extractvalue", "insertvalue"}
 )
-_CHEAP = _SIMPLE | frozenset({"fadd", "fsub", "fmul", "fneg", "fcmp", "select", "fptrunc", "fptosi", "fptoui"})
-_CHEAP_CALLS = ("llvm.fabs.", "llvm.fma.", "llvm.fmuladd.", "llvm.copysign.", "llvm.smax.", "llvm.smin.", "llvm.umax.", "llvm.umin.", "llvm.abs.")
+_CHEAP = _SIMPLE | frozenset(
+    {"fadd", "fsub", "fmul", "fneg", "fcmp", "select", "fptrunc", "fptosi", "fptoui"}
+)
+_CHEAP_CALLS = (
+    "llvm.fabs.",
+    "llvm.fma.",
+    "llvm.fmuladd.",
+    "llvm.copysign.",
+    "llvm.smax.",
+    "llvm.smin.",
+    "llvm.umax.",
+    "llvm.umin.",
+    "llvm.abs.",
+)
 
 
 def field_size(type: Type) -> int:
@@ -180,7 +192,7 @@ def can_repeat(question: Question, value: Instruction, generous: bool) -> bool:
 
 def _cut(question: Question, wanted: list[Instruction]) -> set[Value]:
     """Return a cheapest set of in-loop values that, taped, makes all of `wanted` available."""
-    problem = CutProblem()
+    problem: CutProblem[Value] = CutProblem()
     seen: set[Value] = set()
     pending = list(wanted)
     for value in wanted:

@@ -12,7 +12,7 @@ from numba.core import types
 
 from coenzyme import engine
 from coenzyme.api.annotations import Active, Const, DerivativeMode, Duplicated, DuplicatedNoNeed
-from coenzyme.api.calls import Call, Operands, add_derivative, implementation
+from coenzyme.api.calls import Call, Operands, add_derivative, implementation, tuple_of
 from coenzyme.api.functions import Compiled, as_dispatcher, bind, name_of
 from coenzyme.api.invoke import invoke
 from coenzyme.api.memory import same_layout
@@ -93,11 +93,11 @@ class AnnotatedCall(Call):
                 rebuild(arrangement.trees[i], outcome.adjoint, source) if kind is Active else "None"
                 for i, kind in enumerate(self.kinds)
             ]
-            derivative = f"({''.join(f'{part}, ' for part in parts)})"
+            derivative = tuple_of(parts)
         source.add(
             f"return {derivative}, {outcome.primal}" if self.mode.with_primal else f"return {derivative}"
         )
-        return implementation(source, self.function)
+        return implementation(source, self.function, len(argtypes))
 
     def _check_annotation(self, position: int, kind: types.Type) -> None:
         name, argument = name_of(self.function), argument_name(self.function, position)
@@ -155,7 +155,7 @@ class AnnotatedCall(Call):
             if annotation not in _SHADOWED:
                 continue
             argument = argument_name(self.function, i)
-            pairs = pair_up(arrangement.trees[i], f"args[{k}]", argtypes[k], function=name, argument=argument)
+            pairs = pair_up(arrangement.trees[i], f"a{k}", argtypes[k], function=name, argument=argument)
             k += 1
             error = ShadowError(
                 "the shadow differs from its primal in shape or strides",

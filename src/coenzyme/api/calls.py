@@ -1,7 +1,7 @@
 """Calls of derivatives, as functions that Numba compiles: one generated body for each choice of types.
 
 A `Call` says what is to be computed from which arguments: a gradient, a pushforward, an annotated call. While
-Numba types ``apply(call, *args)`` it asks the call for a body that fits the types of the arguments; the body
+Numba types ``apply(call, args)`` it asks the call for a body that fits the types of the arguments; the body
 gets the derivative from the engine, makes the shadows, and puts the results together. The same code serves
 Python, ``@njit`` callers, and the engine itself when a derivative is differentiated again.
 """
@@ -16,15 +16,15 @@ from itertools import count
 from typing import Any, ClassVar
 
 import numba
-from numba.core import types
+from numba.core import cgutils, types
 from numba.core.imputils import lower_constant
-from numba.extending import models, register_model, typeof_impl
+from numba.extending import intrinsic, models, register_model, typeof_impl
 
 from coenzyme import engine
 from coenzyme.api.functions import Compiled, name_of, parameters_of
-from coenzyme.api.memory import as_type
+from coenzyme.api.memory import as_type, call_derivative, emit_call, writable
 from coenzyme.api.sharing import Sharing
-from coenzyme.api.source import Source, implements
+from coenzyme.api.source import Source
 from coenzyme.api.structure import Arrangement, Leaf
 from coenzyme.frontends.program import ArgumentActivity, Mode
 
@@ -38,7 +38,7 @@ __all__ = [
     "cast",
     "entry_of",
     "implementation",
-    "writable",
+    "tuple_of",
 ]
 
 _serial = count()
@@ -55,7 +55,7 @@ class Call:
         return parameters_of(self.function)
 
     def implement(self, argtypes: tuple[types.Type, ...]) -> Callable[..., Any]:
-        """Return the body for arguments of the given Numba types, a function of ``(call, *args)``."""
+        """Return the body for arguments of the given Numba types, a function of as many arguments."""
         raise NotImplementedError
 
 
@@ -85,16 +85,36 @@ def _constant_call(context: Any, builder: Any, kind: CallType, call: Call) -> An
     return context.get_dummy_value()
 
 
-def apply(call: Call, *args: Any) -> Any:
-    """Return what `call` computes from `args`, in compiled code."""
-    raise NotImplementedError
+@cache
+def _body_of(call: Call, argtypes: tuple[types.Type, ...]) -> Compiled:
+    return numba.njit(call.implement(argtypes))
 
 
-@implements(apply)
-def _apply(call: Any, *args: Any) -> Callable[..., Any]:
-    # Arguments arrive as they are, or as one tuple where their number is variable.
-    given = args[0].types if len(args) == 1 and isinstance(args[0], types.StarArgTuple) else args
-    return call.call.implement(tuple(types.unliteral(kind) for kind in given))
+@intrinsic
+def apply(typing_context: Any, call: Any, args: Any) -> Any:
+    """Return what a call computes from its arguments, which come in a temporary tuple."""
+    argtypes = tuple(types.unliteral(kind) for kind in args.types)
+    callee = typing_context.resolve_value_type(_body_of(call.call, argtypes))
+    body = callee.get_call_type(typing_context, argtypes, {})
+
+    def generate(context: Any, builder: Any, signature: Any, llvm_args: Any) -> Any:
+        packed = llvm_args[1]
+        values = [
+            context.cast(builder, value, given, wanted)
+            for value, given, wanted in zip(
+                cgutils.unpack_tuple(builder, packed), args.types, body.args, strict=True
+            )
+        ]
+        return emit_call(
+            context,
+            builder,
+            callee,
+            body,
+            values,
+            lambda: context.nrt.decref(builder, signature.args[1], packed),
+        )
+
+    return body.return_type(call, args), generate
 
 
 @cache
@@ -102,19 +122,20 @@ def entry_of(call: Call) -> Compiled:
     """Return the compiled function of a call, with the call's parameters and defaults."""
     source = Source()
     parameters = call.parameters()
-    stars = ["*" if p.kind is Parameter.VAR_POSITIONAL else "" for p in parameters]
-    names = [star + p.name for star, p in zip(stars, parameters, strict=True)]
-    source.add(f"return {source.name('apply', apply)}({', '.join([source.name('call', call), *names])})")
+    variable = [p.name for p in parameters if p.kind is Parameter.VAR_POSITIONAL]
+    named = [p.name for p in parameters if p.kind is not Parameter.VAR_POSITIONAL]
+    given = " + ".join([tuple_of(named), *variable])
+    source.add(f"return {source.name('apply', apply)}({source.name('call', call)}, {given})")
     name = f"{call.label}_of_{name_of(call.function).rpartition('.')[2]}"
-    entry = source.function(name, ", ".join(names))
+    entry = source.function(name, ", ".join([*named, *(f"*{rest}" for rest in variable)]))
     defaults = tuple(p.default for p in parameters if p.default is not p.empty)
     entry.__defaults__ = defaults or None
     return numba.njit(nogil=bool(call.function.targetoptions.get("nogil")))(entry)
 
 
-def implementation(source: Source, function: Compiled) -> Callable[..., Any]:
-    """Return the body of a call from its lines."""
-    return source.function(name_of(function).rpartition(".")[2], "call, *args")
+def implementation(source: Source, function: Compiled, count: int) -> Callable[..., Any]:
+    """Return the body of a call with `count` arguments from its lines."""
+    return source.function(name_of(function).rpartition(".")[2], ", ".join(f"a{i}" for i in range(count)))
 
 
 @dataclass(frozen=True)
@@ -152,14 +173,15 @@ class Operands:
     Parameters
     ----------
     shadows
-        For the path of each leaf with a shadow or tangent, the expression of it.
+        For the path of each leaf with a shadow or tangent, the expression of it; None where zeros are to
+        be made, in reverse mode.
     seed
         The cotangent of an active return, in reverse mode.
     values
         For the paths of leaves whose value is to be replaced, the expression to use instead.
     """
 
-    shadows: Mapping[str, str]
+    shadows: Mapping[str, str] | None = None
     seed: str | None = None
     values: Mapping[str, str] = field(default_factory=dict[str, str])
 
@@ -203,27 +225,29 @@ def add_derivative(
     derivative = engine.derivative(
         arrangement.function, arrangement.types, activities, mode, return_active, options
     )
-    given = [operands.values.get(leaf.path, leaf.path) for leaf in leaves]
-    for leaf, activity in zip(leaves, activities, strict=True):
-        if activity is ArgumentActivity.DUPLICATED:
-            given.append(cast(source, operands.shadows[leaf.path], writable(leaf.kind)))
-    if mode is Mode.REVERSE and return_active:
-        assert operands.seed is not None
-        given.append(operands.seed)
-    outcome = Outcome(
-        source.variable("primal"),
-        source.variable("derivative"),
-        tuple(leaf.path for leaf, a in zip(leaves, activities, strict=True) if a is ArgumentActivity.ACTIVE),
-        dict(operands.shadows),
-    )
+    values = [operands.values.get(leaf.path, leaf.path) for leaf in leaves]
+    seed = [operands.seed] if operands.seed is not None and return_active else []
+    primal, tangent = source.variable("primal"), source.variable("derivative")
     dispatcher = source.name("engine", derivative.dispatcher)
-    source.add(f"{outcome.primal}, {outcome.tangent} = {dispatcher}({', '.join(given)})", depth=depth)
-    return outcome
+    shadowed = [leaf for leaf, a in zip(leaves, activities, strict=True) if a is ArgumentActivity.DUPLICATED]
+    made = source.variable("shadows")
+    if operands.shadows is None:
+        shadows = {leaf.path: f"{made}[{k}]" for k, leaf in enumerate(shadowed)}
+        arrays, others = [leaf.path for leaf in shadowed], seed
+    else:
+        shadows = dict(operands.shadows)
+        arrays: list[str] = []
+        others = [*(cast(source, shadows[leaf.path], writable(leaf.kind)) for leaf in shadowed), *seed]
+    groups = ", ".join(tuple_of(group) for group in (values, arrays, others))
+    call = source.name("call_derivative", call_derivative)
+    source.add(f"{primal}, {tangent}, {made} = {call}({dispatcher}, {groups})", depth=depth)
+    active = [leaf.path for leaf, a in zip(leaves, activities, strict=True) if a is ArgumentActivity.ACTIVE]
+    return Outcome(primal, tangent, tuple(active), shadows)
 
 
-def writable(kind: types.Type) -> types.Type:
-    """Return the type of a shadow of this type: an array's can be written, whether or not its primal can."""
-    return kind.copy(readonly=False) if isinstance(kind, types.Array) else kind
+def tuple_of(parts: Sequence[str]) -> str:
+    """Return the expression of a tuple from those of its entries."""
+    return f"({''.join(f'{part}, ' for part in parts)})"
 
 
 def cast(source: Source, expression: str, kind: types.Type) -> str:

@@ -15,7 +15,16 @@ from numba.core.errors import NumbaError
 
 from coenzyme.errors import ActivityError, CoenzymeError, CompilationError
 
-__all__ = ["Compiled", "NumbaCallable", "as_dispatcher", "bind", "call", "name_of", "parameters_of"]
+__all__ = [
+    "Compiled",
+    "NumbaCallable",
+    "as_dispatcher",
+    "bind",
+    "call",
+    "name_of",
+    "parameters_of",
+    "signature_of",
+]
 
 
 class Compiled(Protocol):
@@ -90,11 +99,15 @@ def bind(dispatcher: Compiled, args: Sequence[Any], kwargs: Mapping[str, Any]) -
     ActivityError
         If the arguments do not fit the signature.
     """
-    signature = inspect.Signature([p.replace(annotation=p.empty) for p in parameters_of(dispatcher)])
+    signature = inspect.Signature(parameters_of(dispatcher))
     try:
         bound = signature.bind(*args, **kwargs)
     except TypeError as error:
-        raise _wrong_arguments(dispatcher, signature, error) from None
+        raise ActivityError(
+            f"wrong arguments: {error}",
+            function=name_of(dispatcher),
+            remedy=f"call it as {signature_of(dispatcher)}",
+        ) from None
     given = len(bound.arguments)
     bound.apply_defaults()
     if not kwargs:
@@ -103,13 +116,10 @@ def bind(dispatcher: Compiled, args: Sequence[Any], kwargs: Mapping[str, Any]) -
     return bound.args[: max(last + 1, len(args))]
 
 
-def _wrong_arguments(dispatcher: Compiled, signature: inspect.Signature, error: TypeError) -> ActivityError:
-    name = name_of(dispatcher)
-    return ActivityError(
-        f"wrong arguments: {error}",
-        function=name,
-        remedy=f"call it as {name.rpartition('.')[2]}{signature}",
-    )
+def signature_of(dispatcher: Compiled) -> str:
+    """Return how a function is called, for messages."""
+    signature = inspect.Signature([p.replace(annotation=p.empty) for p in parameters_of(dispatcher)])
+    return f"{name_of(dispatcher).rpartition('.')[2]}{signature}"
 
 
 def call(
@@ -148,9 +158,7 @@ def explain(
     except ActivityError as wrong:
         return wrong
     for parameter, value in zip(parameters_of(dispatcher), values, strict=False):
-        try:
-            numba.typeof(value)
-        except (ValueError, TypeError, NumbaError):
+        if not has_type(value):
             return ActivityError(
                 f"Numba has no type for a value of {type(value).__module__}.{type(value).__qualname__}",
                 function=name_of(dispatcher),
@@ -158,5 +166,17 @@ def explain(
                 remedy="pass floats, integers, NumPy arrays, or tuples of them",
             )
     if isinstance(error, NumbaError):
-        return CompilationError(f"Numba cannot compile the call: {error}", function=name_of(dispatcher))
+        return CompilationError(
+            f"Numba cannot compile the call: {error}",
+            function=name_of(dispatcher),
+            remedy="make the function compile under @numba.njit with arguments of these types",
+        )
     return error
+
+
+def has_type(value: object) -> bool:
+    """Return whether Numba has a type for a value; an array of Python objects has one, and not a precise one."""
+    try:
+        return bool(numba.typeof(value).is_precise())
+    except (ValueError, TypeError, NumbaError):
+        return False

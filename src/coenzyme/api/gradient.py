@@ -10,15 +10,14 @@ import numba
 from numba.core import types
 
 from coenzyme import engine
-from coenzyme.api.calls import Call, Operands, add_derivative, implementation
+from coenzyme.api.calls import Call, Operands, add_derivative, implementation, tuple_of
 from coenzyme.api.functions import Compiled, name_of
-from coenzyme.api.memory import copy_like, zero_like
+from coenzyme.api.memory import copy_like
 from coenzyme.api.sharing import Sharing, add_alias_checks, refuse_written
 from coenzyme.api.source import Source
 from coenzyme.api.structure import (
     Arrangement,
     Leaf,
-    Tree,
     arrange,
     check_argnums,
     one_of,
@@ -29,7 +28,7 @@ from coenzyme.api.structure import (
 from coenzyme.errors import ActivityError, UnsupportedIRError
 from coenzyme.frontends.program import Mode
 
-__all__ = ["GradientCall", "add_shadows", "check_value"]
+__all__ = ["GradientCall", "check_value"]
 
 
 @dataclass(frozen=True)
@@ -70,19 +69,18 @@ class GradientCall(Call):
         add_alias_checks(source, arrangement, self.sharing, {})
         if seeds is None:
             return self._beside_aux(source, arrangement, value_type)
-        shadows = add_shadows(source, arrangement)
         seed = source.name("seed", seeds)
         outcome = add_derivative(
             source,
             arrangement,
             Mode.REVERSE,
-            Operands(shadows, seed),
+            Operands(seed=seed),
             return_active=True,
             sharing=self.sharing,
         )
         primal = outcome.primal
         value, aux = (f"{primal}[0]", f"{primal}[1]") if self.has_aux else (primal, None)
-        return self._finish(source, arrangement.trees, outcome.adjoint, value, aux)
+        return self._finish(source, arrangement, outcome.adjoint, value, aux)
 
     def _seeds(self, restype: types.Type) -> tuple[types.Type, Any]:
         """Return the type of the value, and the cotangent of the return; None where its shape is unknown."""
@@ -111,7 +109,6 @@ class GradientCall(Call):
         """
         refuse_written(self.sharing, self.function)
         alone = Arrangement(_value_alone(arrangement), arrangement.trees, arrangement.defaults)
-        shadows = add_shadows(source, arrangement)
         copies = {
             leaf.path: f"{source.name('copy_like', copy_like)}({leaf.path})"
             for leaf in arrangement.leaves
@@ -119,29 +116,29 @@ class GradientCall(Call):
         }
         seed = source.name("seed", one_of(value_type))
         outcome = add_derivative(
-            source, alone, Mode.REVERSE, Operands(shadows, seed, copies), return_active=True
+            source, alone, Mode.REVERSE, Operands(None, seed, copies), return_active=True
         )
         paths = ", ".join(leaf.path for leaf in arrangement.leaves)
         value, aux = source.variable("value"), source.variable("aux")
         source.add(f"{value}, {aux} = {source.name('function', arrangement.function)}({paths})")
-        return self._finish(source, arrangement.trees, outcome.adjoint, value, aux)
+        return self._finish(source, arrangement, outcome.adjoint, value, aux)
 
     def _finish(
         self,
         source: Source,
-        trees: tuple[Tree, ...],
+        arrangement: Arrangement,
         result: Callable[[Leaf], str],
         value: str,
         aux: str | None,
     ) -> Callable[..., Any]:
-        parts = [rebuild(trees[i], result, source) for i in self.argnums]
-        gradient = parts[0] if self.single else f"({''.join(f'{part}, ' for part in parts)})"
+        parts = [rebuild(arrangement.trees[i], result, source) for i in self.argnums]
+        gradient = parts[0] if self.single else tuple_of(parts)
         if self.with_value:
             value = value if aux is None else f"({value}, {aux})"
             source.add(f"return {value}, {gradient}")
         else:
             source.add(f"return {gradient}" if aux is None else f"return {gradient}, {aux}")
-        return implementation(source, self.function)
+        return implementation(source, self.function, arrangement.count)
 
 
 def check_value(kind: types.Type, function: str) -> None:
@@ -182,15 +179,3 @@ def _value_alone(arrangement: Arrangement) -> Compiled:
     names = ", ".join(f"a{i}" for i in range(len(arrangement.leaves)))
     source.add(f"return {source.name('function', arrangement.function)}({names})[0]")
     return numba.njit(source.function(name_of(arrangement.function).rpartition(".")[2], names))
-
-
-def add_shadows(source: Source, arrangement: Arrangement, *, depth: int = 0) -> dict[str, str]:
-    """Add a zeroed shadow for each differentiated array, and return their names by the path of the array."""
-    shadows: dict[str, str] = {}
-    for leaf in arrangement.leaves:
-        if leaf.differentiated and leaf.is_array:
-            shadows[leaf.path] = source.variable("shadow")
-            source.add(
-                f"{shadows[leaf.path]} = {source.name('zero_like', zero_like)}({leaf.path})", depth=depth
-            )
-    return shadows

@@ -23,7 +23,7 @@ from numba.extending import (
 from coenzyme.api import transforms
 from coenzyme.api.annotations import Active, Const, DerivativeMode, Duplicated, DuplicatedNoNeed
 from coenzyme.api.autodiff import AnnotatedCall, autodiff
-from coenzyme.api.calls import apply
+from coenzyme.api.calls import apply, tuple_of
 from coenzyme.api.functions import Compiled, NumbaCallable
 from coenzyme.api.jacobian import jacfwd, jacobian, jacrev
 from coenzyme.api.sharing import Sharing
@@ -141,8 +141,9 @@ def _autodiff_in_numba(mode: Any, f: Any, *annotated: Any) -> Callable[..., Any]
         given = parts_of(annotated[0])
     first = 0
     returns = None
-    if given and isinstance(given[0], types.Function) and cast(Any, given[0]).typing_key in _ANNOTATIONS:
-        returns, first = given[0].typing_key, 1
+    head: Any = given[0] if given else None
+    if isinstance(head, types.Function) and cast(Any, head).typing_key in _ANNOTATIONS:
+        returns, first = cast(Any, head).typing_key, 1
     source = Source()
     primals: list[str] = []
     shadows: list[str] = []
@@ -157,8 +158,8 @@ def _autodiff_in_numba(mode: Any, f: Any, *annotated: Any) -> Callable[..., Any]
         if kind.annotation in (Duplicated, DuplicatedNoNeed):
             shadows.append(f"annotated[{i}].shadow")
     request = AnnotatedCall(function, mode.mode, returns, tuple(kinds), Sharing.MIRRORED)
-    operands = [source.name("call", request), *primals, *shadows]
-    source.add(f"return {source.name('apply', apply)}({', '.join(operands)})")
+    operands = tuple_of([*primals, *shadows])
+    source.add(f"return {source.name('apply', apply)}({source.name('call', request)}, {operands})")
     return source.function("autodiff", "mode, f, *annotated")
 
 
@@ -214,8 +215,8 @@ def _jvp_in_numba(f: Any, primals: Any, tangents: Any) -> Callable[..., Any]:
     source = Source()
     kept = [f"tangents[{i}]" for i, kind in enumerate(parts_of(primals)) if holds_floats(kind)]
     request = PushforwardCall(function, count, len(kept))
-    operands = [source.name("call", request), *(f"primals[{i}]" for i in range(count)), *kept]
-    source.add(f"return {source.name('apply', apply)}({', '.join(operands)})")
+    given = tuple_of([*(f"primals[{i}]" for i in range(count)), *kept])
+    source.add(f"return {source.name('apply', apply)}({source.name('call', request)}, {given})")
     return source.function("jvp", "f, primals, tangents")
 
 

@@ -11,9 +11,9 @@ import numpy as np
 from numba.core import types
 
 from coenzyme import engine
-from coenzyme.api.calls import Call, Operands, add_derivative, cast, implementation
+from coenzyme.api.calls import Call, Operands, add_derivative, cast, implementation, tuple_of
 from coenzyme.api.functions import Compiled, as_dispatcher, bind, call, name_of
-from coenzyme.api.gradient import GradientCall, add_shadows
+from coenzyme.api.gradient import GradientCall
 from coenzyme.api.invoke import invoke
 from coenzyme.api.memory import copy_like, zero_like
 from coenzyme.api.sharing import Sharing, add_alias_checks, refuse_written
@@ -105,9 +105,9 @@ class JacobianCall(Call):
             parts = [
                 _add_columns(source, arrangement, leaf, copies, restype) for leaf in self._leaves(arrangement)
             ]
-        result = parts[0] if self.single else f"({''.join(f'{part}, ' for part in parts)})"
+        result = parts[0] if self.single else tuple_of(parts)
         source.add(f"return {result}")
-        return implementation(source, self.function)
+        return implementation(source, self.function, len(argtypes))
 
     def _leaves(self, arrangement: Arrangement) -> list[Leaf]:
         chosen = [arrangement.trees[i] for i in self.argnums]
@@ -192,8 +192,7 @@ def _add_rows(
     source.add(f"for {k} in range(y.size):")
     source.add(f"{seed} = {source.name('zero_like', zero_like)}(y)", depth=1)
     source.add(f"{seed}.flat[{k}] = 1.0", depth=1)
-    shadows = add_shadows(source, arrangement, depth=1)
-    operands = Operands(shadows, cast(source, seed, restype), _fresh(source, copies))
+    operands = Operands(None, cast(source, seed, restype), _fresh(source, copies))
     outcome = add_derivative(source, arrangement, Mode.REVERSE, operands, return_active=True, depth=1)
     for leaf in leaves:
         store = source.name("store_column", store_column)

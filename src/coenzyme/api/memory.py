@@ -1,26 +1,33 @@
 """What compiled code needs to make and check shadows: allocation, checks of layout, casts.
 
-Everything here is called from compiled code only, from the functions that `glue` generates.
+Everything here is called from compiled code only, from the functions that are generated for each call.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Any
 
-import numpy as np
 from numba.core import cgutils, types
-from numba.core.imputils import impl_ret_borrowed
-from numba.extending import intrinsic, register_jitable
-from numba.np.arrayobj import make_array
-from numpy.lib.stride_tricks import as_strided
+from numba.core.imputils import fix_returning_optional, impl_ret_borrowed
+from numba.extending import intrinsic
+from numba.np.arrayobj import make_array, populate_array
 
-from coenzyme.api.source import implements
-from coenzyme.api.structure import zero_of
 from coenzyme.errors import ActivityError, ShadowError
 
-__all__ = ["as_type", "copy_like", "mirrors", "overlap", "same_layout", "same_shape", "zero_like"]
+__all__ = [
+    "as_type",
+    "call_derivative",
+    "copy_like",
+    "emit_call",
+    "mirrors",
+    "overlap",
+    "same_layout",
+    "same_shape",
+    "writable",
+    "zero_like",
+]
 
 _OVERLAPS_ITSELF = str(
     ActivityError(
@@ -55,76 +62,185 @@ def as_type(typing_context: Any, value: Any, kind: Any) -> Any:
     return target(value, kind), generate
 
 
-def zero_like(x: Any) -> Any:
-    """Return zeros in the shape, dtype and strides of `x`, to be used in compiled code."""
-    raise NotImplementedError
+@intrinsic
+def zero_like(typing_context: Any, x: Any) -> Any:
+    """Return zeros in the shape, dtype and strides of an array, or a zero in the type of a number."""
+    target = writable(x)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        if not isinstance(x, types.Array):
+            return context.get_constant(x, 0)
+        _refuse_overlapping_itself(context, builder, x, args[0])
+        memory = _Memory(context, builder, x, args[0])
+        cgutils.memset(builder, memory.start, memory.size, 0)
+        return memory.array()._getvalue()
+
+    return target(x), generate
 
 
-@implements(zero_like)
-def _zero_like(x: Any) -> Callable[..., Any] | None:
-    if isinstance(x, types.Array):
-        if x.layout in "CF":
-            return lambda x: np.zeros_like(x)  # noqa: PLW0108 - Numba wants a function
-        return _zeros_with_strides
-    if isinstance(x, types.Float):
-        zero = zero_of(x)
-        return lambda x: zero
-    return None
+@intrinsic
+def copy_like(typing_context: Any, x: Any) -> Any:
+    """Return a copy of an array with its type and strides; what cannot be written is returned."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        if not isinstance(x, types.Array) or not x.mutable:
+            return impl_ret_borrowed(context, builder, x, args[0])
+        memory = _Memory(context, builder, x, args[0])
+        # Gaps between the entries of a strided array are copied too: they lie within its allocation.
+        cgutils.raw_memcpy(builder, memory.start, memory.original, memory.size, 1)
+        return memory.array()._getvalue()
+
+    return x(x), generate
 
 
-def _zeros_with_strides(x: Any) -> Any:
-    low, high = _reach(x)
-    if x.size > 0 and _overlaps_itself(x):
-        raise ActivityError(_OVERLAPS_ITSELF)
-    buffer = np.zeros((high - low) // x.itemsize + 1, x.dtype)
-    return as_strided(buffer[-low // x.itemsize :], x.shape, x.strides)
+@intrinsic
+def call_derivative(typing_context: Any, derivative: Any, values: Any, arrays: Any, others: Any) -> Any:
+    """Return what a derivative returns, and zero shadows that were made for the call.
+
+    Parameters
+    ----------
+    derivative
+        A dispatcher that takes values, shadows and a seed, and returns a pair.
+    values
+        The values of the arguments, as a tuple.
+    arrays
+        The arrays to make shadows for, as a tuple.
+    others
+        Shadows that exist already, and the seed, as a tuple.
+
+    Notes ----- Numba releases nothing that a frame holds where an exception passes through it. So shadows are
+    made here, no frame holds them before the call has succeeded, and they and the tuples are released if it
+    fails. The tuples must be temporaries.
+    """
+    shadow_types = [writable(kind) for kind in arrays.types]
+    call = derivative.get_call_type(typing_context, (*values.types, *shadow_types, *others.types), {})
+    primal_type, out_type = call.return_type.types
+    result = types.Tuple((primal_type, out_type, types.Tuple(shadow_types)))
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        given, primals, rest = (cgutils.unpack_tuple(builder, packed) for packed in args[1:])
+        shadows: list[Any] = []
+
+        def release() -> None:
+            for kind, shadow in zip(shadow_types, shadows, strict=False):
+                context.nrt.decref(builder, kind, shadow)
+            for kind, packed in zip(signature.args[1:], args[1:], strict=True):
+                context.nrt.decref(builder, kind, packed)
+
+        for kind, primal in zip(arrays.types, primals, strict=True):
+            _refuse_overlapping_itself(context, builder, kind, primal, release)
+        for kind, primal in zip(arrays.types, primals, strict=True):
+            memory = _Memory(context, builder, kind, primal, release)
+            cgutils.memset(builder, memory.start, memory.size, 0)
+            shadows.append(memory.array()._getvalue())
+        returned = emit_call(context, builder, signature.args[0], call, [*given, *shadows, *rest], release)
+        packed = context.make_tuple(builder, types.Tuple(shadow_types), shadows)
+        return context.make_tuple(builder, result, [*cgutils.unpack_tuple(builder, returned), packed])
+
+    return result(derivative, values, arrays, others), generate
 
 
-@register_jitable
-def _reach(x: Any) -> tuple[int, int]:
-    """Return the byte offsets of the lowest and highest entries from the first one."""
-    low, high = 0, 0
-    if x.size > 0:
-        for k in range(x.ndim):
-            step = (x.shape[k] - 1) * x.strides[k]
-            if step < 0:
-                low += step
-            else:
-                high += step
-    return low, high
+def emit_call(
+    context: Any, builder: Any, callee: Any, call: Any, values: Sequence[Any], release: Callable[[], None]
+) -> Any:
+    """Emit the call of a dispatcher, and `release` on the way out where it raises; return its result.
+
+    Parameters
+    ----------
+    context, builder
+        Where to emit.
+    callee
+        The Numba type of the dispatcher.
+    call
+        The signature that it was typed with.
+    values
+        The arguments.
+    release
+        Emits what releases what the frame holds.
+    """
+    compiled = callee.dispatcher.overloads[tuple(call.args)]
+    context.active_code_library.add_linking_library(compiled.library)
+    status, returned = context.call_internal_no_propagate(builder, compiled.fndesc, call, values)
+    with cgutils.if_unlikely(builder, status.is_error):
+        release()
+        context.call_conv.return_status_propagate(builder, status)
+    return fix_returning_optional(context, builder, call, status, returned)
 
 
-@register_jitable
-def _overlaps_itself(x: Any) -> bool:
-    """Return False only if no two indices share memory: each stride steps over what smaller ones cover."""
-    for k in range(x.ndim):
-        stride = abs(x.strides[k])
-        covered = x.itemsize
-        for j in range(x.ndim):
-            other = abs(x.strides[j])
-            if other < stride or (other == stride and j < k):
-                covered += (x.shape[j] - 1) * other
-        if x.shape[k] > 1 and stride < covered:
-            return True
-    return False
+class _Memory:
+    """Fresh memory in the extent of an array, as LLVM values: emitted when it is made.
+
+    Parameters
+    ----------
+    context, builder
+        Where to emit.
+    kind, value
+        The array.
+    release
+        Emits what is to be done before a MemoryError is raised.
+    """
+
+    def __init__(
+        self,
+        context: Any,
+        builder: Any,
+        kind: types.Array,
+        value: Any,
+        release: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.context, self.builder, self.kind = context, builder, kind
+        self.like = make_array(kind)(context, builder, value)
+        low, high, empty = _extent(context, builder, kind, value)
+        at = builder.ptrtoint(self.like.data, low.type)
+        self.size = builder.select(empty, low.type(0), builder.sub(high, low))
+        self.offset = builder.select(empty, low.type(0), builder.sub(at, low))
+        self.original = builder.inttoptr(builder.sub(at, self.offset), cgutils.voidptr_t)
+        alignment = context.get_preferred_array_alignment(kind.dtype)
+        self.meminfo = context.nrt.meminfo_alloc_aligned_unchecked(builder, self.size, alignment)
+        with cgutils.if_unlikely(builder, cgutils.is_null(builder, self.meminfo)):
+            release()
+            context.call_conv.return_user_exc(builder, MemoryError, ("no memory for a shadow",))
+        self.start = context.nrt.meminfo_data(builder, self.meminfo)
+
+    def array(self) -> Any:
+        """Return a writable array over the memory, laid out like the original."""
+        array = make_array(writable(self.kind))(self.context, self.builder)
+        data = cgutils.pointer_add(self.builder, self.start, self.offset, array.data.type)
+        like = self.like
+        populate_array(array, data, like.shape, like.strides, like.itemsize, self.meminfo)
+        return array
 
 
-def copy_like(x: Any) -> Any:
-    """Return a copy of `x` with its type and strides; what cannot be written is returned itself."""
-    raise NotImplementedError
+def writable(kind: types.Type) -> types.Type:
+    """Return the type of a shadow of this type: an array's can be written, whether or not its primal can."""
+    return kind.copy(readonly=False) if isinstance(kind, types.Array) else kind
 
 
-@implements(copy_like)
-def _copy_like(x: Any) -> Callable[..., Any]:
-    if not isinstance(x, types.Array) or not x.mutable:
-        return lambda x: x
-
-    def copied(x: Any) -> Any:
-        copy = zero_like(x)
-        copy[...] = x
-        return copy
-
-    return copied
+def _refuse_overlapping_itself(
+    context: Any, builder: Any, kind: types.Array, value: Any, release: Callable[[], None] = lambda: None
+) -> None:
+    """Emit the check that no two indices share memory: each stride steps over all that smaller ones cover."""
+    if kind.layout in "CF":
+        return
+    shape, strides, _ = _facts(context, builder, kind, value)
+    zero, one = context.get_constant(types.intp, 0), context.get_constant(types.intp, 1)
+    item = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(kind.dtype)))
+    sizes = [builder.select(builder.icmp_signed("<", s, zero), builder.neg(s), s) for s in strides]
+    long = [builder.icmp_signed(">", n, one) for n in shape]
+    tests: list[Any] = []
+    for k, stride in enumerate(sizes):
+        covered = item
+        for j, other in enumerate(sizes):
+            if j != k:
+                smaller = builder.icmp_signed("<=" if j < k else "<", other, stride)
+                reach = builder.mul(builder.sub(shape[j], one), other)
+                covered = builder.add(covered, builder.select(builder.and_(smaller, long[j]), reach, zero))
+        tests.append(builder.and_(long[k], builder.icmp_signed("<", stride, covered)))
+    empty = _any(context, builder, [builder.icmp_signed("<", n, one) for n in shape])
+    clash = builder.and_(builder.not_(empty), _any(context, builder, tests))
+    with cgutils.if_unlikely(builder, clash):
+        release()
+        context.call_conv.return_user_exc(builder, ActivityError, (_OVERLAPS_ITSELF,))
 
 
 @intrinsic

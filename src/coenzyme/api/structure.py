@@ -17,7 +17,7 @@ import numba
 import numpy as np
 from numba.core import types
 
-from coenzyme.api.functions import Compiled, name_of, parameters_of
+from coenzyme.api.functions import Compiled, name_of, parameters_of, signature_of
 from coenzyme.api.source import Source
 from coenzyme.errors import ActivityError, CoenzymeError, UnsupportedIRError
 from coenzyme.frontends.program import ArgumentActivity, Mode
@@ -50,7 +50,7 @@ class Leaf:
     Parameters
     ----------
     path
-        The expression that reads it, in a function whose arguments are called ``args``.
+        The expression that reads it, in a function whose arguments are called ``a0``, ``a1``, ….
     kind
         Its Numba type.
     differentiated
@@ -197,6 +197,11 @@ class Arrangement:
     defaults: dict[str, Any]
 
     @property
+    def count(self) -> int:
+        """How many arguments the caller gives."""
+        return len(self.trees) - len(self.defaults)
+
+    @property
     def leaves(self) -> tuple[Leaf, ...]:
         """The arguments of `function`."""
         return tuple(leaf for tree in self.trees for leaf in leaves_of(tree))
@@ -244,17 +249,23 @@ def arrange(
         Positions of the differentiated arguments.
     """
     parameters = parameters_of(function)
+    required = [p for p in parameters if p.default is p.empty and p.kind is not Parameter.VAR_POSITIONAL]
+    variable = any(p.kind is Parameter.VAR_POSITIONAL for p in parameters)
+    if len(argtypes) < len(required) or (len(argtypes) > len(parameters) and not variable):
+        raise ActivityError(
+            f"wrong arguments: {len(argtypes)} were given",
+            function=name_of(function),
+            remedy=f"call it as {signature_of(function)}",
+        )
     for i in sorted(differentiated):
         check_differentiable(argtypes[i], function=name_of(function), argument=argument_name(function, i))
     defaults = {
         f"_default_{p.name}": p.default for p in parameters[len(argtypes) :] if p.default is not p.empty
     }
-    trees = [
-        tree_of(kind, f"args[{i}]", differentiated=i in differentiated) for i, kind in enumerate(argtypes)
-    ]
+    trees = [tree_of(kind, f"a{i}", differentiated=i in differentiated) for i, kind in enumerate(argtypes)]
     trees += [Leaf(name, numba.typeof(value), False) for name, value in defaults.items()]
     # A variable number of arguments becomes a fixed one in the same way.
-    if any(isinstance(t, Node) for t in trees) or any(p.kind is Parameter.VAR_POSITIONAL for p in parameters):
+    if any(isinstance(t, Node) for t in trees) or variable:
         function = _with_leaves(function, trees)
     return Arrangement(function, tuple(trees), defaults)
 

@@ -10,9 +10,8 @@ from typing import Any, ClassVar
 from numba.core import types
 
 from coenzyme import engine
-from coenzyme.api.calls import Call, Operands, add_derivative, cast, implementation
+from coenzyme.api.calls import Call, Operands, add_derivative, cast, implementation, tuple_of
 from coenzyme.api.functions import Compiled, name_of
-from coenzyme.api.gradient import add_shadows
 from coenzyme.api.memory import same_shape, zero_like
 from coenzyme.api.sharing import Sharing, add_alias_checks
 from coenzyme.api.source import Source
@@ -120,7 +119,7 @@ class PushforwardCall(Call):
         tangents: dict[str, str] = {}
         for k, i in enumerate(chosen, start=self.count):
             argument = argument_name(self.function, i)
-            pairs = pair_up(arrangement.trees[i], f"args[{k}]", argtypes[k], function=name, argument=argument)
+            pairs = pair_up(arrangement.trees[i], f"a{k}", argtypes[k], function=name, argument=argument)
             for leaf in leaves_of(arrangement.trees[i]):
                 if leaf.differentiated:
                     tangents[leaf.path] = _add_tangent(source, leaf, pairs[leaf.path], name, argument)
@@ -133,7 +132,7 @@ class PushforwardCall(Call):
             sharing=self.sharing,
         )
         source.add(f"return {outcome.primal}, {outcome.tangent}")
-        return implementation(source, self.function)
+        return implementation(source, self.function, len(argtypes))
 
 
 def _add_tangent(source: Source, leaf: Leaf, path: str, function: str, argument: str) -> str:
@@ -175,20 +174,17 @@ class PullbackCall(Call):
         seed = None
         if active:
             seed = rebuild(
-                tree_of(restype, f"args[{self.count}]", differentiated=True),
+                tree_of(restype, f"a{self.count}", differentiated=True),
                 lambda leaf: cast(source, leaf.path, leaf.kind) if leaf.differentiated else leaf.path,
                 source,
             )
-        shadows = add_shadows(source, arrangement)
-        outcome = add_derivative(
-            source, arrangement, Mode.REVERSE, Operands(shadows, seed), return_active=active
-        )
+        outcome = add_derivative(source, arrangement, Mode.REVERSE, Operands(seed=seed), return_active=active)
         parts = [
             rebuild(tree, outcome.adjoint, source) if i in chosen else "None"
             for i, tree in enumerate(arrangement.trees[: self.count])
         ]
-        source.add(f"return ({''.join(f'{part}, ' for part in parts)})")
-        return implementation(source, self.function)
+        source.add(f"return {tuple_of(parts)}")
+        return implementation(source, self.function, len(argtypes))
 
 
 def check_return(restype: types.Type, function: str) -> bool:

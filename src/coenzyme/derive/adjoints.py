@@ -10,14 +10,14 @@ from collections.abc import Callable
 
 from coenzyme.analysis.content import carries_floats
 from coenzyme.analysis.objects import called_effect
+from coenzyme.derive.context import Context
 from coenzyme.derive.emission import ExpressionEmitter, emit_partial, rule_of
 from coenzyme.derive.plan import TRANSFERS, ReversePlan
 from coenzyme.derive.positions import Position, ReverseValues
 from coenzyme.derive.runtime import block_name, require
 from coenzyme.derive.shadows import fill_bytes
-from coenzyme.errors import Location, MissingRuleError, UnsupportedIRError
 from coenzyme.ir.builder import const_int, zero
-from coenzyme.ir.instructions import Call, Cast, Freeze, Instruction, Load, Module, Phi, Select, Store
+from coenzyme.ir.instructions import Call, Cast, Freeze, Instruction, Load, Phi, Select, Store
 from coenzyme.ir.types import I8, FloatType, Type
 from coenzyme.ir.values import Constant, Value
 from coenzyme.rules import Effect
@@ -38,29 +38,20 @@ def relaxed_flags(instruction: Instruction) -> tuple[str, ...]:
 
 
 class Adjoints:
-    """Emits adjoints.
-
-    Parameters
-    ----------
-    locate
-        Finds the Python line of an instruction, for messages.
-    """
+    """Emits adjoints."""
 
     def __init__(
         self,
-        module: Module,
+        context: Context,
         plan: ReversePlan,
         values: ReverseValues,
         make_slot: Callable[[Type, str], Value],
-        locate: Callable[[Instruction], Location | None],
-        function_name: str,
     ) -> None:
-        self.module = module
+        self.context = context
+        self.module = context.module
         self.plan = plan
         self.values = values
         self.make_slot = make_slot
-        self.locate = locate
-        self.function_name = function_name
         self.bars: dict[Value, Value] = {}
         self.reverse_call: Callable[[Call, Position], None] | None = None
         self.drop_kept: Callable[[Call, Position], None] | None = None
@@ -118,7 +109,7 @@ class Adjoints:
 
     def _emit_load(self, load: Load, at: Position) -> None:
         if not load.type.is_float:
-            raise self.refuse(load, f"active data of type {load.type} is loaded")
+            raise self.context.unsupported(load, f"active data of type {load.type} is loaded")
         bar = self.take(load, at)
         shadow = self.values.get(self.plan.shadows.of(load.pointer), at)
         old = at.builder.load(load.type, shadow, align=load.align)
@@ -129,7 +120,7 @@ class Adjoints:
         if not carries_floats(value.type) or not self.plan.activity.has_shadow(store.pointer):
             return
         if not value.type.is_float:
-            raise self.refuse(store, f"active data of type {value.type} is stored")
+            raise self.context.unsupported(store, f"active data of type {value.type} is stored")
         shadow = self.values.get(self.plan.shadows.of(store.pointer), at)
         if self.plan.activity.is_active(value):
             self.add(value, at.builder.load(value.type, shadow, align=store.align), at)
@@ -148,13 +139,7 @@ class Adjoints:
     def _emit_rule(self, instruction: Instruction, at: Position) -> None:
         rule = rule_of(instruction)
         if rule is None:
-            raise MissingRuleError(
-                "no derivative is known for an operation on active data",
-                function=self.function_name,
-                operation=self._name(instruction),
-                location=self.locate(instruction),
-                remedy="write a rule for it, or mark the function that does it inactive",
-            )
+            raise self.context.missing_rule(instruction)
         bar = self.take(instruction, at)
         flags = relaxed_flags(instruction)
         emitter = ExpressionEmitter(self.module, at.builder, instruction.type, flags)
@@ -169,7 +154,7 @@ class Adjoints:
         for index in active:
             expression = rule.expressions[index]
             if expression is None:
-                raise self.refuse(instruction, "an operand that is no real number is active")
+                raise self.context.unsupported(instruction, "an operand that is no real number is active")
             amount = emit_partial(emitter, expression, rule, operands, result, bar)
             if amount is not None:
                 self.add(instruction.operands[index], amount, at, flags)
@@ -177,7 +162,11 @@ class Adjoints:
     # -- calls
 
     def _emit_call(self, call: Call, at: Position) -> None:
-        if self.reverse_call is not None and call in self.plan.required and called_effect(call) is Effect.UNKNOWN:
+        if (
+            self.reverse_call is not None
+            and call in self.plan.required
+            and called_effect(call) is Effect.UNKNOWN
+        ):
             self.reverse_call(call, at)
             return
         effect = called_effect(call)
@@ -198,7 +187,7 @@ class Adjoints:
         if not floats:
             return
         if len(floats) > 1:
-            raise self.refuse(call, "a block with floats of several types is moved")
+            raise self.context.unsupported(call, "a block with floats of several types is moved")
         type: FloatType = next(iter(floats))
         target = self.values.get(self.plan.shadows.of(call.operands[0]), at)
         size = self.values.get(call.operands[2], at)
@@ -214,25 +203,4 @@ class Adjoints:
         if activity.is_active(call) or any(
             activity.is_active(a) or (a.type.is_pointer and activity.has_shadow(a)) for a in call.arguments
         ):
-            raise MissingRuleError(
-                "no derivative is known for a function called with active data",
-                function=self.function_name,
-                operation=self._name(call),
-                location=self.locate(call),
-                remedy="write a rule for it, or mark it inactive",
-            )
-
-    def refuse(self, instruction: Instruction, message: str) -> UnsupportedIRError:
-        """Return an error about `instruction`."""
-        return UnsupportedIRError(
-            message,
-            function=self.function_name,
-            operation=self._name(instruction),
-            location=self.locate(instruction),
-            remedy="write a rule for the function that does it",
-        )
-
-    @staticmethod
-    def _name(instruction: Instruction) -> str:
-        name = instruction.callee_name if isinstance(instruction, Call) else None
-        return name or instruction.opcode
+            raise self.context.missing_rule(call)

@@ -11,18 +11,25 @@ from dataclasses import dataclass, field
 from coenzyme.analysis.activity import Activity
 from coenzyme.analysis.content import Contents
 from coenzyme.analysis.objects import MemoryObject, is_error_slot
-from coenzyme.derive.plan import internal_calls
+from coenzyme.derive.context import Context
 from coenzyme.derive.normalise import Shape
+from coenzyme.derive.plan import internal_calls
 from coenzyme.derive.shadows import Shadows
 from coenzyme.errors import UnsupportedIRError
 from coenzyme.frontends.program import ComponentActivity, Mode
 from coenzyme.ir.builder import Builder, const_int
-from coenzyme.ir.instructions import Alloca, Block, Call, Function, Module, Unreachable
+from coenzyme.ir.instructions import Alloca, Block, Call, Function, Unreachable
 from coenzyme.ir.types import I32, PTR, VOID, FloatType, FunctionType, Type
 from coenzyme.ir.values import Argument, Value
 
-__all__ = ["CallTable", "Derivatives", "ReverseCalls", "describe_call", "replace_calls", "replace_forward_call"]
-
+__all__ = [
+    "CallTable",
+    "Derivatives",
+    "ReverseCalls",
+    "describe_call",
+    "replace_calls",
+    "replace_forward_call",
+]
 
 
 @dataclass(frozen=True)
@@ -34,7 +41,8 @@ class Passed:
     activities
         How each argument takes part.
     groups
-        For each pointer a number, the same where two may point into the same memory; None elsewhere, −1 for null.
+        For each pointer a number, the same where two may point into the same memory, −1 for null; None for
+        what is no pointer.
     elements
         For each pointer to floats of one type, that type.
     """
@@ -81,8 +89,9 @@ class CallTable:
         Derives the callee into the functions of a new entry.
     """
 
-    def __init__(self, module: Module, fill: Callable[[Function, Derivatives, Mode], None]) -> None:
-        self.module = module
+    def __init__(self, context: Context, fill: Callable[[Function, Derivatives, Mode], None]) -> None:
+        self.context = context
+        self.module = context.module
         self.fill = fill
         self.entries: dict[Key, Derivatives] = {}
 
@@ -98,7 +107,11 @@ class CallTable:
             function = self._placeholder(f"{callee.name}.forward.{number}", callee, extras, I32)
             entry = Derivatives(passed, function, function)
         else:
-            first = [t for t, a in zip(extras, _present(activities), strict=True) if a is ComponentActivity.DUPLICATED]
+            first = [
+                t
+                for t, a in zip(extras, _present(activities), strict=True)
+                if a is ComponentActivity.DUPLICATED
+            ]
             augmented = self._placeholder(f"{callee.name}.augmented.{number}", callee, [*first, PTR], I32)
             reverse = self._placeholder(f"{callee.name}.reverse.{number}", callee, [*extras, PTR], VOID)
             entry = Derivatives(passed, augmented, reverse)
@@ -150,7 +163,7 @@ def _group_of(targets: set[MemoryObject], known: list[set[MemoryObject]]) -> int
         return -1
     for number, group in enumerate(known):
         if not group.isdisjoint(targets):
-            group |= targets
+            group.update(targets)
             return number
     known.append(targets)
     return len(known) - 1
@@ -180,14 +193,13 @@ def replace_calls(
     contents: Contents,
     shadows: Shadows,
     table: CallTable,
-    function_name: str,
 ) -> ReverseCalls:
     """Make the calls of an augmented primal call augmented primals, and remember their records."""
     result = ReverseCalls()
     for call in internal_calls(shape, activity):
         callee = call.callee
         assert isinstance(callee, Function)
-        _require_status(callee, function_name)
+        _require_status(callee, table.context)
         pair = table.get(callee, describe_call(call, activity, contents, Mode.REVERSE), Mode.REVERSE)
         where = Alloca(PTR, const_int(I32, 1), "record.address")
         shape.function.entry.insert(0, where)
@@ -215,12 +227,11 @@ def replace_forward_call(
     shadows: Shadows,
     table: CallTable,
     tangent: Callable[[Value], Value],
-    function_name: str,
 ) -> None:
     """Make a call of a function kept out of line call its forward derivative."""
     callee = call.callee
     assert isinstance(callee, Function)
-    _require_status(callee, function_name)
+    _require_status(callee, table.context)
     pair = table.get(callee, describe_call(call, activity, contents, Mode.FORWARD), Mode.FORWARD)
     extras = [
         shadows.of(a) if a.type.is_pointer else tangent(a)
@@ -232,11 +243,11 @@ def replace_forward_call(
     call.erase()
 
 
-def _require_status(callee: Function, function_name: str) -> None:
+def _require_status(callee: Function, context: Context) -> None:
     if callee.function_type.result != I32 or not any(is_error_slot(a) for a in callee.arguments):
         raise UnsupportedIRError(
             "a function kept out of line does not follow Numba's calling convention",
-            function=function_name,
+            function=context.function_name,
             operation=callee.name,
             remedy="let it be inlined, or write a rule for it",
         )

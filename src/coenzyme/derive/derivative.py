@@ -11,6 +11,7 @@ from coenzyme.analysis.objects import Storage, called_effect, find_objects
 from coenzyme.analysis.overwritten import Aliasing
 from coenzyme.analysis.tape import Policy
 from coenzyme.derive.calls import CallTable, Derivatives, replace_calls, replace_forward_call
+from coenzyme.derive.context import Context
 from coenzyme.derive.forward import emit_forward
 from coenzyme.derive.normalise import Shape, normalise
 from coenzyme.derive.plan import ReversePlan, make_plan
@@ -78,7 +79,7 @@ def derive(
     of a pointer, the tangent of a scalar, or a pointer to where a scalar's adjoint is stored.
     """
     try:
-        return _Deriver(module, locate, display_name, request.policy).derive(function, request, name)
+        return _Deriver(Context(module, locate, display_name), request.policy).derive(function, request, name)
     except CoenzymeError as error:
         error.function = display_name
         error.args = (error.describe(),)
@@ -94,23 +95,16 @@ class _Draft:
     activity: Activity
     contents: Contents
     shadows: Shadows
-    scalars: dict[Argument, Argument]
+    scalars: Mapping[Argument, Argument]
     pointers: dict[Value, Value]
 
 
 class _Deriver:
-    def __init__(
-        self,
-        module: Module,
-        locate: Callable[[Instruction], Location | None],
-        display_name: str,
-        policy: Policy,
-    ) -> None:
-        self.module = module
-        self.locate = locate
-        self.display_name = display_name
+    def __init__(self, context: Context, policy: Policy) -> None:
+        self.context = context
+        self.module = context.module
         self.policy = policy
-        self.table = CallTable(module, self.fill)
+        self.table = CallTable(context, self.fill)
 
     def derive(self, function: Function, request: Request, name: str) -> Derived:
         draft = self.draft(function, request, name)
@@ -144,12 +138,11 @@ class _Deriver:
                 # The owner of an array's memory goes along with it; its shadow has no owner.
                 pointer_shadows[argument] = ConstantNull()
         shadows = add_shadows(
-            self.module,
+            self.context,
             shape.exits.live,
             activity,
             contents,
             pointer_shadows,
-            self.display_name,
             mirror_floats=request.mode is Mode.FORWARD,
         )
         scalars = {a: s for a, s in shadow_of.items() if not a.type.is_pointer}
@@ -157,27 +150,21 @@ class _Deriver:
 
     def emit_forward(self, draft: _Draft) -> None:
         def forward_call(call: Call, tangent: Callable[[Value], Value]) -> None:
-            replace_forward_call(
-                call, draft.activity, draft.contents, draft.shadows, self.table, tangent, self.display_name
-            )
+            replace_forward_call(call, draft.activity, draft.contents, draft.shadows, self.table, tangent)
 
         emit_forward(
-            self.module,
+            self.context,
             draft.shape,
             draft.activity,
             draft.shadows,
-            dict(draft.scalars),
-            self.locate,
-            self.display_name,
+            draft.scalars,
             forward_call,
         )
 
     def emit_reverse(
         self, draft: _Draft, request: Request, seed: Seed | None = None
     ) -> tuple[ReversePlan, Halves]:
-        calls = replace_calls(
-            draft.shape, draft.activity, draft.contents, draft.shadows, self.table, self.display_name
-        )
+        calls = replace_calls(draft.shape, draft.activity, draft.contents, draft.shadows, self.table)
         plan = make_plan(
             draft.shape,
             draft.activity,
@@ -187,7 +174,7 @@ class _Deriver:
             self.policy,
             calls.record_of,
         )
-        halves = emit_reverse(self.module, plan, draft.scalars, self.locate, self.display_name, calls, seed)
+        halves = emit_reverse(self.context, plan, draft.scalars, calls, seed)
         return plan, halves
 
     def fill(self, callee: Function, entry: Derivatives, mode: Mode) -> None:
@@ -268,5 +255,3 @@ def _analyse(
     contents = find_contents(derivative, objects, elements)
     activity = find_activity(derivative, shape.exits.live, parameters, objects, contents)
     return activity, contents
-
-

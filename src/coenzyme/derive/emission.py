@@ -110,7 +110,12 @@ class ExpressionEmitter:
 
 
 def emit_partial(
-    emitter: ExpressionEmitter, expression: Expression, rule: Rule, operands: Sequence[Value | None], result: Value | None, factor: Value
+    emitter: ExpressionEmitter,
+    expression: Expression,
+    rule: Rule,
+    operands: Sequence[Value | None],
+    result: Value | None,
+    factor: Value,
 ) -> Value | None:
     """Return ``factor · partial``, or None where the partial is the constant 0.
 

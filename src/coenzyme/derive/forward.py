@@ -5,17 +5,17 @@ Source: Griewank & Walther, "Evaluating Derivatives" (2008), ch. 3.1.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from coenzyme.analysis.activity import Activity
 from coenzyme.analysis.content import carries_floats
 from coenzyme.analysis.objects import called_effect
 from coenzyme.derive.adjoints import relaxed_flags
+from coenzyme.derive.context import Context
 from coenzyme.derive.emission import ExpressionEmitter, emit_partial, rule_of
 from coenzyme.derive.normalise import Shape
 from coenzyme.derive.safety import Guard, guard
 from coenzyme.derive.shadows import Shadows
-from coenzyme.errors import Location, MissingRuleError, UnsupportedIRError
 from coenzyme.frontends.program import Status
 from coenzyme.ir.builder import Builder, const_int, zero
 from coenzyme.ir.clone import clone_instruction
@@ -29,26 +29,23 @@ from coenzyme.ir.instructions import (
     InsertValue,
     Instruction,
     Load,
-    Module,
     Phi,
     Select,
     Store,
 )
 from coenzyme.ir.types import I32, VOID
-from coenzyme.ir.values import Value
+from coenzyme.ir.values import Argument, Value
 from coenzyme.rules import Effect
 
 __all__ = ["emit_forward"]
 
 
 def emit_forward(
-    module: Module,
+    context: Context,
     shape: Shape,
     activity: Activity,
     shadows: Shadows,
-    tangents: dict[Value, Value],
-    locate: Callable[[Instruction], Location | None],
-    function_name: str,
+    tangents: Mapping[Argument, Value],
     forward_call: Callable[[Call, Callable[[Value], Value]], None] | None = None,
 ) -> None:
     """Add the tangents to an augmented primal, in place.
@@ -60,28 +57,25 @@ def emit_forward(
     forward_call
         Replaces a call of a function kept out of line by a call of its forward derivative.
     """
-    _Emitter(module, shape, activity, shadows, tangents, locate, function_name, forward_call).run()
+    _Emitter(context, shape, activity, shadows, tangents, forward_call).run()
 
 
 class _Emitter:
     def __init__(
         self,
-        module: Module,
+        context: Context,
         shape: Shape,
         activity: Activity,
         shadows: Shadows,
-        tangents: dict[Value, Value],
-        locate: Callable[[Instruction], Location | None],
-        function_name: str,
+        tangents: Mapping[Argument, Value],
         forward_call: Callable[[Call, Callable[[Value], Value]], None] | None,
     ) -> None:
-        self.module = module
+        self.context = context
+        self.module = context.module
         self.shape = shape
         self.activity = activity
         self.shadows = shadows
-        self.tangents = dict(tangents)
-        self.locate = locate
-        self.name = function_name
+        self.tangents: dict[Value, Value] = {**tangents}
         self.forward_call = forward_call
 
     def run(self) -> None:
@@ -140,7 +134,7 @@ class _Emitter:
                 self.visit_rule(instruction)
 
     def visit_moving(self, instruction: Instruction) -> None:
-        """An operation that only moves its operands moves their tangents in the same way."""
+        """Move the tangents as the operation moves its operands."""
         twin = clone_instruction(instruction, {})
         twin.name = f"{instruction.name}.dot"
         first = 1 if isinstance(instruction, Select) else 0
@@ -157,13 +151,7 @@ class _Emitter:
     def visit_rule(self, instruction: Instruction) -> None:
         rule = rule_of(instruction)
         if rule is None:
-            raise MissingRuleError(
-                "no derivative is known for an operation on active data",
-                function=self.name,
-                operation=_name(instruction),
-                location=self.locate(instruction),
-                remedy="write a rule for it, or mark the function that does it inactive",
-            )
+            raise self.context.missing_rule(instruction)
         at = self.after(instruction)
         flags = relaxed_flags(instruction)
         emitter = ExpressionEmitter(self.module, at, instruction.type, flags)
@@ -173,13 +161,7 @@ class _Emitter:
             if not self.activity.is_active(operand):
                 continue
             if expression is None:
-                raise UnsupportedIRError(
-                    "an operand that is no real number is active",
-                    function=self.name,
-                    operation=_name(instruction),
-                    location=self.locate(instruction),
-                    remedy="write a rule for the function that does it",
-                )
+                raise self.context.unsupported(instruction, "an operand that is no real number is active")
             term = emit_partial(
                 emitter, expression, rule, instruction.operands, instruction, self.tangent(operand)
             )
@@ -202,13 +184,7 @@ class _Emitter:
             if self.forward_call is not None and effect is Effect.UNKNOWN:
                 self.forward_call(call, self.tangent)
                 return
-            raise MissingRuleError(
-                "no derivative is known for a function called with active data",
-                function=self.name,
-                operation=_name(call),
-                location=self.locate(call),
-                remedy="write a rule for it, or mark it inactive",
-            )
+            raise self.context.missing_rule(call)
 
     def check_allocations(self) -> None:
         if not self.shadows.allocations:
@@ -228,8 +204,3 @@ class _Emitter:
             Guard(twin, Status.TAPE_EXHAUSTED, clear=call) for call, twin in self.shadows.allocations.items()
         ]
         guard(self.module, function, guards, abandon)
-
-
-def _name(instruction: Instruction) -> str:
-    name = instruction.callee_name if isinstance(instruction, Call) else None
-    return name or instruction.opcode

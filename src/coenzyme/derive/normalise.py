@@ -18,13 +18,13 @@ from coenzyme.analysis.induction import CountedExit, find_counted_exit
 from coenzyme.analysis.objects import find_objects
 from coenzyme.errors import UnsupportedIRError
 from coenzyme.ir.builder import Builder, const_int
-from coenzyme.ir.cfg import ControlFlow, remove_unreachable
+from coenzyme.ir.cfg import ControlFlow, incoming_edges, remove_unreachable
 from coenzyme.ir.clone import clone_instruction
 from coenzyme.ir.dominators import Dominators
-from coenzyme.ir.instructions import Block, Branch, Call, Function, Instruction, Load, Phi, Return, Store
+from coenzyme.ir.instructions import Block, Call, Function, Instruction, Load, Phi, Return, Store
 from coenzyme.ir.loops import Loop, LoopForest
 from coenzyme.ir.types import F32, F64, I64, IntType, Type
-from coenzyme.ir.values import Argument, ConstantInt, Value
+from coenzyme.ir.values import Argument, Value
 
 __all__ = ["Counted", "Shape", "normalise"]
 
@@ -134,7 +134,7 @@ def _split_returns(function: Function) -> None:
             if not isinstance(last, Return) or not last.operands:
                 continue
             merged = last.operands[0]
-            if not isinstance(merged, Phi) or merged.block is not block or len(merged.operands) < 2:  # noqa: PLR2004
+            if not isinstance(merged, Phi) or merged.block is not block or len(merged.operands) < 2:
                 continue
             for predecessor in list(dict.fromkeys(merged.incoming)):
                 _return_from(function, block, predecessor)
@@ -221,8 +221,7 @@ def _index_at_exit(loop: Loop, target: Block, index: Phi) -> Value:
     """Return a phi in the exit block that says in which iteration the loop was left."""
     phi = Phi(I64, (), f"{index.name}.exit")
     target.insert(0, phi)
-    predecessors = [b for b in loop.ordered_blocks if target in b.terminator.targets]
-    for predecessor in predecessors:
+    for predecessor in incoming_edges(target, loop.ordered_blocks):
         phi.add_incoming(index, predecessor)
     return phi
 
@@ -239,7 +238,7 @@ def _last_index(at: Builder, counted: CountedExit) -> Value:
         result = distance
     else:
         inclusive = counted.predicate.endswith("e")
-        # exclusive: ceil(distance / step); inclusive: floor(distance / step) + 1
+        # Rounded up where the bound is excluded; where it is included, rounded down and one more.
         numerator = distance if inclusive else at.add(distance, const_int(type, step - 1))
         quotient = numerator if step == 1 else at.udiv(numerator, const_int(type, step))
         count = at.add(quotient, const_int(type, 1)) if inclusive else quotient
@@ -250,5 +249,3 @@ def _last_index(at: Builder, counted: CountedExit) -> Value:
     elif type.width > I64.width:
         result = at.cast("trunc", result, I64)
     return result
-
-

@@ -19,6 +19,7 @@ from coenzyme.derive.emission import rule_of
 from coenzyme.derive.normalise import Shape
 from coenzyme.derive.shadows import Shadows
 from coenzyme.ir.builder import const_int
+from coenzyme.ir.cfg import incoming_edges
 from coenzyme.ir.instructions import (
     Block,
     Call,
@@ -202,9 +203,7 @@ def _needed_by_call(
 ) -> list[Value]:
     if call in tapes_of_calls:
         found: list[Value] = [tapes_of_calls[call], *call.arguments]
-        found.extend(
-            shadows.of(a) for a in call.arguments if a.type.is_pointer and activity.has_shadow(a)
-        )
+        found.extend(shadows.of(a) for a in call.arguments if a.type.is_pointer and activity.has_shadow(a))
         return found
     effect = called_effect(call)
     if effect is Effect.DIFFERENTIABLE:
@@ -225,13 +224,13 @@ def _find_merges(shape: Shape) -> dict[Block, Merge]:
     headers = {loop.header for loop in shape.counted}
     for block in shape.exits.live:
         predecessors = shape.live_predecessors(block)
-        if len(predecessors) < 2 or block in headers:  # noqa: PLR2004
+        if len(predecessors) < 2 or block in headers:
             continue
         decision = find_decision(block, shape.live, shape.dominators, shape.loop_of)
         recorded = None
         if decision is None:
             recorded = Phi(I8, (), f"{block.name}.came.from")
-            for predecessor in shape.flow.predecessors[block]:
+            for predecessor in incoming_edges(block, shape.flow.predecessors[block]):
                 number = predecessors.index(predecessor) if predecessor in predecessors else 0
                 recorded.add_incoming(const_int(I8, number), predecessor)
             block.insert(0, recorded)

@@ -50,7 +50,7 @@ class ReverseValues:
         self.index: dict[Loop, Value] = {}
         """Slot of each loop's current index in the reverse sweep."""
         self.base: dict[Loop, Value] = {}
-        """Slot of the current frame's address: the whole frame of a counted loop, else one iteration's record."""
+        """Slot of the address of a counted loop's whole frame, or of one iteration's record."""
         self.available: dict[Value, Value] = {}
         """Values that are at hand everywhere, such as arguments under another name."""
         self.carried: dict[tuple[Value, Loop], Value] = {}

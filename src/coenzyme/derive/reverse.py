@@ -8,7 +8,7 @@ Source: Griewank & Walther, "Evaluating Derivatives" (2008), ch. 3–4 and 6.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from coenzyme.analysis.branches import CameFrom, Decision, Test
@@ -16,18 +16,18 @@ from coenzyme.analysis.exits import ExitKind, normal_statuses
 from coenzyme.analysis.tape import field_size
 from coenzyme.derive.adjoints import Adjoints
 from coenzyme.derive.calls import ReverseCalls
+from coenzyme.derive.context import Context
 from coenzyme.derive.plan import ReversePlan
 from coenzyme.derive.positions import Position, ReverseValues, store_field
 from coenzyme.derive.runtime import KEEP_STACK, STACK, require
 from coenzyme.derive.safety import Guard, guard
 from coenzyme.derive.seeds import ResultPlaces, add_seed, drop_references
 from coenzyme.derive.split import Halves
-from coenzyme.errors import Location
 from coenzyme.frontends.program import ComponentActivity, Status
 from coenzyme.ir.builder import Builder, const_int, zero
-from coenzyme.ir.instructions import Alloca, Block, Branch, Call, Function, Instruction, Module, Phi, Switch
+from coenzyme.ir.instructions import Alloca, Block, Branch, Call, Function, Instruction, Phi, Switch
 from coenzyme.ir.loops import Loop
-from coenzyme.ir.types import I8, I32, I64, PTR, FunctionType, VOID, Type
+from coenzyme.ir.types import I8, I32, I64, PTR, VOID, FunctionType, Type
 from coenzyme.ir.values import Argument, Value
 from coenzyme.rules import Allocation, BlockKind, find_memory_rule
 
@@ -52,11 +52,9 @@ def allocation_of(call: Call) -> Allocation:
 
 
 def emit_reverse(
-    module: Module,
+    context: Context,
     plan: ReversePlan,
-    adjoint_outputs: dict[Argument, Argument],
-    locate: Callable[[Instruction], Location | None],
-    function_name: str,
+    adjoint_outputs: Mapping[Argument, Argument],
     calls: ReverseCalls | None = None,
     seed: Seed | None = None,
 ) -> Halves:
@@ -76,29 +74,26 @@ def emit_reverse(
     Halves
         What is needed to cut the function in two.
     """
-    return _Emitter(module, plan, adjoint_outputs, locate, function_name, calls, seed).run()
+    return _Emitter(context, plan, adjoint_outputs, calls, seed).run()
 
 
 class _Emitter:
     def __init__(
         self,
-        module: Module,
+        context: Context,
         plan: ReversePlan,
-        adjoint_outputs: dict[Argument, Argument],
-        locate: Callable[[Instruction], Location | None],
-        function_name: str,
+        adjoint_outputs: Mapping[Argument, Argument],
         calls: ReverseCalls | None,
         seed: Seed | None,
     ) -> None:
         self.seed = seed
-        self.module = module
+        self.module = context.module
         self.plan = plan
         self.shape = plan.shape
         self.function: Function = plan.shape.function
         self.outputs = adjoint_outputs
-        self.name = function_name
         self.values = ReverseValues(plan, self.make_slot)
-        self.adjoints = Adjoints(module, plan, self.values, self.make_slot, locate, function_name)
+        self.adjoints = Adjoints(context, plan, self.values, self.make_slot)
         self.adjoints.drop_kept = self.drop_kept
         if calls is not None:
             self.adjoints.reverse_call = self.reverse_call
@@ -133,7 +128,9 @@ class _Emitter:
         entry = self.function.entry
         for position, instruction in enumerate(self.prologue):
             entry.insert(position, instruction)
-        reverse_blocks = [b for b in self.function.blocks if b not in forward_blocks and b is not self.cleanup]
+        reverse_blocks = [
+            b for b in self.function.blocks if b not in forward_blocks and b is not self.cleanup
+        ]
         guard(self.module, self.function, self.guards, self.cleanup)
         return Halves(
             slots=[i for i in self.prologue if isinstance(i, Alloca) and i is not self.status],
@@ -304,7 +301,7 @@ class _Emitter:
                     at.cond_branch(normal, self.inverse[block], self.cleanup)
 
     def take_seed(self, seed: Seed, block: Block, at: Builder) -> None:
-        """Add the seed to the shadow of the result; where their shapes differ, give everything back and say so."""
+        """Add the seed to the shadow of the result; where their shapes differ, give everything back."""
         agreed = add_seed(self.module, at, seed.places, seed.shadow, seed.seed)
         refused = self.new_block(f"{block.name}.seed.refused")
         at.cond_branch(agreed, self.inverse[block], refused)
@@ -323,9 +320,7 @@ class _Emitter:
             if not instruction.is_terminator and instruction not in self.plan.withheld:
                 self.adjoints.emit(instruction, at)
         phis = [
-            p
-            for p in self.plan.instructions[block]
-            if isinstance(p, Phi) and self.plan.activity.is_active(p)
+            p for p in self.plan.instructions[block] if isinstance(p, Phi) and self.plan.activity.is_active(p)
         ]
         bars = [(phi, self.adjoints.take(phi, at)) for phi in phis]
         predecessors = self.shape.live_predecessors(block)
@@ -452,29 +447,27 @@ class _Emitter:
             at.builder.branch(edges[decision.predecessor])
             return
         condition = self.values.get(decision.terminator.operands[0], at)
-        targets: list[Block] = []
+        targets: list[Block | None] = []
         nested: list[tuple[Test, Block]] = []
-        fallback: Block | None = None
         for arm in decision.arms:
             match arm:
                 case CameFrom():
-                    target = edges[arm.predecessor]
+                    targets.append(edges[arm.predecessor])
                 case Test():
-                    target = self.new_block("reverse.ask")
-                    nested.append((arm, target))
+                    nested.append((arm, self.new_block("reverse.ask")))
+                    targets.append(nested[-1][1])
                 case None:
-                    target = None
-            if target is not None:
-                fallback = target
-            targets.append(target)  # type: ignore[arg-type]
-        assert fallback is not None
-        targets = [fallback if t is None else t for t in targets]
+                    targets.append(None)
+        # An arm that does not lead here was not taken: any target will do.
+        anywhere = next(t for t in targets if t is not None)
+        chosen = [anywhere if t is None else t for t in targets]
         terminator = decision.terminator
         if isinstance(terminator, Switch):
-            at.builder.switch(condition, targets[0], list(zip(terminator.cases, targets[1:], strict=True)))
+            cases = list(zip(terminator.cases, chosen[1:], strict=True))
+            at.builder.switch(condition, chosen[0], cases)
         else:
             assert isinstance(terminator, Branch)
-            at.builder.cond_branch(condition, targets[0], targets[1])
+            at.builder.cond_branch(condition, chosen[0], chosen[1])
         for test, block in nested:
             self.decide(test, edges, Position(at.loop, Builder(block), dict(at.known)))
 
@@ -515,5 +508,3 @@ class _Emitter:
             at.ret()
         else:
             at.ret(at.load(I32, self.status))
-
-

@@ -68,7 +68,7 @@ out:
   ret ptr %result
 }}
 
-define internal noalias ptr @coenzyme.tape.grow(ptr %chunk, ptr %top, ptr %end, i64 %bytes) noinline nounwind cold {{
+define internal noalias ptr @coenzyme.tape.grow(ptr %chunk, ptr %top, ptr %end, i64 %bytes) noinline {{
 entry:
   %none = icmp eq ptr %chunk, null
   br i1 %none, label %sized, label %older
@@ -319,7 +319,7 @@ out:
 """
 
 _BLOCKS = """
-define internal void @coenzyme.adjoint.copy.{name}(ptr %target, ptr %source, i64 %bytes) alwaysinline nounwind {{
+define internal void @coenzyme.adjoint.copy.{name}(ptr %target, ptr %source, i64 %bytes) alwaysinline {{
 entry:
   %count = udiv i64 %bytes, {size}
   %none = icmp eq i64 %count, 0
@@ -342,7 +342,7 @@ out:
   ret void
 }}
 
-define internal void @coenzyme.adjoint.move.{name}(ptr %target, ptr %source, i64 %bytes) alwaysinline nounwind {{
+define internal void @coenzyme.adjoint.move.{name}(ptr %target, ptr %source, i64 %bytes) alwaysinline {{
 entry:
   %count = udiv i64 %bytes, {size}
   %none = icmp eq i64 %count, 0
@@ -428,5 +428,7 @@ def _rebind(module: Module) -> None:
             continue
         for instruction in function.instructions():
             for index, operand in enumerate(instruction.operands):
-                if isinstance(operand, Function) and operand is not module.functions.get(operand.name, operand):
+                if isinstance(operand, Function) and operand is not module.functions.get(
+                    operand.name, operand
+                ):
                     instruction.set_operand(index, module.functions[operand.name])

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from coenzyme.analysis.activity import Activity
 from coenzyme.analysis.content import Contents
 from coenzyme.analysis.objects import Storage, called_effect, is_internal_call
-from coenzyme.errors import ActivityError, UnsupportedIRError
+from coenzyme.derive.context import Context
+from coenzyme.errors import ActivityError
 from coenzyme.ir.builder import Builder, const_int
 from coenzyme.ir.clone import clone_instruction
 from coenzyme.ir.instructions import (
@@ -40,7 +41,7 @@ from coenzyme.ir.values import (
     Undef,
     Value,
 )
-from coenzyme.rules import Allocation, Deallocation, Effect, find_memory_rule
+from coenzyme.rules import Deallocation, Effect, find_memory_rule
 
 __all__ = ["Shadows", "add_shadows", "fill_bytes"]
 
@@ -81,12 +82,12 @@ def fill_bytes(module: Module, at: Builder, target: Value, byte: Value, size: Va
 
 
 def add_shadows(
-    module: Module,
+    context: Context,
     blocks: Iterable[Block],
     activity: Activity,
     contents: Contents,
     arguments: dict[Value, Value],
-    function_name: str,
+    *,
     mirror_floats: bool,
 ) -> Shadows:
     """Insert the shadow instructions into `blocks` and return what shadows what.
@@ -98,25 +99,25 @@ def add_shadows(
     arguments
         The shadows of pointer parameters.
     mirror_floats
-        Whether block transfers of floats act on shadows at once (forward mode) or are left to the reverse sweep.
+        Whether block transfers of floats act on shadows at once (forward mode) or in the reverse sweep.
     """
-    return _Augmenter(module, activity, contents, arguments, function_name, mirror_floats).run(list(blocks))
+    return _Augmenter(context, activity, contents, arguments, mirror_floats=mirror_floats).run(list(blocks))
 
 
 class _Augmenter:
     def __init__(
         self,
-        module: Module,
+        context: Context,
         activity: Activity,
         contents: Contents,
         arguments: dict[Value, Value],
-        function_name: str,
+        *,
         mirror_floats: bool,
     ) -> None:
-        self.module = module
+        self.context = context
+        self.module = context.module
         self.activity = activity
         self.contents = contents
-        self.function_name = function_name
         self.mirror_floats = mirror_floats
         self.result = Shadows(dict(arguments), {}, set())
 
@@ -154,7 +155,7 @@ class _Augmenter:
             if item.storage is Storage.ARGUMENT and item.group is not None:
                 raise ActivityError(
                     "an array marked Const is returned or stored where a differentiated one is expected",
-                    function=self.function_name,
+                    function=self.context.function_name,
                     argument=item.label,
                     operation=user.opcode,
                     remedy="mark the array Duplicated, or return a copy of it",
@@ -202,7 +203,9 @@ class _Augmenter:
             case Call():
                 self._visit_call(instruction)
             case _ if self._is_shadowed(instruction):
-                raise self._unsupported(instruction, "a pointer to differentiated memory is made by this operation")
+                raise self.context.unsupported(
+                    instruction, "a pointer to differentiated memory is made by this operation"
+                )
             case _:
                 pass
 
@@ -215,7 +218,9 @@ class _Augmenter:
         assert block is not None
         assert block.function is not None
         if block is not block.function.entry or not isinstance(instruction.operands[0], Constant):
-            raise self._unsupported(instruction, "differentiated memory is taken from the stack in a loop or branch")
+            raise self.context.unsupported(
+                instruction, "differentiated memory is taken from the stack in a loop or branch"
+            )
         twin = Alloca(
             instruction.allocated_type,
             instruction.operands[0],
@@ -269,7 +274,7 @@ class _Augmenter:
                     twin.set_operand(rule.block, self.shadow(call.operands[rule.block], call))
                     self._insert_after(call, twin)
             case _ if self._is_shadowed(call):
-                raise self._unsupported(call, "differentiated memory comes out of this call")
+                raise self.context.unsupported(call, "differentiated memory comes out of this call")
             case _:
                 pass
 
@@ -283,28 +288,27 @@ class _Augmenter:
     def _visit_transfer(self, call: Call, effect: Effect) -> None:
         content = self.contents.behind(call.operands[0])
         if content.floats and not self.mirror_floats:
-            if content.pointers or content.integers:
-                raise self._unsupported(call, "a block of floats mixed with other data is moved")
-            return
+            if not (content.pointers or content.integers):
+                return
+            if effect is not Effect.MEMSET or not self._is_fresh(call.operands[0]):
+                raise self.context.unsupported(call, "a block of floats mixed with other data is moved")
+            # The shadow of local memory holds no cotangents yet: clearing all of it clears the rest.
         twin = clone_instruction(call, {})
         twin.set_operand(0, self.shadow(call.operands[0], call))
         if effect is Effect.MEMSET:
-            twin.set_operand(1, const_int(I8, 0) if content.floats else call.operands[1])
+            twin.set_operand(1, const_int(I8, 0) if content.only_float else call.operands[1])
         elif self._is_shadowed(call.operands[1]):
             twin.set_operand(1, self.shadow(call.operands[1], call))
         elif content.floats:
             at = self._after(call)
             self.result.mirrored.add(
-                fill_bytes(self.module, at, self.shadow(call.operands[0], call), const_int(I8, 0), call.operands[2])
+                fill_bytes(
+                    self.module, at, self.shadow(call.operands[0], call), const_int(I8, 0), call.operands[2]
+                )
             )
             return
         self._insert_after(call, twin)
 
-    def _unsupported(self, instruction: Instruction, message: str) -> UnsupportedIRError:
-        name = instruction.callee_name if isinstance(instruction, Call) else None
-        return UnsupportedIRError(
-            message,
-            function=self.function_name,
-            operation=name or instruction.opcode,
-            remedy="write a rule for the function that does it",
-        )
+    def _is_fresh(self, pointer: Value) -> bool:
+        """Whether `pointer` leads to memory of this call only."""
+        return all(o.storage in (Storage.STACK, Storage.HEAP) for o in self.activity.objects.of(pointer))

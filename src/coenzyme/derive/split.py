@@ -14,7 +14,19 @@ from coenzyme.derive.emission import split_block
 from coenzyme.frontends.program import Status
 from coenzyme.ir.builder import Builder, const_int, zero
 from coenzyme.ir.instructions import Alloca, Block, Function, Instruction, Module
-from coenzyme.ir.types import I8, I32, I64, PTR, VOID, ArrayType, FloatType, FunctionType, IntType, StructType, Type
+from coenzyme.ir.types import (
+    I8,
+    I32,
+    I64,
+    PTR,
+    VOID,
+    ArrayType,
+    FloatType,
+    FunctionType,
+    IntType,
+    StructType,
+    Type,
+)
 from coenzyme.ir.values import ConstantInt, ConstantNull, Value
 
 __all__ = ["Halves", "byte_size", "split_function"]
@@ -121,9 +133,7 @@ class _Splitter:
             function.add_block(block)
         record = function.arguments[-1]
         at = Builder(entry)
-        mapping: dict[Value, Value] = dict(
-            zip(self.combined.arguments, function.arguments[:-1], strict=True)
-        )
+        mapping: dict[Value, Value] = dict(zip(self.combined.arguments, function.arguments[:-1], strict=True))
         for slot in [*self.halves.slots, self.halves.status]:
             if slot in mapping:
                 continue

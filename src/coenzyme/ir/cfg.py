@@ -5,10 +5,12 @@ Source: Cooper & Torczon, "Engineering a Compiler", 2nd ed., section 9.2 (orders
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from coenzyme.ir.instructions import Block, Branch, Function, Phi
 from coenzyme.ir.values import Poison
 
-__all__ = ["ControlFlow", "remove_unreachable", "split_edge"]
+__all__ = ["ControlFlow", "incoming_edges", "remove_unreachable", "split_edge"]
 
 
 class ControlFlow:
@@ -79,6 +81,11 @@ def remove_unreachable(function: Function) -> int:
         block.function = None
     function.blocks = [b for b in function.blocks if cfg.is_reachable(b)]
     return len(dead)
+
+
+def incoming_edges(block: Block, predecessors: Iterable[Block]) -> list[Block]:
+    """Return the predecessors once for each edge: what the incoming blocks of a phi in `block` have to be."""
+    return [p for p in predecessors for target in p.terminator.targets if target is block]
 
 
 def remove_incoming(phi: Phi, block: Block) -> None:

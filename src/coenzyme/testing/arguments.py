@@ -1,9 +1,9 @@
 """Arguments as one flat vector: what a derivative check perturbs.
 
 A function's arguments are scalars, arrays and containers of them, and arrays may share memory. Every distinct
-floating-point cell gets one position in a flat float64 vector; `Arguments.build` turns a vector back into fresh arguments
-with the same dtypes, strides and sharing, and `Arguments.read` collects the cells again, after a call that wrote to them.
-A shadow is therefore only another vector, built the same way.
+floating-point cell gets one position in a flat float64 vector; `Arguments.build` turns a vector back into fresh
+arguments with the same dtypes, strides and sharing, and `Arguments.read` collects the cells again, after a call
+that wrote to them. A shadow is therefore only another vector, built the same way.
 """
 
 from __future__ import annotations
@@ -103,7 +103,11 @@ def _children(x: Any) -> tuple[list[Any], tuple[str, ...], Callable[[Sequence[An
         return list(x), tuple(f"[{i}]" for i in range(len(x))), type(x)
     if isinstance(x, Mapping):
         keys = list(x)
-        return [x[k] for k in keys], tuple(f"[{k!r}]" for k in keys), lambda parts: dict(zip(keys, parts, strict=True))
+        return (
+            [x[k] for k in keys],
+            tuple(f"[{k!r}]" for k in keys),
+            lambda parts: dict(zip(keys, parts, strict=True)),
+        )
     return None
 
 
@@ -119,8 +123,8 @@ def _merge_owners(arrays: Sequence[npt.NDArray[Any]]) -> list[_Owner]:
     owners: list[_Owner] = []
     start = 0
     spans = sorted((*_byte_bounds(a), a.dtype.str) for a in arrays)
-    for low, high, code in spans:
-        dtype = np.dtype(code)
+    for first, last, code in spans:
+        low, high, dtype = first, last, np.dtype(code)
         if owners and low < owners[-1].high:
             if owners[-1].dtype != dtype or (low - owners[-1].low) % dtype.itemsize:
                 raise ValueError("arrays that overlap must have one dtype and one alignment")
@@ -164,7 +168,9 @@ class Arguments:
         self._owners = _merge_owners(arrays)
         self._size = sum(owner.size for owner in self._owners)
         cells: list[tuple[npt.NDArray[np.intp] | int, Any]] = []
-        self._nodes = tuple(self._node(x, cells) if i in chosen else _Fixed(_copy_fixed(x)) for i, x in enumerate(args))
+        self._nodes = tuple(
+            self._node(x, cells) if i in chosen else _Fixed(_copy_fixed(x)) for i, x in enumerate(args)
+        )
         self.argnums = tuple(i for i, node in enumerate(self._nodes) if _has_floats(node))
         self.point: Vector = np.zeros(self._size)
         self.visible = np.zeros(self._size, dtype=bool)
@@ -190,7 +196,9 @@ class Arguments:
     def _view(self, a: npt.NDArray[Any]) -> _View:
         low, high = _byte_bounds(a)
         number, owner = next(
-            (k, o) for k, o in enumerate(self._owners) if o.low <= low and high <= o.high and o.dtype == a.dtype
+            (k, o)
+            for k, o in enumerate(self._owners)
+            if o.low <= low and high <= o.high and o.dtype == a.dtype
         )
         offset = (a.__array_interface__["data"][0] - owner.low) // a.itemsize
         steps = tuple(s // a.itemsize for s in a.strides)
@@ -226,7 +234,11 @@ class Arguments:
     def epsilon(self) -> float:
         """The coarsest rounding unit among the arguments."""
         kinds = [owner.dtype for owner in self._owners]
-        kinds += [np.dtype(np.float32) for leaf in self._leaves() if isinstance(leaf, _Scalar) and leaf.kind is np.float32]
+        kinds += [
+            np.dtype(np.float32)
+            for leaf in self._leaves()
+            if isinstance(leaf, _Scalar) and leaf.kind is np.float32
+        ]
         return float(max((np.finfo(kind).eps for kind in kinds), default=np.finfo(np.float64).eps))
 
     def _leaves(self) -> list[_Node]:
@@ -241,7 +253,8 @@ class Arguments:
     def build(self, vector: Vector, *, wide: bool = False) -> tuple[Any, ...]:
         """Return fresh arguments that hold `vector`; with `wide`, every float is float64."""
         owners = [
-            np.array(vector[o.start : o.start + o.size], dtype=np.float64 if wide else o.dtype) for o in self._owners
+            np.array(vector[o.start : o.start + o.size], dtype=np.float64 if wide else o.dtype)
+            for o in self._owners
         ]
         return tuple(self._materialise(node, vector, owners, wide=wide, shadow=False) for node in self._nodes)
 
@@ -250,7 +263,7 @@ class Arguments:
         owners = [np.array(vector[o.start : o.start + o.size], dtype=o.dtype) for o in self._owners]
         return tuple(self._materialise(node, vector, owners, wide=False, shadow=True) for node in self._nodes)
 
-    def _materialise(  # noqa: PLR0911 - one return for each kind of node
+    def _materialise(
         self, node: _Node, vector: Vector, owners: list[npt.NDArray[Any]], *, wide: bool, shadow: bool
     ) -> Any:
         if isinstance(node, _Scalar):
@@ -265,7 +278,10 @@ class Arguments:
             if shadow and not _has_floats(node):
                 return None
             return node.rebuild(
-                [self._materialise(child, vector, owners, wide=wide, shadow=shadow) for child in node.children]
+                [
+                    self._materialise(child, vector, owners, wide=wide, shadow=shadow)
+                    for child in node.children
+                ]
             )
         return None if shadow else _copy_fixed(node.value)
 
@@ -323,7 +339,9 @@ def _find(node: _Node, position: int) -> str | None:
         where = np.argwhere(node.index == position)
         return None if len(where) == 0 else "[" + ", ".join(str(int(i)) for i in where[0]) + "]"
     if isinstance(node, _Branch):
-        found = ((label, _find(child, position)) for label, child in zip(node.labels, node.children, strict=True))
+        found = (
+            (label, _find(child, position)) for label, child in zip(node.labels, node.children, strict=True)
+        )
         return next((label + entry for label, entry in found if entry is not None), None)
     return None
 
@@ -335,7 +353,7 @@ def _has_floats(node: _Node) -> bool:
 
 
 def _copy_fixed(x: Any) -> Any:
-    """Return a copy of data; functions and dispatchers pass through, since a copied dispatcher compiles again."""
+    """Return a copy of data; functions pass through, since a copied dispatcher compiles again."""
     if isinstance(x, np.ndarray):
         return x.copy(order="K")
     return copy.deepcopy(x) if isinstance(x, (list, tuple, dict, set)) else x

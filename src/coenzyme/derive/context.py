@@ -1,0 +1,55 @@
+"""What every step of a derivation shares: the module, and how to speak of what goes wrong in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from coenzyme.errors import Location, MissingRuleError, UnsupportedIRError
+from coenzyme.ir.instructions import Call, Instruction, Module
+
+__all__ = ["Context"]
+
+
+@dataclass(frozen=True)
+class Context:
+    """The module that a derivative is added to, and the user's view of what is derived.
+
+    Attributes
+    ----------
+    locate
+        Finds the Python line of an instruction.
+    function_name
+        The user's name of the function being differentiated.
+    """
+
+    module: Module
+    locate: Callable[[Instruction], Location | None]
+    function_name: str
+
+    def unsupported(self, instruction: Instruction, message: str) -> UnsupportedIRError:
+        """Return an error that says what about `instruction` cannot be differentiated."""
+        return UnsupportedIRError(
+            message,
+            function=self.function_name,
+            operation=operation_name(instruction),
+            location=self.locate(instruction),
+            remedy="write a rule for the function that does it",
+        )
+
+    def missing_rule(self, instruction: Instruction) -> MissingRuleError:
+        """Return an error that says that no derivative of `instruction` is known."""
+        subject = "a function called with" if isinstance(instruction, Call) else "an operation on"
+        return MissingRuleError(
+            f"no derivative is known for {subject} active data",
+            function=self.function_name,
+            operation=operation_name(instruction),
+            location=self.locate(instruction),
+            remedy="write a rule for it, or mark the function that does it inactive",
+        )
+
+
+def operation_name(instruction: Instruction) -> str:
+    """Return the name of the function called, or the opcode."""
+    name = instruction.callee_name if isinstance(instruction, Call) else None
+    return name or instruction.opcode
