@@ -46,6 +46,7 @@ from coenzyme.rules import definitions
 __all__ = ["Derivative", "Options", "derivative", "primal"]
 
 _RESULT_PARAMETERS = 2
+SCOPED = ("alias.scope", "noalias")
 _numbers = count()
 
 
@@ -198,13 +199,24 @@ def _request(
 
 def _finish(module: Module, derived: Function, entry: Function) -> None:
     """Leave only what the derivative needs; line numbers are not carried into machine code."""
+    pending: list[str] = []
     for function in module.functions.values():
         function.suffix = re.sub(r"\s*!dbg !\d+", "", function.suffix)
         for instruction in function.instructions():
-            instruction.metadata.clear()
+            for kind in list(instruction.metadata):
+                if kind in SCOPED:
+                    pending.append(instruction.metadata[kind])
+                else:
+                    del instruction.metadata[kind]
     derived.prefix = ""
     derived.suffix = "nounwind"
-    module.metadata.clear()
+    kept: set[str] = set()
+    while pending:
+        node = pending.pop()
+        if node not in kept:
+            kept.add(node)
+            pending.extend(re.findall(r"![0-9]+", module.metadata[node]))
+    module.metadata = {node: text for node, text in module.metadata.items() if node in kept}
     entry.prefix = "internal"
 
 

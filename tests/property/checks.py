@@ -154,7 +154,8 @@ def _check_exhaustion(machine: Machine, y_bar: Vector) -> None:
         asked = machine.reverse(machine.point, y_bar, name=name).asked
         for number in range(min(asked, 4)):
             call = machine.reverse(machine.point, y_bar, name=name, fails=number)
-            _require_no_leak(f"{name}, out of memory", call)
+            if call.leaked:
+                raise _Failure(f"{name} frees its tape when memory is exhausted", f"{call.leaked} blocks are left")
             if call.status != Status.TAPE_EXHAUSTED:
                 raise _Failure(f"{name} says that memory is exhausted", f"status {call.status}")
 
@@ -193,8 +194,9 @@ def _check_differences(machine: Machine, jacobian: Vector, rng: Any, rough: bool
 
 
 def _require_no_leak(name: str, call: Call) -> None:
-    if call.leaked:
-        raise _Failure(f"{name} frees what it allocates", f"{call.leaked} blocks are left")
+    if call.leaked or call.held:
+        details = f"{call.leaked} blocks of the tape and {call.held} arrays are left"
+        raise _Failure(f"{name} frees what it allocates", details)
 
 
 def _require_same_run(name: str, call: Call, primal: Call) -> None:

@@ -43,6 +43,7 @@ _FIXED = 3
 
 _RUNTIME = """
 @watch.live = global i64 0
+@watch.held = global i64 0
 @watch.asked = global i64 0
 @watch.fails = global i64 -1
 
@@ -121,6 +122,9 @@ out:
 }
 
 define noalias ptr @NRT_MemInfo_alloc_aligned(i64 %bytes, i32 %alignment) noinline nounwind {
+  %held = load i64, ptr @watch.held
+  %more = add i64 %held, 1
+  store i64 %more, ptr @watch.held
   %block = call ptr @watch.raw(i64 %bytes)
   ret ptr %block
 }
@@ -157,6 +161,9 @@ step:
   br i1 %over, label %drop, label %out
 
 drop:
+  %held = load i64, ptr @watch.held
+  %fewer = sub i64 %held, 1
+  store i64 %fewer, ptr @watch.held
   call void @watch.free(ptr %payload)
   br label %out
 
@@ -213,13 +220,17 @@ def _with_definitions(module: Module) -> str:
 
 @dataclass(frozen=True)
 class Call:
-    """What one call left behind: all cells and the result, the same of shadows, the status, live blocks."""
+    """What one call left behind."""
 
     status: int
     outputs: Vector
     shadows: Vector
     leaked: int
+    """Blocks of the tape that were not given back."""
+    held: int
+    """Blocks with a reference count that were not given back."""
     asked: int
+    """How often memory for the tape was asked for."""
 
 
 class Machine:
@@ -305,13 +316,14 @@ class Machine:
         self._cell("watch.asked").value = 0
         if fresh:
             self._drain()
-            self._cell("watch.live").value = 0
+            self._cell("watch.live").value = self._cell("watch.held").value = 0
         status = self._function(name, given)(*given)
-        leaked = self._cell("watch.live").value - self._pooled()
+        held = self._cell("watch.held").value
+        leaked = self._cell("watch.live").value - held - self._pooled()
         asked = self._cell("watch.asked").value
         del keep
         shadows = np.concatenate([of_cells, of_numbers, of_result])
-        return Call(status, np.append(cells, result), shadows, leaked, asked)
+        return Call(status, np.append(cells, result), shadows, leaked, held, asked)
 
     def _pooled(self) -> int:
         """Return how many blocks wait to be used again."""

@@ -24,8 +24,9 @@ class Point:
     arguments
         Used as a pattern only: the runner copies them, keeping strides and shared memory.
     gradient
-        For each argument the cotangent with which it leaves the reverse sweep, None for a constant. A function of
-        the arguments, or a tuple. Left out, only finite differences and the dot-product identity judge.
+        For each argument the cotangent with which it leaves the reverse sweep, None for a constant. A
+        function of the arguments, or a tuple. Left out, only finite differences and the dot-
+        product identity judge.
     jacobian
         For a function that returns an array: one array of shape (*result, *argument) for each argument.
     value
@@ -66,7 +67,8 @@ class Scenario:
     tolerance
         Relative, against closed forms.
     differences
-        Whether finite differences judge too (not where they cost too much, or closed forms cover every point).
+        Whether finite differences judge too (not where they cost too much, or closed forms cover every
+        point).
     transforms
         Whether `grad`, `jvp`, `vjp` apply beside annotated calls; they do not where arguments share memory.
     """

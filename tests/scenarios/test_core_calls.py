@@ -1,4 +1,4 @@
-"""The core call: annotations, return activities, keyword arguments, scratch memory, calls in compiled code."""
+"""The core call: annotations, return activities, keyword arguments, scratch memory, compiled callers."""
 
 from __future__ import annotations
 

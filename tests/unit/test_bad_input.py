@@ -1,4 +1,4 @@
-"""Bad input gets a typed error that names function, argument and remedy, or the right answer; never a crash."""
+"""Bad input gets a typed error that names function, argument and remedy, or the right answer."""
 
 from __future__ import annotations
 
@@ -100,6 +100,47 @@ def _assert_names(error: CoenzymeError, function: str, argument: str | None) -> 
 
 def _duplicated(dx: Any, x: Any = X) -> Any:
     return cz.Duplicated(x.copy() if isinstance(x, np.ndarray) else x, dx)
+
+
+def _sum_2d(m):
+    return m.sum()
+
+
+@nb.njit
+def _sum_of_list(items):
+    total = 0.0
+    for item in items:
+        total += item
+    return total
+
+
+@nb.njit
+def _doubled(x):
+    return 2.0 * x
+
+
+@nb.njit
+def dot_product(x, y):
+    total = 0.0
+    for i in range(x.size):
+        total += x[i] * y[i]
+    return total
+
+
+def _read_only(x: Any) -> Any:
+    x.flags.writeable = False
+    return x
+
+
+def _with_overlap(shadow: Callable[[Any], Any]) -> Any:
+    base = np.arange(4.0)
+    x = base[: shadow(base).size] if shadow(base).size < base.size else base
+    return cz.autodiff(cz.Reverse, norm2, cz.Duplicated(x, shadow(base)))
+
+
+def _with_overlap_of_another() -> Any:
+    x, y = X.copy(), X.copy()
+    return cz.autodiff(cz.Reverse, dot_product, cz.Duplicated(x, y), cz.Const(y))
 
 
 REFUSED: dict[
@@ -311,47 +352,6 @@ REFUSED: dict[
     "cotangent-of-wrong-shape": (lambda: cz.vjp(_doubled, X)[1](np.ones(2)), CoenzymeError, "_doubled", None),
     "cotangent-is-complex": (lambda: cz.vjp(norm2, X)[1](1j), CoenzymeError, "norm2", None),
 }
-
-
-def _sum_2d(m):
-    return m.sum()
-
-
-@nb.njit
-def _sum_of_list(items):
-    total = 0.0
-    for item in items:
-        total += item
-    return total
-
-
-@nb.njit
-def _doubled(x):
-    return 2.0 * x
-
-
-@nb.njit
-def dot_product(x, y):
-    total = 0.0
-    for i in range(x.size):
-        total += x[i] * y[i]
-    return total
-
-
-def _read_only(x: Any) -> Any:
-    x.flags.writeable = False
-    return x
-
-
-def _with_overlap(shadow: Callable[[Any], Any]) -> Any:
-    base = np.arange(4.0)
-    x = base[: shadow(base).size] if shadow(base).size < base.size else base
-    return cz.autodiff(cz.Reverse, norm2, cz.Duplicated(x, shadow(base)))
-
-
-def _with_overlap_of_another() -> Any:
-    x, y = X.copy(), X.copy()
-    return cz.autodiff(cz.Reverse, dot_product, cz.Duplicated(x, y), cz.Const(y))
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -175,7 +175,7 @@ def explain(
 
 
 def has_type(value: object) -> bool:
-    """Return whether Numba has a type for a value; an array of Python objects has one, and not a precise one."""
+    """Return whether Numba has a type for a value, and one that says what an array holds."""
     try:
         return bool(numba.typeof(value).is_precise())
     except (ValueError, TypeError, NumbaError):

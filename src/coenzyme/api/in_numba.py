@@ -8,10 +8,13 @@ compiled code, where `f` is an ``@njit`` function.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, cast
 
+import numba
 from numba.core import types
 from numba.core.imputils import impl_ret_borrowed, lower_constant
+from numba.core.registry import CPUDispatcher
 from numba.extending import (
     intrinsic,
     make_attribute_wrapper,
@@ -33,6 +36,8 @@ from coenzyme.api.sweeps import PushforwardCall
 from coenzyme.errors import ActivityError
 
 __all__ = ["AnnotatedType", "ModeType"]
+
+_SEMANTIC_OPTIONS = ("boundscheck", "error_model", "fastmath", "nogil")
 
 _ANNOTATIONS = (Const, Active, Duplicated, DuplicatedNoNeed)
 
@@ -222,12 +227,19 @@ def _jvp_in_numba(f: Any, primals: Any, tangents: Any) -> Callable[..., Any]:
 
 def _function_of(kind: types.Type, caller: str) -> Compiled:
     if isinstance(kind, types.Dispatcher):
-        return kind.dispatcher
+        return kind.dispatcher if isinstance(kind.dispatcher, CPUDispatcher) else _for_cpu(kind.dispatcher)
     raise ActivityError(
         f"in compiled code {caller} takes a function known while compiling, and it got one of type {kind}",
         function=caller,
         remedy="pass an @njit function by its name, not as an argument of the compiled function",
     )
+
+
+@cache
+def _for_cpu(dispatcher: Compiled) -> Compiled:
+    """Return a function as it is for the CPU, where compiled code that calls `grad` is itself differentiated."""
+    options = {name: value for name, value in dispatcher.targetoptions.items() if name in _SEMANTIC_OPTIONS}
+    return numba.njit(**options)(dispatcher.py_func)
 
 
 def _literal(kind: Any, name: str) -> Any:

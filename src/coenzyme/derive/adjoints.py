@@ -15,6 +15,7 @@ from coenzyme.derive.emission import ExpressionEmitter, emit_partial, rule_of
 from coenzyme.derive.plan import TRANSFERS, ReversePlan
 from coenzyme.derive.positions import Position, ReverseValues
 from coenzyme.derive.runtime import block_name, require
+from coenzyme.derive.scopes import Side
 from coenzyme.derive.shadows import fill_bytes
 from coenzyme.ir.builder import const_int, zero
 from coenzyme.ir.instructions import Call, Cast, Freeze, Instruction, Load, Phi, Select, Store
@@ -113,7 +114,9 @@ class Adjoints:
         bar = self.take(load, at)
         shadow = self.values.get(self.plan.shadows.of(load.pointer), at)
         old = at.builder.load(load.type, shadow, align=load.align)
-        at.builder.store(at.builder.fadd(old, bar), shadow, align=load.align)
+        new = at.builder.store(at.builder.fadd(old, bar), shadow, align=load.align)
+        for access in (old, new):
+            self.values.scopes.mark(access, Side.SHADOW, load.pointer)
 
     def _emit_store(self, store: Store, at: Position) -> None:
         value = store.value
@@ -123,8 +126,11 @@ class Adjoints:
             raise self.context.unsupported(store, f"active data of type {value.type} is stored")
         shadow = self.values.get(self.plan.shadows.of(store.pointer), at)
         if self.plan.activity.is_active(value):
-            self.add(value, at.builder.load(value.type, shadow, align=store.align), at)
-        at.builder.store(zero(value.type), shadow, align=store.align)
+            bar = at.builder.load(value.type, shadow, align=store.align)
+            self.values.scopes.mark(bar, Side.SHADOW, store.pointer)
+            self.add(value, bar, at)
+        cleared = at.builder.store(zero(value.type), shadow, align=store.align)
+        self.values.scopes.mark(cleared, Side.SHADOW, store.pointer)
 
     def _emit_select(self, select: Select, at: Position) -> None:
         bar = self.take(select, at)

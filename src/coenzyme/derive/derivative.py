@@ -112,7 +112,7 @@ class _Deriver:
         if request.aliasing.arguments_disjoint:
             _mark_disjoint(draft)
         if request.mode is Mode.FORWARD:
-            self.emit_forward(draft)
+            self.emit_forward(draft, request)
             return Derived(draft.function, None)
         seed = None
         if request.result is not None:
@@ -148,7 +148,7 @@ class _Deriver:
         scalars = {a: s for a, s in shadow_of.items() if not a.type.is_pointer}
         return _Draft(derivative, shape, activity, contents, shadows, scalars, pointer_shadows)
 
-    def emit_forward(self, draft: _Draft) -> None:
+    def emit_forward(self, draft: _Draft, request: Request) -> None:
         def forward_call(call: Call, tangent: Callable[[Value], Value]) -> None:
             replace_forward_call(call, draft.activity, draft.contents, draft.shadows, self.table, tangent)
 
@@ -158,6 +158,7 @@ class _Deriver:
             draft.activity,
             draft.shadows,
             draft.scalars,
+            request.aliasing,
             forward_call,
         )
 
@@ -189,7 +190,7 @@ class _Deriver:
         )
         draft = self.draft(callee, request, f"{entry.augmented.name}.draft")
         if mode is Mode.FORWARD:
-            self.emit_forward(draft)
+            self.emit_forward(draft, request)
             _move_body(draft.function, entry.augmented)
             return
         _, halves = self.emit_reverse(draft, request)

@@ -10,11 +10,13 @@ from collections.abc import Callable, Mapping
 from coenzyme.analysis.activity import Activity
 from coenzyme.analysis.content import carries_floats
 from coenzyme.analysis.objects import called_effect
+from coenzyme.analysis.overwritten import Aliasing
 from coenzyme.derive.adjoints import relaxed_flags
 from coenzyme.derive.context import Context
 from coenzyme.derive.emission import ExpressionEmitter, emit_partial, rule_of
 from coenzyme.derive.normalise import Shape
 from coenzyme.derive.safety import Guard, guard
+from coenzyme.derive.scopes import Scopes, Side
 from coenzyme.derive.shadows import Shadows
 from coenzyme.frontends.program import Status
 from coenzyme.ir.builder import Builder, const_int, zero
@@ -46,6 +48,7 @@ def emit_forward(
     activity: Activity,
     shadows: Shadows,
     tangents: Mapping[Argument, Value],
+    aliasing: Aliasing,
     forward_call: Callable[[Call, Callable[[Value], Value]], None] | None = None,
 ) -> None:
     """Add the tangents to an augmented primal, in place.
@@ -57,7 +60,10 @@ def emit_forward(
     forward_call
         Replaces a call of a function kept out of line by a call of its forward derivative.
     """
-    _Emitter(context, shape, activity, shadows, tangents, forward_call).run()
+    scopes = Scopes(context.module, activity.objects, arguments_disjoint=aliasing.arguments_disjoint)
+    scopes.mark_primal(shape.function.instructions())
+    _Emitter(context, shape, activity, shadows, tangents, forward_call, scopes).run()
+    scopes.attach()
 
 
 class _Emitter:
@@ -69,7 +75,9 @@ class _Emitter:
         shadows: Shadows,
         tangents: Mapping[Argument, Value],
         forward_call: Callable[[Call, Callable[[Value], Value]], None] | None,
+        scopes: Scopes,
     ) -> None:
+        self.scopes = scopes
         self.context = context
         self.module = context.module
         self.shape = shape
@@ -123,7 +131,9 @@ class _Emitter:
             case Load():
                 at = self.after(instruction)
                 pointer = self.shadows.of(instruction.pointer)
-                self.tangents[instruction] = at.load(instruction.type, pointer, align=instruction.align)
+                tangent = at.load(instruction.type, pointer, align=instruction.align)
+                self.scopes.mark(tangent, Side.SHADOW, instruction.pointer)
+                self.tangents[instruction] = tangent
             case Select() | Freeze() | ExtractValue() | InsertValue():
                 self.visit_moving(instruction)
             case Cast() if instruction.opcode in ("fpext", "fptrunc"):
@@ -146,7 +156,9 @@ class _Emitter:
     def visit_store(self, store: Store) -> None:
         if carries_floats(store.value.type) and self.activity.has_shadow(store.pointer):
             at = self.after(store)
-            at.store(self.tangent(store.value), self.shadows.of(store.pointer), align=store.align)
+            shadow = self.shadows.of(store.pointer)
+            new = at.store(self.tangent(store.value), shadow, align=store.align)
+            self.scopes.mark(new, Side.SHADOW, store.pointer)
 
     def visit_rule(self, instruction: Instruction) -> None:
         rule = rule_of(instruction)

@@ -78,6 +78,7 @@ class ReversePlan:
     kept: tuple[Call, ...]
     withheld: tuple[Call, ...]
     instructions: Mapping[Block, tuple[Instruction, ...]]
+    aliasing: Aliasing
     required: Mapping[Instruction, tuple[Value, ...]] = field(
         default_factory=dict[Instruction, tuple[Value, ...]]
     )
@@ -153,6 +154,7 @@ def make_plan(
         kept,
         withheld,
         instructions,
+        aliasing,
         required,
     )
 

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 
 from coenzyme.analysis.tape import Keep, field_size
 from coenzyme.derive.plan import ReversePlan
+from coenzyme.derive.scopes import Scopes, Side
 from coenzyme.ir.builder import Builder, const_int
 from coenzyme.ir.clone import clone_instruction
-from coenzyme.ir.instructions import Instruction, Phi
+from coenzyme.ir.instructions import Instruction, Load, Phi
 from coenzyme.ir.loops import Loop
 from coenzyme.ir.types import I1, I8, I64, PTR, IntType, Type
 from coenzyme.ir.values import Value
@@ -42,8 +43,11 @@ class ReverseValues:
         Makes a stack slot of a type in the function's entry.
     """
 
-    def __init__(self, plan: ReversePlan, make_slot: Callable[[Type, str], Value]) -> None:
+    def __init__(
+        self, plan: ReversePlan, scopes: Scopes, make_slot: Callable[[Type, str], Value]
+    ) -> None:
         self.plan = plan
+        self.scopes = scopes
         self.make_slot = make_slot
         self.stored: dict[Value, Value] = {}
         """Slot of each value kept by ``Keep.SLOT``."""
@@ -106,7 +110,10 @@ class ReverseValues:
         operands = {o: self.get(o, at) for o in value.operands}
         twin = clone_instruction(value, operands)
         twin.name = f"{value.name}.again"
-        return at.builder.insert(twin)
+        at.builder.insert(twin)
+        if isinstance(twin, Load) and value not in self.plan.shadows.mirrored:
+            self.scopes.mark(twin, Side.PRIMAL, value.operands[0])
+        return twin
 
     def _advance(self, phi: Phi, home: Loop, at: Position) -> Value:
         recurrence = self.plan.recurrences[phi]
@@ -149,19 +156,18 @@ class ReverseValues:
     def _read_tape(self, value: Instruction, home: Loop, at: Position) -> Value:
         base = at.builder.load(PTR, self.base[home])
         index = at.builder.load(I64, self.index[home])
-        return load_field(at.builder, value.type, self.field_address(value, home, at, base, index))
+        address = self.field_address(value, home, at, base, index)
+        if value.type == I1:
+            byte = at.builder.load(I8, address, align=1)
+            self.scopes.mark(byte, Side.TAPE)
+            return at.builder.cast("trunc", byte, I1)
+        result = at.builder.load(value.type, address, align=min(8, field_size(value.type)))
+        self.scopes.mark(result, Side.TAPE)
+        return result
 
-
-def load_field(builder: Builder, type: Type, address: Value) -> Value:
-    """Read a value of `type` from the tape."""
-    if type == I1:
-        return builder.cast("trunc", builder.load(I8, address, align=1), I1)
-    return builder.load(type, address, align=min(8, field_size(type)))
-
-
-def store_field(builder: Builder, value: Value, address: Value) -> None:
-    """Write `value` to the tape."""
-    if value.type == I1:
-        builder.store(builder.cast("zext", value, I8), address, align=1)
-    else:
-        builder.store(value, address, align=min(8, field_size(value.type)))
+    def write_tape(self, builder: Builder, value: Value, address: Value) -> None:
+        """Write `value` to the tape."""
+        if value.type == I1:
+            value = builder.cast("zext", value, I8)
+        store = builder.store(value, address, align=min(8, field_size(value.type)))
+        self.scopes.mark(store, Side.TAPE)

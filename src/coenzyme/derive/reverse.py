@@ -18,9 +18,10 @@ from coenzyme.derive.adjoints import Adjoints
 from coenzyme.derive.calls import ReverseCalls
 from coenzyme.derive.context import Context
 from coenzyme.derive.plan import ReversePlan
-from coenzyme.derive.positions import Position, ReverseValues, store_field
+from coenzyme.derive.positions import Position, ReverseValues
 from coenzyme.derive.runtime import KEEP_STACK, STACK, require
 from coenzyme.derive.safety import Guard, guard
+from coenzyme.derive.scopes import Scopes
 from coenzyme.derive.seeds import ResultPlaces, add_seed, drop_references
 from coenzyme.derive.split import Halves
 from coenzyme.frontends.program import ComponentActivity, Status
@@ -89,10 +90,13 @@ class _Emitter:
         self.seed = seed
         self.module = context.module
         self.plan = plan
+        self.scopes = Scopes(
+            context.module, plan.activity.objects, arguments_disjoint=plan.aliasing.arguments_disjoint
+        )
         self.shape = plan.shape
         self.function: Function = plan.shape.function
         self.outputs = adjoint_outputs
-        self.values = ReverseValues(plan, self.make_slot)
+        self.values = ReverseValues(plan, self.scopes, self.make_slot)
         self.adjoints = Adjoints(context, plan, self.values, self.make_slot)
         self.adjoints.drop_kept = self.drop_kept
         if calls is not None:
@@ -117,6 +121,7 @@ class _Emitter:
         self.finish = self.function.add_block(Block("reverse.done"))
         self.cleanup = self.function.add_block(Block("reverse.abandon"))
         self.prologue.append(self.status)
+        self.scopes.mark_primal(self.function.instructions())
         self.prepare_storage()
         self.store_primal_values()
         self.redirect_returns()
@@ -128,6 +133,7 @@ class _Emitter:
         entry = self.function.entry
         for position, instruction in enumerate(self.prologue):
             entry.insert(position, instruction)
+        self.scopes.attach()
         reverse_blocks = [
             b for b in self.function.blocks if b not in forward_blocks and b is not self.cleanup
         ]
@@ -223,7 +229,7 @@ class _Emitter:
                 column = at.gep(I8, base, [at.mul(count, const_int(I64, offset))])
                 within = at.mul(counted.index, const_int(I64, field_size(value.type)))
                 address = at.gep(I8, column, [within])
-            store_field(at, value, address)
+            self.values.write_tape(at, value, address)
 
     def keep_block(self, call: Call) -> None:
         """Hold on to the block that `call` returns, and to its shadow, until the reverse sweep drops them."""

@@ -1,4 +1,4 @@
-"""Checks that users run on their own functions: `check_derivatives` compares modes with independent oracles."""
+"""Checks that users run on their own functions: `check_derivatives` compares modes with oracles."""
 
 from coenzyme.testing.arguments import Arguments
 from coenzyme.testing.checks import (

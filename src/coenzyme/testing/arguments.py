@@ -1,9 +1,10 @@
 """Arguments as one flat vector: what a derivative check perturbs.
 
-A function's arguments are scalars, arrays and containers of them, and arrays may share memory. Every distinct
-floating-point cell gets one position in a flat float64 vector; `Arguments.build` turns a vector back into fresh
-arguments with the same dtypes, strides and sharing, and `Arguments.read` collects the cells again, after a call
-that wrote to them. A shadow is therefore only another vector, built the same way.
+A function's arguments are scalars, arrays and containers of them, and arrays may share memory. Every
+distinct floating-point cell gets one position in a flat float64 vector; `Arguments.build` turns a
+vector back into fresh arguments with the same dtypes, strides and sharing, and `Arguments.read`
+collects the cells again, after a call that wrote to them. A shadow is therefore only another vector,
+built the same way.
 """
 
 from __future__ import annotations

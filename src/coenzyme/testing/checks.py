@@ -3,11 +3,11 @@
 Source: the dot-product identity ⟨w, J v⟩ = ⟨Jᵀ w, v⟩, Griewank & Walther, Evaluating Derivatives, 2nd ed.,
 section 3.3; finite differences by Romberg extrapolation, whose error estimate sets the tolerance.
 
-What is compared is the whole map from arguments (memory included) to the return value and memory on exit, so
-that functions that write into their arguments are checked too. Blind spots: a derivative that is wrong only at
-other points or shapes, or by less than the tolerance printed in the report; entries beyond `ENTRYWISE_LIMIT` are
-seen through random directions only; a point on a kink, where finite differences have no limit, shows as
-inconclusive.
+What is compared is the whole map from arguments (memory included) to the return value and memory on
+exit, so that functions that write into their arguments are checked too. Blind spots: a derivative that
+is wrong only at other points or shapes, or by less than the tolerance printed in the report; entries
+beyond `ENTRYWISE_LIMIT` are seen through random directions only; a point on a kink, where finite
+differences have no limit, shows as inconclusive.
 """
 
 from __future__ import annotations

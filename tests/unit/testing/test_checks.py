@@ -168,11 +168,11 @@ def test_the_error_survives_pickling() -> None:
     assert again.report == caught.value.report
 
 
-def test_a_kink_is_inconclusive_rather_than_wrong_or_right() -> None:
-    def staircase(x):
-        return math.floor(1e6 * x) * 1e-6 + x
+def test_noise_is_inconclusive_rather_than_wrong_or_right() -> None:
+    def noisy(x):
+        return x + 1e-3 * math.sin(1e12 * x)
 
-    report = check_derivatives(staircase, 0.3, relative=1e9, derivatives=Stated(lambda x: [[2.0]]))
+    report = check_derivatives(noisy, 0.3, relative=10.0, derivatives=Stated(lambda x: [[1.0]]))
     assert not report.conclusive
     assert "inconclusive" in str(report)
 

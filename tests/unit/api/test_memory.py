@@ -1,0 +1,126 @@
+"""Shadows made in compiled code have the layout of their primals, and nothing leaks."""
+
+from __future__ import annotations
+
+import numba as nb
+import numpy as np
+import pytest
+from numba.core import types
+
+from coenzyme.api.memory import as_type, copy_like, mirrors, overlap, same_layout, same_shape, zero_like
+from coenzyme.errors import ActivityError, ShadowError
+
+CUBE = np.arange(24.0).reshape(2, 3, 4)
+
+LAYOUTS = [
+    pytest.param(CUBE, id="C"),
+    pytest.param(np.asfortranarray(CUBE), id="F"),
+    pytest.param(CUBE.transpose(1, 0, 2), id="permuted"),
+    pytest.param(CUBE[:, ::-2, 1:], id="reversed slice"),
+    pytest.param(np.arange(6.0)[::-1], id="reversed"),
+    pytest.param(np.array(3.0), id="no dimension"),
+    pytest.param(np.zeros((0, 3)), id="empty"),
+    pytest.param(np.zeros((4, 0))[::2], id="empty slice"),
+    pytest.param(np.arange(3, dtype=np.float32), id="float32"),
+    pytest.param(CUBE[:1, :, :1], id="length one"),
+]
+
+
+@nb.njit
+def zeros(x):
+    return zero_like(x)
+
+
+@nb.njit
+def copy(x):
+    return copy_like(x)
+
+
+@pytest.mark.parametrize("x", LAYOUTS)
+def test_zeros_have_shape_dtype_and_strides_of_the_primal(x):
+    found = zeros(x)
+    assert (found.shape, found.dtype) == (x.shape, x.dtype)
+    if x.size:
+        assert found.strides == x.strides
+    assert not found.any()
+    found[...] = 1.0
+    assert found.sum() == x.size
+
+
+@pytest.mark.parametrize("x", LAYOUTS)
+def test_copy_has_values_and_strides_and_memory_of_its_own(x):
+    found = copy(x)
+    np.testing.assert_array_equal(found, x)
+    if x.size:
+        assert found.strides == x.strides
+    assert not np.shares_memory(found, x)
+
+
+def test_shadow_of_a_read_only_array_can_be_written():
+    x = np.ones(3)
+    x.flags.writeable = False
+    assert zeros(x).flags.writeable
+
+
+def test_zero_of_a_number_has_its_type():
+    assert zeros(3.0) == 0.0
+    assert zeros(np.float32(3)) == 0.0
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        pytest.param(np.broadcast_to(1.0, (3,)), id="broadcast"),
+        pytest.param(np.lib.stride_tricks.sliding_window_view(np.arange(5.0), 3), id="windows"),
+    ],
+)
+def test_array_that_visits_memory_twice_has_no_shadow(x):
+    with pytest.raises(ActivityError, match="same memory at several indices"):
+        zeros(x)
+
+
+def test_overlap_compares_extents():
+    meet = nb.njit(lambda x, y: overlap(x, y))
+    x = np.zeros(10)
+    assert meet(x[:5], x[4:])
+    assert not meet(x[:5], x[5:])
+    assert meet(x[::2], x[1::2])
+    assert meet(x[::-1], x[:1])
+    assert not meet(x[:0], x)
+
+
+def test_layout_is_compared_where_it_counts():
+    same = nb.njit(lambda x, y: same_layout(x, y))
+    x = np.zeros((3, 4))
+    assert same(x, np.zeros((3, 4)))
+    assert not same(x, np.zeros((4, 4)))
+    assert not same(x, np.asfortranarray(x))
+    assert same(x[:, :1], np.zeros((3, 4))[:, :1])
+    assert not same(x[:, :1], np.zeros((3, 1)))
+    assert same(x[:1, :1], np.zeros((1, 1)))
+    assert same(x[:0], np.zeros((0, 4), order="F"))
+
+
+def test_shapes_are_compared_without_strides():
+    same = nb.njit(lambda x, y: same_shape(x, y))
+    assert same(np.zeros((3, 4)), np.zeros((3, 4), order="F"))
+    assert not same(np.zeros(3), np.zeros(4))
+    assert same(1.0, 2.0)
+
+
+def test_mirrors_compares_offsets():
+    alike = nb.njit(lambda x, y, dx, dy: mirrors(x, y, dx, dy))
+    x, dx = np.zeros(6), np.zeros(6)
+    assert alike(x, x[2:], dx, dx[2:])
+    assert not alike(x, x[2:], dx, dx[1:])
+
+
+def test_array_of_other_rank_is_no_shadow():
+    kind = types.float64[:, ::1]
+    with pytest.raises(ShadowError, match="stands for the shadow"):
+        nb.njit(lambda x: as_type(x, kind))(np.zeros(3))
+
+
+def test_number_is_cast_to_the_type_of_its_primal():
+    kind = types.float32
+    assert nb.njit(lambda x: as_type(x, kind))(0.1) == np.float32(0.1)
