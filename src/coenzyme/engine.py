@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import count
 from typing import Any
@@ -27,6 +27,7 @@ from coenzyme.codegen import prepare, verify
 from coenzyme.derive.derivative import Request, derive
 from coenzyme.derive.emission import type_named
 from coenzyme.derive.plan import ReversePlan
+from coenzyme.derive.runtime import TapeMemory
 from coenzyme.derive.seeds import find_places
 from coenzyme.frontends.numba_link import link
 from coenzyme.frontends.numba_lower import lower
@@ -145,14 +146,16 @@ def _derivative(
     options: Options,
 ) -> Derivative:
     program = lowered(function, argtypes)
-    request = _request(program, activities, mode, return_active, options)
-    module = parse_module(prepared(function, argtypes))
-    entry = module.functions[program.entry]
     name = f"coenzyme.{mode.value}.{next(_numbers)}.{_plain(program.qualname)}"
-    derived = derive(module, entry, request, name, SourceMap(module).locate, program.qualname)
-    _finish(module, derived.function, entry)
-    text = _with_definitions(module)
-    verify(text, program.qualname)
+    request = _request(program, activities, mode, return_active, options)
+    source = prepared(function, argtypes)
+    text, plan = _derive_text(source, program, request, name)
+
+    def text_again() -> str:
+        """Return the derivative in a form that can be differentiated: with a tape of ordinary memory."""
+        again = replace(request, memory=TapeMemory.PLAIN)
+        return _derive_text(source, program, again, name)[0]
+
     dispatcher = link(
         text,
         name,
@@ -161,8 +164,22 @@ def _derivative(
         mode,
         _plain(program.qualname.rsplit(".", 1)[-1]) + f"_{mode.value}",
         return_active=return_active,
+        text_again=text_again if mode is Mode.REVERSE else None,
     )
-    return Derivative(dispatcher, program.restype, program, derived.plan, text)
+    return Derivative(dispatcher, program.restype, program, plan, text)
+
+
+def _derive_text(
+    source: str, program: Program, request: Request, name: str
+) -> tuple[str, ReversePlan | None]:
+    """Return the text of a derivative called `name`, and the plan it was made from."""
+    module = parse_module(source)
+    entry = module.functions[program.entry]
+    derived = derive(module, entry, request, name, SourceMap(module).locate, program.qualname)
+    _finish(module, derived.function, entry)
+    text = _with_definitions(module)
+    verify(text, program.qualname)
+    return text, derived.plan
 
 
 def _request(

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 import numpy as np
 
-from coenzyme.errors import CoenzymeError
+from coenzyme.errors import CoenzymeError, GeneratedIRError
 from coenzyme.frontends.program import Status
 from coenzyme.testing.differences import agrees, directional_difference
 
@@ -18,7 +19,7 @@ from .lower import RAISED
 from .machine import Call, Machine, Vector
 from .programs import PRELUDE, SIZE, Program, Single, python_source, uses
 
-__all__ = ["Outcome", "Verdict", "check"]
+__all__ = ["Outcome", "Verdict", "check", "check_by_numba"]
 
 
 class Verdict(Enum):
@@ -57,26 +58,36 @@ class _Failure(Exception):  # noqa: N818 - an answer, not an error
 
 
 def check(program: Program) -> Outcome:
-    """Return what came of compiling `program` with its derivatives and comparing them."""
-    try:
-        machine = Machine(program)
-    except CoenzymeError as error:
-        if type(error).__name__ == "GeneratedIRError":
-            return Outcome(Verdict.FAILED, "LLVM accepts the derivative", str(error))
-        return Outcome(Verdict.REFUSED, f"{type(error).__name__}: {error}".split("\n")[0])
-    except Exception as error:  # noqa: BLE001 - any other exception is the engine's fault
-        import traceback  # noqa: PLC0415
+    """Return what came of compiling `program` from LLVM text with its derivatives and comparing them."""
+    return _check(program, Machine)
 
-        return Outcome(Verdict.FAILED, f"no {type(error).__name__} inside the engine", traceback.format_exc())
+
+def check_by_numba(program: Program) -> Outcome:
+    """Return what came of compiling `program` from Python source with its derivatives and comparing them."""
+    from .numba_machine import NumbaMachine  # noqa: PLC0415 - the other check does without Numba
+
+    return _check(program, NumbaMachine)
+
+
+def _check(program: Program, make: Callable[[Program], Any]) -> Outcome:
+    machine = None
     try:
+        machine = make(program)
         return _compare(machine)
+    except GeneratedIRError as error:
+        return Outcome(Verdict.FAILED, "LLVM accepts the derivative", str(error))
+    except CoenzymeError as error:
+        return Outcome(Verdict.REFUSED, f"{type(error).__name__}: {error}".split("\n")[0])
     except _Failure as failure:
         return Outcome(Verdict.FAILED, failure.check, failure.details)
+    except Exception as error:  # noqa: BLE001 - any other exception is the engine's fault
+        return Outcome(Verdict.FAILED, f"no {type(error).__name__} inside the engine", traceback.format_exc())
     finally:
-        machine.close()
+        if machine is not None:
+            machine.close()
 
 
-def _compare(machine: Machine) -> Outcome:
+def _compare(machine: Any) -> Outcome:
     program, x = machine.program, machine.point
     rng = np.random.default_rng(program.seed + 1)
     y_bar = np.where(machine.written, rng.uniform(0.5, 1.5, machine.cells + 1), 0.0)
@@ -99,7 +110,7 @@ def _compare(machine: Machine) -> Outcome:
     return _check_differences(machine, jacobian, rng, rough)
 
 
-def _forward(machine: Machine, primal: Call) -> Vector:
+def _forward(machine: Any, primal: Call) -> Vector:
     """Return the Jacobian matrix, a column for each input."""
     columns: list[Vector] = []
     for i in range(machine.size):
@@ -115,7 +126,7 @@ def _forward(machine: Machine, primal: Call) -> Vector:
     return np.stack(columns, axis=1)
 
 
-def _check_reverse(machine: Machine, primal: Call, jacobian: Vector, y_bar: Vector, relative: float) -> None:
+def _check_reverse(machine: Any, primal: Call, jacobian: Vector, y_bar: Vector, relative: float) -> None:
     expected = y_bar @ jacobian
     scale = float(np.max(np.abs(y_bar) @ np.abs(jacobian), initial=0.0)) + 1e-3
     for name in ("reverse", "naive"):
@@ -135,7 +146,7 @@ def _check_reverse(machine: Machine, primal: Call, jacobian: Vector, y_bar: Vect
             raise _Failure(f"{name} gives the same when called again")
 
 
-def _check_errors(machine: Machine, y_bar: Vector) -> None:
+def _check_errors(machine: Any, y_bar: Vector) -> None:
     direction = np.where(machine.active, 1.0, 0.0)
     calls = {
         "forward": machine.forward(machine.point, direction),
@@ -148,7 +159,7 @@ def _check_errors(machine: Machine, y_bar: Vector) -> None:
             raise _Failure(f"{name} raises where the program does", f"status {call.status}")
 
 
-def _check_exhaustion(machine: Machine, y_bar: Vector) -> None:
+def _check_exhaustion(machine: Any, y_bar: Vector) -> None:
     """Let each allocation of the tape fail in turn."""
     for name in ("reverse", "naive"):
         asked = machine.reverse(machine.point, y_bar, name=name).asked
@@ -160,7 +171,7 @@ def _check_exhaustion(machine: Machine, y_bar: Vector) -> None:
                 raise _Failure(f"{name} says that memory is exhausted", f"status {call.status}")
 
 
-def _check_differences(machine: Machine, jacobian: Vector, rng: Any, rough: bool) -> Outcome:
+def _check_differences(machine: Any, jacobian: Vector, rng: Any, rough: bool) -> Outcome:
     """Compare with finite differences of the compiled program, or of its Python source in double precision."""
 
     def outputs(x: Vector) -> Vector:
@@ -213,14 +224,13 @@ def _require_close(name: str, got: Vector, expected: Vector, relative: float) ->
         raise _Failure(name, "\n".join(rows))
 
 
-def run_python(program: Program, machine: Machine, x: Vector) -> Vector | None:
+def run_python(program: Program, machine: Any, x: Vector) -> Vector | None:
     """Return the outputs as the interpreter computes them, in double precision throughout; None where it raises."""
     names: dict[str, Any] = {}
     exec(_compiled(program), names)  # noqa: S102 - our own source
     names["float32"] = float
     cells = x[: machine.cells].copy()
-    a, b = cells[:SIZE], cells[machine.begin_b : machine.begin_c]
-    c = cells[machine.begin_c :].reshape(SIZE, SIZE)
+    a, b, c = machine.arrays(cells)
     s, t = (float(v) for v in x[machine.cells :])
     try:
         result = names["program"](a, b, c, machine.table.copy(), s, t, program.n, program.m, SIZE)

@@ -31,13 +31,13 @@ from coenzyme.rules import definitions
 from .lower import ENTRY, lower
 from .programs import SIZE, Program
 
-__all__ = ["Call", "Machine", "Vector", "derivative_text"]
+__all__ = ["NUMBERS", "Call", "Layout", "Machine", "Vector", "derivative_text"]
 
 Vector = NDArray[np.float64]
 
 _C, _A, _D = ComponentActivity.CONST, ComponentActivity.ACTIVE, ComponentActivity.DUPLICATED
 _ARRAYS = ("out", "a", "b", "c")
-_NUMBERS = ("s", "t")
+NUMBERS = ("s", "t")
 _FIXED = 3
 """Integers passed by value: n, m, size."""
 
@@ -182,7 +182,7 @@ _OURS = re.compile(
 def _activities(program: Program, mode: Mode) -> list[ComponentActivity]:
     number = _D if mode is Mode.FORWARD else _A
     arrays = [_C if name in program.constant else _D for name in _ARRAYS]
-    numbers = [_C if name in program.constant else number for name in _NUMBERS]
+    numbers = [_C if name in program.constant else number for name in NUMBERS]
     return [*arrays, _C, *numbers, *[_C] * _FIXED]
 
 
@@ -233,15 +233,47 @@ class Call:
     """How often memory for the tape was asked for."""
 
 
-class Machine:
-    """A program and its derivatives, compiled.
+class Layout:
+    """The point a program is checked at, and how vectors are laid out.
 
     Inputs and shadows are vectors: the cells of ``a``, ``b`` and ``c`` (those that ``a`` and ``b`` share once), then
     s and t. Outputs are the same cells, then the result.
+
+    Attributes
+    ----------
+    begin_b, begin_c, cells
+        Where ``b`` and ``c`` begin, and how many cells there are.
+    active, written
+        Which inputs are differentiated, and which outputs have a cotangent.
     """
 
     def __init__(self, program: Program) -> None:
         self.program = program
+        self.begin_b = SIZE // 2 if program.overlapping else SIZE
+        self.begin_c = self.begin_b + SIZE
+        self.cells = self.begin_c + SIZE * SIZE
+        self.size = self.cells + len(NUMBERS)
+        generator = np.random.default_rng(program.seed)
+        self.point: Vector = generator.uniform(-1.5, 1.5, self.size)
+        self.table = generator.integers(0, SIZE, SIZE)
+        self.active = np.ones(self.size, dtype=bool)
+        if "b" in program.constant:
+            self.active[self.begin_b : self.begin_c] = False
+        for offset, name in enumerate(NUMBERS):
+            self.active[self.cells + offset] = name not in program.constant
+        self.written = np.append(self.active[: self.cells], True)
+
+    def arrays(self, cells: Vector) -> tuple[Vector, Vector, Vector]:
+        """Return ``a``, ``b`` and ``c`` as views of `cells`."""
+        c = cells[self.begin_c : self.cells].reshape(SIZE, SIZE)
+        return cells[:SIZE], cells[self.begin_b : self.begin_c], c
+
+
+class Machine(Layout):
+    """A program and its derivatives, compiled from LLVM text."""
+
+    def __init__(self, program: Program) -> None:
+        super().__init__(program)
         self.text = derivative_text(program)
         watched = _OURS.sub("", _WATCHED.sub(r"@watch.\1", self.text))
         # Tape chunks of some bytes in place of many, so that small programs fill several.
@@ -253,19 +285,6 @@ class Machine:
         passes.optimise_module(module, program.level)
         self.engine = llvm.create_mcjit_compiler(module, _machine())
         self.engine.finalize_object()
-        self.begin_b = SIZE // 2 if program.overlapping else SIZE
-        self.begin_c = self.begin_b + SIZE
-        self.cells = self.begin_c + SIZE * SIZE
-        self.size = self.cells + len(_NUMBERS)
-        generator = np.random.default_rng(program.seed)
-        self.point: Vector = generator.uniform(-1.5, 1.5, self.size)
-        self.table = generator.integers(0, SIZE, SIZE)
-        self.active = np.ones(self.size, dtype=bool)
-        if "b" in program.constant:
-            self.active[self.begin_b : self.begin_c] = False
-        for offset, name in enumerate(_NUMBERS):
-            self.active[self.cells + offset] = name not in program.constant
-        self.written = np.append(self.active[: self.cells], True)
 
     def close(self) -> None:
         """Free the machine code."""
@@ -291,7 +310,7 @@ class Machine:
         fresh
             Whether no memory of earlier calls may be used again.
         """
-        numbers = np.zeros(len(_NUMBERS))
+        numbers = np.zeros(len(NUMBERS))
         return self._run(name, x, np.concatenate([y_bar[:-1], numbers, y_bar[-1:]]), fails=fails, fresh=fresh)
 
     def _run(
@@ -308,7 +327,7 @@ class Machine:
             forward = name == "forward"
             pointers = self._pointers(of_result, of_cells)
             given += [q for array, q in zip(_ARRAYS, pointers, strict=True) if array not in self.program.constant]
-            for i, number in enumerate(_NUMBERS):
+            for i, number in enumerate(NUMBERS):
                 if number not in self.program.constant:
                     given.append(float(of_numbers[i]) if forward else _pointer(of_numbers, i))
             keep = (of_cells, of_result, of_numbers)

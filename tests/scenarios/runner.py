@@ -25,6 +25,7 @@ __all__ = [
     "compiled",
     "directions",
     "forward",
+    "holds_floats",
     "leaves",
     "prepare",
     "raised_by",
@@ -172,6 +173,11 @@ def assert_close(got: Any, expected: Any, tolerance: float, scale: float = 0.0, 
     )
     for a, b in zip(first, second, strict=True):
         np.testing.assert_allclose(a, b, rtol=tolerance, atol=1e-13 * scale, err_msg=what)
+
+
+def holds_floats(x: Any) -> bool:
+    """Return whether an argument has a derivative."""
+    return bool(Arguments((x,)).argnums)
 
 
 def random_direction(arguments: Arguments, seed: int) -> Vector:

@@ -20,6 +20,7 @@ from .runner import (
     compiled,
     directions,
     forward,
+    holds_floats,
     leaves,
     prepare,
     raised_by,
@@ -48,6 +49,22 @@ def _is_annotated(scenario: Scenario) -> bool:
 
 ANNOTATED = [s for s in SCENARIOS if _is_annotated(s)]
 TRANSFORMED = [s for s in SCENARIOS if s.transforms and _returns_a_number(s)]
+# A pushforward and a pullback cost two more compilations each: one scenario for each kind of argument and result.
+_PULLED_BACK = {
+    *(
+        "rosenbrock",
+        "continue-over-odd",
+        "integers-and-flags",
+        "default-argument",
+        "float32-scalar",
+        "fastmath",
+    ),
+    *("several-exits", "recursive-power", "local-tuples", "pair-argument", "named-tuple-argument"),
+    *("take-out", "double-twice", "raise-after-write", "swapped-buffers", "scratch-power", "pair-of-arrays"),
+    *("search-with-exit", "integer-array-argument", "callee-that-writes", "closure-over-array", "trapezoid"),
+    *("contiguous-and-strided-vectors", "float32-vector", "matrix-layouts"),
+}
+PULLED_BACK = [s for s in TRANSFORMED if s.name in _PULLED_BACK]
 WITH_JACOBIAN = [s for s in SCENARIOS if any(point.jacobian is not None for point in s.points)]
 RAISING = [s for s in SCENARIOS if s.error_points]
 WITH_PRIMAL = pytest.mark.parametrize("with_primal", [True, False], ids=["with-primal", "no-primal"])
@@ -162,7 +179,7 @@ def test_grad_returns_the_structure_of_its_argument(scenario: Scenario) -> None:
             assert_close(first, gradient[0], 1e-14, what="a single argnum gives the same gradient")
 
 
-@_named(TRANSFORMED)
+@_named(PULLED_BACK)
 def test_jvp_and_vjp_are_adjoint(scenario: Scenario) -> None:
     for point in scenario.regular_points:
         if point.entering:
@@ -259,7 +276,8 @@ def _tangents(prepared: Prepared, direction: Any) -> list[Any]:
     """Return a tangent for each argument, zero for those that are not differentiated."""
     shadows = prepared.arguments.shadows(direction)
     return [
-        cz.make_zero(x) if dx is None else dx for x, dx in zip(prepared.point.arguments, shadows, strict=True)
+        cz.make_zero(x) if dx is None and holds_floats(x) else dx
+        for x, dx in zip(prepared.point.arguments, shadows, strict=True)
     ]
 
 
@@ -296,4 +314,5 @@ def _copies(point: Point) -> tuple[Any, ...]:
 
 
 def test_names_of_scenarios_are_unique() -> None:
+    assert len(PULLED_BACK) == len(_PULLED_BACK)
     assert len({s.name for s in SCENARIOS}) == len(SCENARIOS)

@@ -17,6 +17,7 @@ from coenzyme.analysis.objects import (
     MemoryObject,
     Objects,
     Storage,
+    blas_pointers,
     called_effect,
     is_internal_call,
     passed_pointers,
@@ -181,7 +182,11 @@ class _Finder:
             case Effect.MEMCPY | Effect.MEMMOVE:
                 if self._touches(call.arguments[1]):
                     self._mark_memory(self.objects.of(call.arguments[0]))
-            case Effect.UNKNOWN | Effect.BLAS | Effect.LAPACK | Effect.REALLOCATION:
+            case Effect.BLAS:
+                inputs, output = blas_pointers(call)
+                if any(self._touches(pointer) for pointer in inputs):
+                    self._mark_memory(self.objects.of(output))
+            case Effect.UNKNOWN | Effect.LAPACK | Effect.REALLOCATION:
                 self._vary_unknown(call)
             case _:
                 pass
@@ -249,7 +254,11 @@ class _Finder:
             case Effect.MEMCPY | Effect.MEMMOVE:
                 if self._touches(call.arguments[0]):
                     self._mark_memory(self.objects.of(call.arguments[1]))
-            case Effect.UNKNOWN | Effect.BLAS | Effect.LAPACK | Effect.REALLOCATION:
+            case Effect.BLAS:
+                inputs, output = blas_pointers(call)
+                if self._touches(output):
+                    self._mark_memory(o for pointer in inputs for o in self.objects.of(pointer))
+            case Effect.UNKNOWN | Effect.LAPACK | Effect.REALLOCATION:
                 pointers = passed_pointers(call) if is_internal_call(call) else call.arguments
                 reached = self.objects.reachable(p for p in pointers if p.type.is_pointer)
                 if call in self.marked or any(o in self.memory for o in reached):

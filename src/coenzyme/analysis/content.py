@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from coenzyme.analysis.objects import MemoryObject, Objects, called_effect
+from coenzyme.analysis.objects import MemoryObject, Objects, blas_pointers, called_effect
 from coenzyme.ir.instructions import AtomicReadModifyWrite, Call, Function, Instruction, Load, Store
 from coenzyme.ir.types import ArrayType, FloatType, StructType, Type, VectorType
-from coenzyme.ir.values import Argument, Value
+from coenzyme.ir.values import Argument, ConstantInt, Value
 from coenzyme.rules import Effect
+from coenzyme.rules.blas import KINDS, find_routine
 
-__all__ = ["Content", "Contents", "carries_floats", "find_contents", "float_parts"]
+__all__ = ["Content", "Contents", "blas_element", "carries_floats", "find_contents", "float_parts"]
 
 
 def float_parts(type: Type) -> set[FloatType]:
@@ -114,11 +115,10 @@ def find_contents(function: Function, objects: Objects, elements: Mapping[Argume
             content(item).include(element)
     copies: list[Call] = []
     for instruction in function.instructions():
-        moved = _moved(instruction)
-        if moved is not None:
-            for item in objects.of(moved[0]):
-                content(item).include(moved[1])
-        elif isinstance(instruction, Call) and called_effect(instruction) in (Effect.MEMCPY, Effect.MEMMOVE):
+        for pointer, type in _moved(instruction):
+            for item in objects.of(pointer):
+                content(item).include(type)
+        if isinstance(instruction, Call) and called_effect(instruction) in (Effect.MEMCPY, Effect.MEMMOVE):
             copies.append(instruction)
     changed = True
     while changed:
@@ -131,14 +131,27 @@ def find_contents(function: Function, objects: Objects, elements: Mapping[Argume
     return Contents(found, objects)
 
 
-def _moved(instruction: Instruction) -> tuple[Value, Type] | None:
-    """Return the address and the type of what `instruction` reads or writes."""
+def _moved(instruction: Instruction) -> list[tuple[Value, Type]]:
+    """Return the addresses and the types of what `instruction` reads or writes."""
     match instruction:
         case Load():
-            return instruction.pointer, instruction.type
+            return [(instruction.pointer, instruction.type)]
         case Store():
-            return instruction.pointer, instruction.value.type
+            return [(instruction.pointer, instruction.value.type)]
         case AtomicReadModifyWrite():
-            return instruction.operands[0], instruction.type
+            return [(instruction.operands[0], instruction.type)]
+        case Call() if called_effect(instruction) is Effect.BLAS:
+            inputs, output = blas_pointers(instruction)
+            type = blas_element(instruction)
+            return [] if type is None else [(pointer, type) for pointer in (*inputs, output)]
         case _:
-            return None
+            return []
+
+
+def blas_element(call: Call) -> FloatType | None:
+    """Return the element type of a BLAS `call`, or None where it is not real."""
+    routine = find_routine(call.callee_name or "")
+    assert routine is not None
+    kind = call.operands[routine.kind]
+    name = KINDS.get(chr(kind.value & 0x7F)) if isinstance(kind, ConstantInt) else None
+    return None if name is None else FloatType(name)

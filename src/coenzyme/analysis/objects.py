@@ -33,11 +33,13 @@ from coenzyme.ir.values import (
     Value,
 )
 from coenzyme.rules import Effect, classify
+from coenzyme.rules.blas import find_routine
 
 __all__ = [
     "MemoryObject",
     "Objects",
     "Storage",
+    "blas_pointers",
     "called_effect",
     "find_objects",
     "is_error_slot",
@@ -138,6 +140,13 @@ def called_effect(call: Call) -> Effect:
     """Return what `call` does, by the name of its callee."""
     name = call.callee_name
     return Effect.UNKNOWN if name is None else classify(name)
+
+
+def blas_pointers(call: Call) -> tuple[list[Value], Value]:
+    """Return the pointers to the matrices and vectors that a BLAS `call` reads, and to the one it writes."""
+    routine = find_routine(call.callee_name or "")
+    assert routine is not None
+    return [call.operands[o.pointer] for o in routine.inputs], call.operands[routine.output.pointer]
 
 
 def is_internal_call(instruction: Instruction) -> bool:

@@ -14,6 +14,7 @@ from coenzyme.analysis.objects import (
     MemoryObject,
     Objects,
     Storage,
+    blas_pointers,
     called_effect,
     is_internal_call,
     passed_pointers,
@@ -28,6 +29,7 @@ from coenzyme.ir.instructions import (
     Load,
     Store,
 )
+from coenzyme.ir.values import Value
 from coenzyme.rules import Effect
 
 __all__ = ["Aliasing", "Overwrites", "find_overwrites"]
@@ -63,14 +65,20 @@ class Overwrites:
 
     loads: frozenset[Load]
     written: frozenset[MemoryObject]
+    products: frozenset[tuple[Call, Value]]
+    """BLAS calls, with the pointers to operands that may change afterwards."""
 
     def is_overwritten(self, load: Load) -> bool:
         """Whether the memory that `load` reads may change afterwards."""
         return load in self.loads
 
+    def is_operand_overwritten(self, call: Call, pointer: Value) -> bool:
+        """Whether what a BLAS `call` reads behind `pointer` may change afterwards."""
+        return (call, pointer) in self.products
+
 
 def find_overwrites(live: Sequence[Block], objects: Objects, aliasing: Aliasing) -> Overwrites:
-    """Return the loads in `live` whose memory may change after they ran."""
+    """Return the loads, and operands of BLAS calls, in `live` whose memory may change after they were read."""
     later = _blocks_reachable_after(live)
     index = {block: i for i, block in enumerate(live)}
     writes: dict[MemoryObject, list[tuple[int, int]]] = {}
@@ -79,13 +87,18 @@ def find_overwrites(live: Sequence[Block], objects: Objects, aliasing: Aliasing)
             for item in written_objects(instruction, objects):
                 writes.setdefault(item, []).append((index[block], position))
     overwritten: set[Load] = set()
+    products: set[tuple[Call, Value]] = set()
     for block in live:
         for position, instruction in enumerate(block.instructions):
+            mask, here = later[index[block]], (index[block], position)
             if isinstance(instruction, Load):
-                mask, here = later[index[block]], (index[block], position)
-                if _is_hit(instruction, here, mask, writes, objects, aliasing):
+                if _is_hit(instruction.pointer, here, mask, writes, objects, aliasing):
                     overwritten.add(instruction)
-    return Overwrites(frozenset(overwritten), frozenset(writes))
+            elif isinstance(instruction, Call) and called_effect(instruction) is Effect.BLAS:
+                for pointer in blas_pointers(instruction)[0]:
+                    if _is_hit(pointer, here, mask, writes, objects, aliasing):
+                        products.add((instruction, pointer))
+    return Overwrites(frozenset(overwritten), frozenset(writes), frozenset(products))
 
 
 def written_objects(instruction: Instruction, objects: Objects) -> Iterable[MemoryObject]:
@@ -104,20 +117,22 @@ def written_objects(instruction: Instruction, objects: Objects) -> Iterable[Memo
                 return objects.of(pointers[0])
             if effect in _SILENT:
                 return ()
+            if effect is Effect.BLAS:
+                return objects.of(blas_pointers(instruction)[1])
             return {o for p in pointers for o in objects.of(p)}
         case _:
             return ()
 
 
 def _is_hit(
-    load: Load,
+    pointer: Value,
     here: tuple[int, int],
     mask: int,
     writes: dict[MemoryObject, list[tuple[int, int]]],
     objects: Objects,
     aliasing: Aliasing,
 ) -> bool:
-    for item in objects.of(load.pointer):
+    for item in objects.of(pointer):
         if not aliasing.caller_keeps and item.storage in _CALLER_OWNED:
             return True
         if item.storage is Storage.GLOBAL and _is_constant(item):
@@ -130,7 +145,7 @@ def _is_hit(
             for block, position in places:
                 if (mask >> block) & 1 or (block == here[0] and position > here[1]):
                     return True
-    return not objects.of(load.pointer)
+    return not objects.of(pointer)
 
 
 def may_overlap(a: MemoryObject, b: MemoryObject, aliasing: Aliasing) -> bool:

@@ -200,7 +200,9 @@ def autodiff(mode: DerivativeMode, f: Callable[..., Any], /, *annotated: Any, **
     ShadowError
         If a shadow differs from its primal in shape, dtype or strides, or shares memory with an argument.
 
-    Notes ----- The call does what ``f(*args)`` does to its arguments. A shadow enters reverse mode as the
+    Notes
+    -----
+    The call does what ``f(*args)`` does to its arguments. A shadow enters reverse mode as the
     cotangent of its memory after the call and leaves as that before the call: memory that is only read gets
     ``+=``, memory that is overwritten leaves with zero. What the shadows hold after an error is not
     specified.

@@ -87,7 +87,8 @@ def _constant_call(context: Any, builder: Any, kind: CallType, call: Call) -> An
 
 @cache
 def _body_of(call: Call, argtypes: tuple[types.Type, ...]) -> Compiled:
-    return numba.njit(call.implement(argtypes))
+    # Called from compiled code alone: wrappers for other callers would take longer to compile than the body.
+    return numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)(call.implement(argtypes))
 
 
 @intrinsic

@@ -237,7 +237,7 @@ def _function_of(kind: types.Type, caller: str) -> Compiled:
 
 @cache
 def _for_cpu(dispatcher: Compiled) -> Compiled:
-    """Return a function as it is for the CPU, where compiled code that calls `grad` is itself differentiated."""
+    """Return a function as the CPU has it, while compiled code that calls `grad` is differentiated."""
     options = {name: value for name, value in dispatcher.targetoptions.items() if name in _SEMANTIC_OPTIONS}
     return numba.njit(**options)(dispatcher.py_func)
 

@@ -262,7 +262,9 @@ def jacobian(
         If `f` cannot be called, or, when the Jacobian is called, if an argument or the value has no
         derivative.
 
-    Notes ----- What `f` writes into its arguments is written once; the sweeps run on copies. ``"auto"``
+    Notes
+    -----
+    What `f` writes into its arguments is written once; the sweeps run on copies. ``"auto"``
     evaluates `f` on copies once for each new choice of shapes; from ``@njit`` code it goes forward where both
     sides are arrays.
 

@@ -44,9 +44,8 @@ def as_type(typing_context: Any, value: Any, kind: Any) -> Any:
     if isinstance(target, types.Array):
         fits = isinstance(value, types.Array) and value.ndim == target.ndim and value.dtype == target.dtype
     else:
-        fits = isinstance(target, types.Float) and isinstance(
-            value, (types.Integer, types.Float, types.Boolean)
-        )
+        numbers = (types.Integer, types.Float, types.Boolean)
+        fits = isinstance(target, types.Float) and isinstance(value, numbers)
     if not fits:
         raise ShadowError(
             f"a value of type {value} stands for the shadow of one of type {target}",
@@ -93,7 +92,7 @@ def copy_like(typing_context: Any, x: Any) -> Any:
     return x(x), generate
 
 
-@intrinsic
+@intrinsic(prefer_literal=True)  # the seed of a tuple with a constant in it has that constant's own type
 def call_derivative(typing_context: Any, derivative: Any, values: Any, arrays: Any, others: Any) -> Any:
     """Return what a derivative returns, and zero shadows that were made for the call.
 
@@ -108,12 +107,16 @@ def call_derivative(typing_context: Any, derivative: Any, values: Any, arrays: A
     others
         Shadows that exist already, and the seed, as a tuple.
 
-    Notes ----- Numba releases nothing that a frame holds where an exception passes through it. So shadows are
+    Notes
+    -----
+    Numba releases nothing that a frame holds where an exception passes through it. So shadows are
     made here, no frame holds them before the call has succeeded, and they and the tuples are released if it
     fails. The tuples must be temporaries.
     """
     shadow_types = [writable(kind) for kind in arrays.types]
     call = derivative.get_call_type(typing_context, (*values.types, *shadow_types, *others.types), {})
+    if call is None:
+        return None
     primal_type, out_type = call.return_type.types
     result = types.Tuple((primal_type, out_type, types.Tuple(shadow_types)))
 

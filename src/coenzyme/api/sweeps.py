@@ -175,7 +175,7 @@ class PullbackCall(Call):
         if active:
             seed = rebuild(
                 tree_of(restype, f"a{self.count}", differentiated=True),
-                lambda leaf: cast(source, leaf.path, leaf.kind) if leaf.differentiated else leaf.path,
+                lambda leaf: _cotangent_part(source, leaf),
                 source,
             )
         outcome = add_derivative(source, arrangement, Mode.REVERSE, Operands(seed=seed), return_active=active)
@@ -185,6 +185,13 @@ class PullbackCall(Call):
         ]
         source.add(f"return {tuple_of(parts)}")
         return implementation(source, self.function, len(argtypes))
+
+
+def _cotangent_part(source: Source, leaf: Leaf) -> str:
+    """Return the expression of a leaf of a cotangent, in the very type that the engine expects."""
+    if isinstance(leaf.kind, types.Literal):
+        return repr(leaf.kind.literal_value)
+    return cast(source, leaf.path, leaf.kind) if leaf.differentiated else leaf.path
 
 
 def check_return(restype: types.Type, function: str) -> bool:

@@ -85,7 +85,9 @@ def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool 
     CompilationError
         When the gradient is called, if Numba cannot compile `f` for the arguments.
 
-    Notes ----- A call of the gradient does what a call of `f` does, once: what `f` writes into its arguments
+    Notes
+    -----
+    A call of the gradient does what a call of `f` does, once: what `f` writes into its arguments
     is written. The gradient is with respect to what the arguments held before.
 
     With `has_aux` and an `aux` other than a float the value is differentiated on copies of the arguments, and
@@ -253,7 +255,9 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Pullback]:
     ActivityError
         If the arguments do not fit the function, or the value has no derivative.
 
-    Notes ----- The arguments are copied here, so that the pullback is at the point of this call whatever
+    Notes
+    -----
+    The arguments are copied here, so that the pullback is at the point of this call whatever
     happens to them later. Each call of the pullback evaluates `f` again, on copies.
 
     Examples

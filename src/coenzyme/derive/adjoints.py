@@ -14,7 +14,7 @@ from coenzyme.derive.context import Context
 from coenzyme.derive.emission import ExpressionEmitter, emit_partial, rule_of
 from coenzyme.derive.plan import TRANSFERS, ReversePlan
 from coenzyme.derive.positions import Position, ReverseValues
-from coenzyme.derive.runtime import block_name, require
+from coenzyme.derive.runtime import block_name
 from coenzyme.derive.scopes import Side
 from coenzyme.derive.shadows import fill_bytes
 from coenzyme.ir.builder import const_int, zero
@@ -202,7 +202,7 @@ class Adjoints:
             return
         source = self.values.get(self.plan.shadows.of(call.operands[1]), at)
         kind = "copy" if effect is Effect.MEMCPY else "move"
-        at.builder.call(require(self.module, block_name(kind, type)), [target, source, size])
+        at.builder.call(self.context.require(block_name(kind, type)), [target, source, size])
 
     def _refuse_if_active(self, call: Call) -> None:
         activity = self.plan.activity

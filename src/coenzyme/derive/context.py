@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from coenzyme.derive.runtime import TapeMemory, require
 from coenzyme.errors import Location, MissingRuleError, UnsupportedIRError
-from coenzyme.ir.instructions import Call, Instruction, Module
+from coenzyme.ir.instructions import Call, Function, Instruction, Module
 
 __all__ = ["Context"]
 
@@ -26,6 +27,11 @@ class Context:
     module: Module
     locate: Callable[[Instruction], Location | None]
     function_name: str
+    memory: TapeMemory = TapeMemory.POOLED
+
+    def require(self, name: str) -> Function:
+        """Return the run-time function called `name`."""
+        return require(self.module, name, self.memory)
 
     def unsupported(self, instruction: Instruction, message: str) -> UnsupportedIRError:
         """Return an error that says what about `instruction` cannot be differentiated."""

@@ -16,6 +16,7 @@ from coenzyme.derive.forward import emit_forward
 from coenzyme.derive.normalise import Shape, normalise
 from coenzyme.derive.plan import ReversePlan, make_plan
 from coenzyme.derive.reverse import Seed, emit_reverse
+from coenzyme.derive.runtime import TapeMemory
 from coenzyme.derive.seeds import ResultPlaces
 from coenzyme.derive.shadows import Shadows, add_shadows
 from coenzyme.derive.split import Halves, split_function
@@ -53,6 +54,7 @@ class Request:
     has_status: bool = True
     aliasing: Aliasing = Aliasing()  # noqa: RUF009 - frozen
     policy: Policy = Policy.CUT
+    memory: TapeMemory = TapeMemory.POOLED
     result: ResultPlaces | None = None
     """In reverse mode, a result that holds arrays: its seed is one more parameter, the last."""
 
@@ -79,7 +81,9 @@ def derive(
     of a pointer, the tangent of a scalar, or a pointer to where a scalar's adjoint is stored.
     """
     try:
-        return _Deriver(Context(module, locate, display_name), request.policy).derive(function, request, name)
+        return _Deriver(Context(module, locate, display_name, request.memory), request.policy).derive(
+            function, request, name
+        )
     except CoenzymeError as error:
         error.function = display_name
         error.args = (error.describe(),)

@@ -43,9 +43,7 @@ class ReverseValues:
         Makes a stack slot of a type in the function's entry.
     """
 
-    def __init__(
-        self, plan: ReversePlan, scopes: Scopes, make_slot: Callable[[Type, str], Value]
-    ) -> None:
+    def __init__(self, plan: ReversePlan, scopes: Scopes, make_slot: Callable[[Type, str], Value]) -> None:
         self.plan = plan
         self.scopes = scopes
         self.make_slot = make_slot

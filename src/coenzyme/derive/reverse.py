@@ -19,7 +19,7 @@ from coenzyme.derive.calls import ReverseCalls
 from coenzyme.derive.context import Context
 from coenzyme.derive.plan import ReversePlan
 from coenzyme.derive.positions import Position, ReverseValues
-from coenzyme.derive.runtime import KEEP_STACK, STACK, require
+from coenzyme.derive.runtime import KEEP_STACK, STACK
 from coenzyme.derive.safety import Guard, guard
 from coenzyme.derive.scopes import Scopes
 from coenzyme.derive.seeds import ResultPlaces, add_seed, drop_references
@@ -88,6 +88,7 @@ class _Emitter:
         seed: Seed | None,
     ) -> None:
         self.seed = seed
+        self.context = context
         self.module = context.module
         self.plan = plan
         self.scopes = Scopes(
@@ -206,7 +207,7 @@ class _Emitter:
         assert frame is not None
         assert loop.preheader is not None
         stack = self.stacks[loop]
-        push = require(self.module, "coenzyme.tape.push")
+        push = self.context.require("coenzyme.tape.push")
         if counted.last is not None:
             at = Builder.before(loop.preheader.terminator)
             count = at.add(counted.last, const_int(I64, 1))
@@ -236,7 +237,7 @@ class _Emitter:
         rule = allocation_of(call)
         stack = self.keep_stacks[rule.release]
         increase = self.module.declare("NRT_incref", FunctionType(VOID, (PTR,)))
-        push = require(self.module, "coenzyme.keep.push")
+        push = self.context.require("coenzyme.keep.push")
         twin = self.plan.shadows.allocations.get(call)
         last = call if twin is None else twin
         at = self.after(last)
@@ -254,7 +255,7 @@ class _Emitter:
     def drop_kept(self, call: Call, at: Position) -> None:
         """Drop what :meth:`keep_block` held."""
         release = allocation_of(call).release
-        drop = require(self.module, f"coenzyme.keep.drop.{release}")
+        drop = self.context.require(f"coenzyme.keep.drop.{release}")
         times = 1
         if call in self.plan.shadows.allocations:
             # The shadow was made with one reference of its own; a counted block has one more for us.
@@ -346,7 +347,7 @@ class _Emitter:
         slot = self.values.index[loop]
         index = at.builder.load(I64, slot)
         frame, counted = self.plan.frame(loop), self.shape.counted[loop]
-        trim = None if frame is None else require(self.module, "coenzyme.tape.trim")
+        trim = None if frame is None else self.context.require("coenzyme.tape.trim")
         if trim is not None and counted.last is None:
             at.builder.call(trim, [self.stacks[loop]])
         first = at.builder.icmp("eq", index, const_int(I64, 0))
@@ -370,7 +371,7 @@ class _Emitter:
     def pop_record(self, loop: Loop, at: Position) -> None:
         frame = self.plan.frame(loop)
         assert frame is not None
-        pop = require(self.module, "coenzyme.tape.pop")
+        pop = self.context.require("coenzyme.tape.pop")
         record = at.builder.call(pop, [self.stacks[loop], const_int(I64, frame.size)])
         at.builder.store(record, self.values.base[loop])
 
@@ -430,7 +431,7 @@ class _Emitter:
         if counted.last is None:
             self.pop_record(loop, at)
             return
-        pop = require(self.module, "coenzyme.tape.pop")
+        pop = self.context.require("coenzyme.tape.pop")
         count = at.builder.add(self.values.get_last(loop, at), const_int(I64, 1))
         size = at.builder.mul(count, const_int(I64, frame.size))
         base = at.builder.call(pop, [self.stacks[loop], size])
@@ -504,12 +505,12 @@ class _Emitter:
     def emit_cleanup(self) -> None:
         at = Builder(self.cleanup)
         for stack in self.stacks.values():
-            at.call(require(self.module, "coenzyme.tape.release"), [stack])
+            at.call(self.context.require("coenzyme.tape.release"), [stack])
         self.release(at)
 
     def release(self, at: Builder) -> None:
         for name, stack in self.keep_stacks.items():
-            at.call(require(self.module, f"coenzyme.keep.release.{name}"), [stack])
+            at.call(self.context.require(f"coenzyme.keep.release.{name}"), [stack])
         if self.function.function_type.result == VOID:
             at.ret()
         else:

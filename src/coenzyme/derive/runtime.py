@@ -8,11 +8,23 @@ sweep. Everything that takes the address of a stack is inlined, so that stacks l
 
 from __future__ import annotations
 
+from enum import Enum, auto
+
 from coenzyme.ir.instructions import Function, Module
 from coenzyme.ir.parser import parse_module
 from coenzyme.ir.types import I64, PTR, FloatType, StructType
 
-__all__ = ["KEEP_STACK", "STACK", "require", "runtime_names"]
+__all__ = ["KEEP_STACK", "STACK", "TapeMemory", "require"]
+
+
+class TapeMemory(Enum):
+    """Where the tape's memory comes from."""
+
+    POOLED = auto()
+    """Chunks that stay warm between calls: fast, and opaque to a second differentiation."""
+    PLAIN = auto()
+    """One block for each frame, linked: slower, and made of nothing but what the engine can differentiate."""
+
 
 STACK = StructType((PTR, PTR, PTR))
 KEEP_STACK = StructType((PTR, I64, I64))
@@ -318,6 +330,123 @@ out:
 }}
 """
 
+_PLAIN = """
+declare ptr @malloc(i64)
+declare void @free(ptr)
+
+define internal ptr @coenzyme.tape.push(ptr %stack, i64 %bytes) alwaysinline nounwind {
+entry:
+  %size = add i64 %bytes, 8
+  %new = call ptr @malloc(i64 %size)
+  %failed = icmp eq ptr %new, null
+  br i1 %failed, label %out, label %link
+
+link:
+  %below = load ptr, ptr %stack, align 8
+  store ptr %below, ptr %new, align 8
+  store ptr %new, ptr %stack, align 8
+  %base = getelementptr i8, ptr %new, i64 8
+  br label %out
+
+out:
+  %result = phi ptr [ %base, %link ], [ null, %entry ]
+  ret ptr %result
+}
+
+define internal ptr @coenzyme.tape.pop(ptr %stack, i64 %bytes) alwaysinline nounwind {
+entry:
+  %top = load ptr, ptr %stack, align 8
+  %base = getelementptr i8, ptr %top, i64 8
+  ret ptr %base
+}
+
+define internal void @coenzyme.tape.trim(ptr %stack) alwaysinline nounwind {
+entry:
+  %top = load ptr, ptr %stack, align 8
+  %below = load ptr, ptr %top, align 8
+  store ptr %below, ptr %stack, align 8
+  call void @free(ptr %top)
+  ret void
+}
+
+define internal void @coenzyme.tape.release(ptr %stack) alwaysinline nounwind {
+entry:
+  %top = load ptr, ptr %stack, align 8
+  br label %head
+
+head:
+  %current = phi ptr [ %top, %entry ], [ %below, %body ]
+  %none = icmp eq ptr %current, null
+  br i1 %none, label %out, label %body
+
+body:
+  %below = load ptr, ptr %current, align 8
+  call void @free(ptr %current)
+  br label %head
+
+out:
+  ret void
+}
+
+define internal i1 @coenzyme.keep.push(ptr %stack, ptr %item) alwaysinline nounwind {
+entry:
+  %new = call ptr @malloc(i64 16)
+  %failed = icmp eq ptr %new, null
+  br i1 %failed, label %out, label %link
+
+link:
+  %below = load ptr, ptr %stack, align 8
+  store ptr %below, ptr %new, align 8
+  %slot = getelementptr i8, ptr %new, i64 8
+  store ptr %item, ptr %slot, align 8
+  store ptr %new, ptr %stack, align 8
+  br label %out
+
+out:
+  %ok = phi i1 [ true, %link ], [ false, %entry ]
+  ret i1 %ok
+}
+"""
+
+_PLAIN_KEEP = """
+declare void @{release}(ptr)
+{free}
+
+define internal void @coenzyme.keep.drop.{release}(ptr %stack) alwaysinline nounwind {{
+entry:
+  %top = load ptr, ptr %stack, align 8
+  %below = load ptr, ptr %top, align 8
+  %slot = getelementptr i8, ptr %top, i64 8
+  %item = load ptr, ptr %slot, align 8
+  store ptr %below, ptr %stack, align 8
+  call void @free(ptr %top)
+  call void @{release}(ptr %item)
+  ret void
+}}
+
+define internal void @coenzyme.keep.release.{release}(ptr %stack) alwaysinline nounwind {{
+entry:
+  %top = load ptr, ptr %stack, align 8
+  br label %head
+
+head:
+  %current = phi ptr [ %top, %entry ], [ %below, %body ]
+  %none = icmp eq ptr %current, null
+  br i1 %none, label %out, label %body
+
+body:
+  %below = load ptr, ptr %current, align 8
+  %slot = getelementptr i8, ptr %current, i64 8
+  %item = load ptr, ptr %slot, align 8
+  call void @free(ptr %current)
+  call void @{release}(ptr %item)
+  br label %head
+
+out:
+  ret void
+}}
+"""
+
 _BLOCKS = """
 define internal void @coenzyme.adjoint.copy.{name}(ptr %target, ptr %source, i64 %bytes) alwaysinline {{
 entry:
@@ -395,13 +524,9 @@ def block_name(kind: str, type: FloatType) -> str:
     return f"coenzyme.adjoint.{kind}.{type}"
 
 
-def runtime_names() -> list[str]:
-    """Return the symbols that :func:`require` can provide."""
-    return [*parse_module(_TEXT).functions]
-
-
-def require(module: Module, name: str) -> Function:
+def require(module: Module, name: str, memory: TapeMemory = TapeMemory.POOLED) -> Function:
     """Return the run-time function called `name`, adding what it needs to `module`."""
+    pooled = memory is TapeMemory.POOLED
     if name not in module.functions:
         if name.startswith("coenzyme.adjoint."):
             type = name.rsplit(".", 1)[1]
@@ -409,16 +534,21 @@ def require(module: Module, name: str) -> Function:
         elif name.startswith(("coenzyme.keep.drop.", "coenzyme.keep.release.")):
             release = name.split(".", 3)[3]
             free = "" if release == "free" else "declare void @free(ptr)"
-            text = _KEEP.format(release=release, free=free)
+            text = (_KEEP if pooled else _PLAIN_KEEP).format(release=release, free=free)
         else:
-            text = _TEXT
-        added = parse_module(text)
-        for function in added.functions.values():
-            module.functions.setdefault(function.name, function)
-        for variable in added.globals.values():
-            module.globals.setdefault(variable.name, variable)
-        _rebind(module)
+            text = _TEXT if pooled else _PLAIN
+        adopt(module, text)
     return module.functions[name]
+
+
+def adopt(module: Module, text: str) -> None:
+    """Add the functions and variables of LLVM `text` to `module`, but for those it has."""
+    added = parse_module(text)
+    for function in added.functions.values():
+        module.functions.setdefault(function.name, function)
+    for variable in added.globals.values():
+        module.globals.setdefault(variable.name, variable)
+    _rebind(module)
 
 
 def _rebind(module: Module) -> None:

@@ -73,7 +73,7 @@ class Scopes:
     def attach(self) -> None:
         """Write the metadata; done once, when every access is known."""
         keys = list(dict.fromkeys(k for _, found in self.accesses for k in sorted(found, key=str)))
-        if len(keys) < 2:  # noqa: PLR2004 - nothing to tell apart
+        if len(keys) < 2:
             return
         domain = self._node("distinct !{{{self}}}")
         for key in keys:

@@ -26,6 +26,7 @@ A status that is an error becomes the same Python exception as in the primal; tw
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
 import re
@@ -45,6 +46,7 @@ from numba.extending import intrinsic
 from coenzyme.codegen.verify import verify
 from coenzyme.errors import GeneratedIRError
 from coenzyme.frontends.numba_signature import LinkedSignature, adjoint_type
+from coenzyme.frontends.numba_target import IRContext
 from coenzyme.frontends.program import ArgumentActivity, ComponentActivity, Mode, Program, Status
 
 __all__ = ["link"]
@@ -73,6 +75,16 @@ class _Linked:
     signature: LinkedSignature
     symbol: str
     library: Any
+    make_again: Callable[[], Any] | None = None
+    again: Any = None
+
+    def library_for(self, context: Any) -> Any:
+        """Return the code to link into a module of `context`: machine code, or something to differentiate."""
+        if self.make_again is None or not isinstance(context, IRContext):
+            return self.library
+        if self.again is None:
+            self.again = self.make_again()
+        return self.again
 
 
 # Wrappers refer to their derivative by number: one intrinsic serves all, and a derivative that nobody refers
@@ -90,6 +102,7 @@ def link(
     name: str,
     *,
     return_active: bool = False,
+    text_again: Callable[[], str] | None = None,
 ) -> CPUDispatcher:
     """Return the function `symbol` of LLVM text as a Numba dispatcher, compiled.
 
@@ -109,6 +122,8 @@ def link(
         Python name of the dispatcher.
     return_active
         Whether the result is differentiated.
+    text_again
+        Makes the text to use where the caller is itself going to be differentiated.
 
     Returns
     -------
@@ -133,6 +148,8 @@ def link(
     with global_compiler_lock:
         number = next(_numbers)
         linked = _make_linked(text, symbol, name, signature)
+        if text_again is not None:
+            linked.make_again = functools.partial(_make_again, linked, text_again, symbol)
         _linked[number] = linked
         wrapper = _make_wrapper(linked, number, name)
         dispatcher = numba.njit(nogil=program.nogil, no_cfunc_wrapper=True)(wrapper)
@@ -154,10 +171,27 @@ def _make_linked(text: str, symbol: str, name: str, signature: LinkedSignature) 
         if not function.is_declaration:
             # Whatever else is defined may have been specialised for this derivative: it is nobody else's.
             function.linkage = "external" if function.name == unique else "internal"
-    library = _DerivativeLibrary(cpu_target.target_context.codegen(), unique)
+    return _Linked(signature, unique, _make_library(module, unique))
+
+
+def _make_again(linked: _Linked, text: Callable[[], str], symbol: str) -> Any:
+    """Return a library like that of `linked`, with the other text for the same symbol."""
+    renamed = re.sub(
+        rf'@(?:"{re.escape(symbol)}"|{re.escape(symbol)}(?![-\w.$]))', f"@{linked.symbol}", text()
+    )
+    module = verify(renamed, linked.signature.program.qualname)
+    module.name = linked.symbol
+    for function in module.functions:
+        if not function.is_declaration:
+            function.linkage = "external" if function.name == linked.symbol else "internal"
+    return _make_library(module, linked.symbol)
+
+
+def _make_library(module: Any, symbol: str) -> Any:
+    library = _DerivativeLibrary(cpu_target.target_context.codegen(), symbol)
     library.add_llvm_module(module)
     library.finalize()
-    return _Linked(signature, unique, library)
+    return library
 
 
 def _check_parameters(module: Any, symbol: str, signature: LinkedSignature) -> None:
@@ -229,7 +263,7 @@ def _call_linked(typingctx: Any, number: Any, arguments: Any) -> Any:
         linked = _linked[key]
         _, packed = llvm_arguments
         given = [builder.extract_value(packed, i) for i in range(len(sig.args[1]))]
-        context.active_code_library.add_linking_library(linked.library)
+        context.active_code_library.add_linking_library(linked.library_for(context))
 
         def release() -> None:
             # Numba's raise does not release what the frame holds. Our wrapper's frame holds one thing: this

@@ -110,7 +110,7 @@ class EntryPoint:
         self.symbol = symbol
 
 
-class _IRContext(cpu.CPUContext):
+class IRContext(cpu.CPUContext):
     def init(self) -> None:
         with global_compiler_lock:
             super().init()
@@ -257,7 +257,7 @@ class _IRTarget(TargetDescriptor):
         with global_compiler_lock:
             if self._contexts is None:
                 typing_context = _IRTypingContext()
-                self._contexts = typing_context, _IRContext(typing_context, TARGET_NAME)
+                self._contexts = typing_context, IRContext(typing_context, TARGET_NAME)
             return self._contexts
 
     @property

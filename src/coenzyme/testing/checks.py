@@ -165,7 +165,8 @@ class NativeDerivatives:
         args, shadows = arguments.build(arguments.point), arguments.shadows(direction)
         if not arguments.simple:
             tangents = [
-                coenzyme.make_zero(x) if dx is None else dx for x, dx in zip(args, shadows, strict=True)
+                coenzyme.make_zero(x) if dx is None and Arguments((x,)).argnums else dx
+                for x, dx in zip(args, shadows, strict=True)
             ]
             y, y_dot = coenzyme.jvp(f, args, tangents)
         else:

@@ -32,6 +32,26 @@ def zeros(x):
 
 
 @nb.njit
+def meet(x, y):
+    return overlap(x, y)
+
+
+@nb.njit
+def laid_out_alike(x, y):
+    return same_layout(x, y)
+
+
+@nb.njit
+def shaped_alike(x, y):
+    return same_shape(x, y)
+
+
+@nb.njit
+def alike(x, y, dx, dy):
+    return mirrors(x, y, dx, dy)
+
+
+@nb.njit
 def copy(x):
     return copy_like(x)
 
@@ -80,7 +100,6 @@ def test_array_that_visits_memory_twice_has_no_shadow(x):
 
 
 def test_overlap_compares_extents():
-    meet = nb.njit(lambda x, y: overlap(x, y))
     x = np.zeros(10)
     assert meet(x[:5], x[4:])
     assert not meet(x[:5], x[5:])
@@ -90,7 +109,7 @@ def test_overlap_compares_extents():
 
 
 def test_layout_is_compared_where_it_counts():
-    same = nb.njit(lambda x, y: same_layout(x, y))
+    same = laid_out_alike
     x = np.zeros((3, 4))
     assert same(x, np.zeros((3, 4)))
     assert not same(x, np.zeros((4, 4)))
@@ -102,14 +121,13 @@ def test_layout_is_compared_where_it_counts():
 
 
 def test_shapes_are_compared_without_strides():
-    same = nb.njit(lambda x, y: same_shape(x, y))
+    same = shaped_alike
     assert same(np.zeros((3, 4)), np.zeros((3, 4), order="F"))
     assert not same(np.zeros(3), np.zeros(4))
     assert same(1.0, 2.0)
 
 
 def test_mirrors_compares_offsets():
-    alike = nb.njit(lambda x, y, dx, dy: mirrors(x, y, dx, dy))
     x, dx = np.zeros(6), np.zeros(6)
     assert alike(x, x[2:], dx, dx[2:])
     assert not alike(x, x[2:], dx, dx[1:])

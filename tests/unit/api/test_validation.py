@@ -71,7 +71,9 @@ def test_integer_array_is_refused_as_such_whatever_its_shadow():
 
 @pytest.mark.parametrize("shape", [(0,), (1, 3), (3, 1)])
 def test_strides_without_effect_are_not_compared(shape):
-    primal = np.zeros((4, 4))[: shape[0], : shape[1]] if len(shape) == 2 and shape[0] == 1 else np.zeros(shape)
+    primal = (
+        np.zeros((4, 4))[: shape[0], : shape[1]] if len(shape) == 2 and shape[0] == 1 else np.zeros(shape)
+    )
     shadow = np.zeros(shape)
     assert check([primal, X], [shadow])[0] is shadow
 
