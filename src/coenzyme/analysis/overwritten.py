@@ -23,7 +23,10 @@ from coenzyme.ir.instructions import (
     AtomicReadModifyWrite,
     Block,
     Call,
+    Cast,
     CompareExchange,
+    Freeze,
+    GetElementPtr,
     GlobalVariable,
     Instruction,
     Load,
@@ -78,27 +81,114 @@ class Overwrites:
 
 
 def find_overwrites(live: Sequence[Block], objects: Objects, aliasing: Aliasing) -> Overwrites:
-    """Return the loads, and operands of BLAS calls, in `live` whose memory may change after they were read."""
-    later = _blocks_reachable_after(live)
-    index = {block: i for i, block in enumerate(live)}
-    writes: dict[MemoryObject, list[tuple[int, int]]] = {}
-    for block in live:
-        for position, instruction in enumerate(block.instructions):
-            for item in written_objects(instruction, objects):
-                writes.setdefault(item, []).append((index[block], position))
+    """Return the loads, and operands of BLAS calls, whose memory may change after they were read."""
+    search = _Search(live, objects, aliasing)
     overwritten: set[Load] = set()
     products: set[tuple[Call, Value]] = set()
     for block in live:
         for position, instruction in enumerate(block.instructions):
-            mask, here = later[index[block]], (index[block], position)
             if isinstance(instruction, Load):
-                if _is_hit(instruction.pointer, here, mask, writes, objects, aliasing):
+                if search.is_written_after(instruction.pointer, block, position):
                     overwritten.add(instruction)
             elif isinstance(instruction, Call) and called_effect(instruction) is Effect.BLAS:
                 for pointer in blas_pointers(instruction)[0]:
-                    if _is_hit(pointer, here, mask, writes, objects, aliasing):
+                    if search.is_written_after(pointer, block, position):
                         products.add((instruction, pointer))
-    return Overwrites(frozenset(overwritten), frozenset(writes), frozenset(products))
+    return Overwrites(frozenset(overwritten), frozenset(search.writes), frozenset(products))
+
+
+@dataclass(frozen=True)
+class _Write:
+    """Where an object may be written.
+
+    `fresh` is the block of the allocating call where the write certainly is to the block allocated last.
+    """
+
+    block: int
+    position: int
+    fresh: int | None
+
+
+class _Search:
+    """Finds out whether an object may be written after a point has been passed."""
+
+    def __init__(self, live: Sequence[Block], objects: Objects, aliasing: Aliasing) -> None:
+        self.live = live
+        self.objects = objects
+        self.aliasing = aliasing
+        self.index = {block: i for i, block in enumerate(live)}
+        self.successors = [[self.index[s] for s in block.successors if s in self.index] for block in live]
+        self.later = self._reachable(avoiding=None)
+        self.without: dict[int, list[int]] = {}
+        self.writes: dict[MemoryObject, list[_Write]] = {}
+        for block in live:
+            for position, instruction in enumerate(block.instructions):
+                for item in written_objects(instruction, objects):
+                    write = _Write(self.index[block], position, self._fresh_block(instruction, item))
+                    self.writes.setdefault(item, []).append(write)
+
+    def is_written_after(self, pointer: Value, block: Block, position: int) -> bool:
+        """Whether the memory behind `pointer` may change after the instruction at `position` in `block`."""
+        here = self.index[block]
+        targets = self.objects.of(pointer)
+        for item in targets:
+            if not self.aliasing.caller_keeps and item.storage in _CALLER_OWNED:
+                return True
+            if item.storage is Storage.GLOBAL and _is_constant(item):
+                continue
+            if item.storage is Storage.UNKNOWN:
+                return True
+            for target, places in self.writes.items():
+                if may_overlap(item, target, self.aliasing) and any(
+                    self._comes_after(write, here, position) for write in places
+                ):
+                    return True
+        return not targets
+
+    def _comes_after(self, write: _Write, here: int, position: int) -> bool:
+        if write.block == here and write.position > position:
+            return True
+        mask = self.later[here]
+        if write.fresh is not None:
+            # Past the allocating call, the write is to newer memory than what was read.
+            if write.block == write.fresh:
+                return False
+            mask = self._avoiding(write.fresh)[here]
+        return bool((mask >> write.block) & 1)
+
+    def _avoiding(self, block: int) -> list[int]:
+        if block not in self.without:
+            self.without[block] = self._reachable(avoiding=block)
+        return self.without[block]
+
+    def _fresh_block(self, instruction: Instruction, item: MemoryObject) -> int | None:
+        """Return the block of the call that allocates `item`, where the write goes straight to its result."""
+        if item.storage is not Storage.HEAP or not isinstance(instruction, Store):
+            return None
+        pointer: Value = instruction.pointer
+        while isinstance(pointer, GetElementPtr | Cast | Freeze) or (
+            isinstance(pointer, Call) and called_effect(pointer) is Effect.MEMINFO_DATA
+        ):
+            pointer = pointer.operands[0]
+        if pointer is not item.origin or not isinstance(pointer, Instruction) or pointer.block is None:
+            return None
+        return self.index.get(pointer.block)
+
+    def _reachable(self, avoiding: int | None) -> list[int]:
+        """Return, for each block, the blocks (as bits) that can run after it, not by way of `avoiding`."""
+        reach = [0] * len(self.live)
+        changed = True
+        while changed:
+            changed = False
+            for i in range(len(self.live) - 1, -1, -1):
+                mask = 0
+                for j in self.successors[i]:
+                    if j != avoiding:
+                        mask |= reach[j] | (1 << j)
+                if mask != reach[i]:
+                    reach[i] = mask
+                    changed = True
+        return reach
 
 
 def written_objects(instruction: Instruction, objects: Objects) -> Iterable[MemoryObject]:
@@ -124,30 +214,6 @@ def written_objects(instruction: Instruction, objects: Objects) -> Iterable[Memo
             return ()
 
 
-def _is_hit(
-    pointer: Value,
-    here: tuple[int, int],
-    mask: int,
-    writes: dict[MemoryObject, list[tuple[int, int]]],
-    objects: Objects,
-    aliasing: Aliasing,
-) -> bool:
-    for item in objects.of(pointer):
-        if not aliasing.caller_keeps and item.storage in _CALLER_OWNED:
-            return True
-        if item.storage is Storage.GLOBAL and _is_constant(item):
-            continue
-        if item.storage is Storage.UNKNOWN:
-            return True
-        for target, places in writes.items():
-            if not may_overlap(item, target, aliasing):
-                continue
-            for block, position in places:
-                if (mask >> block) & 1 or (block == here[0] and position > here[1]):
-                    return True
-    return not objects.of(pointer)
-
-
 def may_overlap(a: MemoryObject, b: MemoryObject, aliasing: Aliasing) -> bool:
     """Whether two objects may share bytes."""
     if a is b:
@@ -166,22 +232,3 @@ def _is_local(item: MemoryObject) -> bool:
 
 def _is_constant(item: MemoryObject) -> bool:
     return isinstance(item.origin, GlobalVariable) and item.origin.is_constant
-
-
-def _blocks_reachable_after(live: Sequence[Block]) -> list[int]:
-    """Return, for each block, the set (as bits) of blocks that can run after it has ended."""
-    index = {block: i for i, block in enumerate(live)}
-    reach = [0] * len(live)
-    changed = True
-    while changed:
-        changed = False
-        for i in range(len(live) - 1, -1, -1):
-            mask = 0
-            for successor in live[i].successors:
-                j = index.get(successor)
-                if j is not None:
-                    mask |= reach[j] | (1 << j)
-            if mask != reach[i]:
-                reach[i] = mask
-                changed = True
-    return reach
