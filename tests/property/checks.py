@@ -15,9 +15,9 @@ from coenzyme.errors import CoenzymeError, GeneratedIRError
 from coenzyme.frontends.program import Status
 from coenzyme.testing.differences import agrees, directional_difference
 
-from .lower import RAISED
-from .machine import Call, Machine, Vector
-from .programs import PRELUDE, SIZE, Program, Single, python_source, uses
+from tests.property.lower import RAISED
+from tests.property.machine import Call, Machine, Vector
+from tests.property.programs import PRELUDE, SIZE, Program, Single, python_source, uses
 
 __all__ = ["Outcome", "Verdict", "check", "check_by_numba"]
 
@@ -64,7 +64,7 @@ def check(program: Program) -> Outcome:
 
 def check_by_numba(program: Program) -> Outcome:
     """Return what came of compiling `program` from Python source with its derivatives and comparing them."""
-    from .numba_machine import NumbaMachine  # noqa: PLC0415 - the other check does without Numba
+    from tests.property.numba_machine import NumbaMachine  # noqa: PLC0415 - the other check does without Numba
 
     return _check(program, NumbaMachine)
 

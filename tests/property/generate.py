@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from .programs import (
+from tests.property.programs import (
     SIZE,
     Array,
     Binary,
@@ -286,14 +286,13 @@ class _Generator:
                 (2, lambda: Swap("u", "v")),
                 (1, lambda: Point(self.pick(("u", "v")), self.pointer(kept=True))),
             ]
-        if self.helpers and not scope.in_helper:
+        if self.helpers:
             options.append((2, self.invoke))
         if scope.depth < 4:
             options += [(3, self.branch), (1, self.switch)]
             if scope.work < _WORK:
                 options += [(6, self.loop), (2, self.while_loop)]
-            if not scope.in_helper:
-                options.append((1, self.local_array))
+            options.append((1, self.local_array))
         if scope.in_loop and scope.depth > 1:
             options.append((2, self.leave))
         if scope.depth > 0:
@@ -383,7 +382,7 @@ class _Generator:
         return If(self.condition(1), (statement,), ())
 
     def complain(self) -> Statement:
-        return Raise(Compare(">", self.atom(), Number(1.9)))
+        return Raise(Compare(">", self.atom(), Number(self.pick((1.9, 1.2)))))
 
     # -- programs
 
@@ -399,10 +398,18 @@ class _Generator:
             work=_WORK // 12,
         )
         self.budget = 6
-        return Helper(self.name("h"), self.body(3), self.near_one())
+        name, body = self.name("h"), self.body(3)
+        if self.chance(4):
+            # Once more with a smaller k, until it is 0.
+            fewer = IntegerOperation("+", Counter("k"), Whole(-1))
+            again = Invoke(self.pick(("y", "z", "x")), name, self.pointer(written=True), fewer, self.near_one())
+            stop = If(CompareIntegers("<=", Counter("k"), Whole(0)), (Return(self.near_one()),), ())
+            body = (stop, *body, again, *self.body(2))
+        return Helper(name, body, self.near_one())
 
     def program(self) -> Program:
-        self.helpers = [self.helper() for _ in range(self.pick((0, 0, 1, 2)))]
+        for _ in range(self.pick((0, 0, 1, 2))):
+            self.helpers.append(self.helper())
         overlapping = self.chance(6)
         self.constant = () if overlapping else self.pick(((), (), (), ("b",), ("t",), ("b", "s")))
         self.scope = _Scope(
@@ -433,5 +440,5 @@ class _Generator:
             constant=self.constant,
             relaxed=not self.numba and self.chance(5),
             out_of_line=called if not self.numba and self.chance(6) else (),
-            level=1 if self.numba or not self.chance(4) else 3,
+            level=1 if self.numba or not self.chance(3) else 3,
         )

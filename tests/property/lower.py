@@ -13,7 +13,7 @@ from coenzyme.ir.printer import print_module
 from coenzyme.ir.types import F32, F64, I1, I8, I32, I64, PTR, VOID, FunctionType, Type
 from coenzyme.ir.values import Argument, Value
 
-from .programs import (
+from tests.property.programs import (
     SIZE,
     Array,
     Binary,

@@ -28,8 +28,8 @@ from coenzyme.ir.printer import print_module
 from coenzyme.ir.types import F64, I64
 from coenzyme.rules import definitions
 
-from .lower import ENTRY, lower
-from .programs import SIZE, Program
+from tests.property.lower import ENTRY, lower
+from tests.property.programs import SIZE, Program
 
 __all__ = ["NUMBERS", "Call", "Layout", "Machine", "Vector", "derivative_text"]
 

@@ -14,9 +14,9 @@ from coenzyme.analysis.tape import Policy
 from coenzyme.engine import Derivative, Options, derivative
 from coenzyme.frontends.program import ArgumentActivity, Mode
 
-from .lower import RAISED
-from .machine import NUMBERS, Call, Layout, Vector
-from .programs import PRELUDE, SIZE, Program, python_source
+from tests.property.lower import RAISED
+from tests.property.machine import NUMBERS, Call, Layout, Vector
+from tests.property.programs import PRELUDE, SIZE, Program, python_source
 
 __all__ = ["NumbaMachine"]
 

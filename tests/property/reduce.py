@@ -11,8 +11,8 @@ import typing
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from . import programs
-from .programs import Array, Counter, Local, Number, Program, Whole, size_of
+from tests.property import programs
+from tests.property.programs import Array, Counter, Local, Number, Program, Whole, size_of
 
 __all__ = ["reduce"]
 

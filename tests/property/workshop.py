@@ -7,8 +7,8 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
-from .checks import Outcome, Verdict
-from .programs import Program
+from tests.property.checks import Outcome, Verdict
+from tests.property.programs import Program
 
 __all__ = ["Workshop"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,7 @@ def _is_annotated(scenario: Scenario) -> bool:
 
 ANNOTATED = [s for s in SCENARIOS if _is_annotated(s)]
 TRANSFORMED = [s for s in SCENARIOS if s.transforms and _returns_a_number(s)]
-# A pushforward and a pullback cost two more compilations each: one scenario for each kind of argument and result.
+# A pushforward and a pullback compile twice more: one scenario for each kind of argument and result.
 _PULLED_BACK = {
     *(
         "rosenbrock",
@@ -316,3 +317,34 @@ def _copies(point: Point) -> tuple[Any, ...]:
 def test_names_of_scenarios_are_unique() -> None:
     assert len(PULLED_BACK) == len(_PULLED_BACK)
     assert len({s.name for s in SCENARIOS}) == len(SCENARIOS)
+
+
+def _with_wrong_gradient(scenario: Scenario) -> Scenario:
+    point = scenario.points[0]
+    gradient = point.expected_gradient()
+    assert gradient is not None
+    wrong = tuple(None if g is None else g * (1.0 + 1e-6) for g in gradient)
+    return replace(scenario, points=(replace(point, gradient=wrong),))
+
+
+@_named([s for s in SCENARIOS if s.name in {"rosenbrock", "take-out"}])
+def test_the_runner_rejects_a_gradient_wrong_by_one_in_a_million(scenario: Scenario) -> None:
+    wrong = _with_wrong_gradient(scenario)
+    with pytest.raises(AssertionError, match="gradient at"):
+        test_reverse_gives_the_gradient(wrong, with_primal=True)
+    with pytest.raises(AssertionError, match="tangent at"):
+        test_forward_gives_the_directional_derivative(wrong, with_primal=True)
+    with pytest.raises(AssertionError):
+        test_grad_returns_the_structure_of_its_argument(wrong)
+    with pytest.raises(AssertionError, match="jvp"):
+        test_jvp_and_vjp_are_adjoint(wrong)
+
+
+@_named([s for s in SCENARIOS if s.name == "returned-expression"])
+def test_the_runner_rejects_a_jacobian_wrong_by_one_in_a_million(scenario: Scenario) -> None:
+    point = scenario.points[0]
+    expected = point.expected_jacobian()
+    assert expected is not None
+    wrong = replace(point, jacobian=tuple(j * (1.0 + 1e-6) for j in expected))
+    with pytest.raises(AssertionError, match="jacfwd"):
+        test_jacobians_by_rows_and_by_columns_are_the_closed_form(replace(scenario, points=(wrong,)))

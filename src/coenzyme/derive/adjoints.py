@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from coenzyme.analysis.content import carries_floats
 from coenzyme.analysis.objects import called_effect
+from coenzyme.derive.blas import emit_adjoint
 from coenzyme.derive.context import Context
 from coenzyme.derive.emission import ExpressionEmitter, emit_partial, rule_of
 from coenzyme.derive.plan import TRANSFERS, ReversePlan
@@ -56,6 +57,7 @@ class Adjoints:
         self.bars: dict[Value, Value] = {}
         self.reverse_call: Callable[[Call, Position], None] | None = None
         self.drop_kept: Callable[[Call, Position], None] | None = None
+        self.drop_copies: Callable[[Call, Position], None] | None = None
 
     # -- adjoints of SSA values
 
@@ -185,8 +187,25 @@ class Adjoints:
         elif effect is Effect.ALLOCATION:
             if call in self.plan.kept and self.drop_kept is not None:
                 self.drop_kept(call, at)
-        elif effect in (Effect.UNKNOWN, Effect.BLAS, Effect.LAPACK, Effect.REALLOCATION):
+        elif effect is Effect.BLAS:
+            self._emit_product(call, at)
+        elif effect in (Effect.UNKNOWN, Effect.LAPACK, Effect.REALLOCATION):
             self._refuse_if_active(call)
+
+    def _emit_product(self, call: Call, at: Position) -> None:
+        plan = self.plan
+        emit_adjoint(
+            self.context,
+            call,
+            plan.activity,
+            plan.shadows,
+            plan.copies,
+            at.builder,
+            get=lambda value: self.values.get(value, at),
+            make_slot=lambda type: self.make_slot(type, "product"),
+        )
+        if self.drop_copies is not None:
+            self.drop_copies(call, at)
 
     def _emit_transfer(self, call: Call, effect: Effect, at: Position) -> None:
         floats = self.plan.contents.behind(call.operands[0]).floats

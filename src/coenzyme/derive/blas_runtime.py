@@ -13,6 +13,9 @@ from coenzyme.ir.values import spell_float
 
 __all__ = ["constant_variable", "require_loop"]
 
+_MATRIX = "ptr %matrix, i64 %rows, i64 %columns, i64 %leading"
+_MARKS = "alwaysinline nounwind"
+
 _HEAD = """
 entry:
   %no.rows = icmp sle i64 %rows, 0
@@ -47,16 +50,14 @@ out:
 """
 
 _FILL = f"""
-define internal void @coenzyme.blas.clear.{{type}}(
-    ptr %matrix, i64 %rows, i64 %columns, i64 %leading) alwaysinline nounwind {{{{
+define internal void @coenzyme.blas.clear.{{type}}({_MATRIX}) {_MARKS} {{{{
 {_HEAD}
   store {{type}} 0.0, ptr %address, align {{size}}
 {_TAIL}
 """
 
 _SCALE = f"""
-define internal void @coenzyme.blas.scale.{{type}}(
-    ptr %matrix, i64 %rows, i64 %columns, i64 %leading, {{type}} %factor) alwaysinline nounwind {{{{
+define internal void @coenzyme.blas.scale.{{type}}({_MATRIX}, {{type}} %factor) {_MARKS} {{{{
 {_HEAD}
   %old = load {{type}}, ptr %address, align {{size}}
   %new = fmul {{type}} %old, %factor
@@ -65,8 +66,7 @@ define internal void @coenzyme.blas.scale.{{type}}(
 """
 
 _PACK = f"""
-define internal void @coenzyme.blas.pack.{{type}}(
-    ptr %matrix, i64 %rows, i64 %columns, i64 %leading, ptr %packed) alwaysinline nounwind {{{{
+define internal void @coenzyme.blas.pack.{{type}}({_MATRIX}, ptr %packed) {_MARKS} {{{{
 {_HEAD}
   %value = load {{type}}, ptr %address, align {{size}}
   %packed.start = mul i64 %j, %rows
@@ -76,10 +76,11 @@ define internal void @coenzyme.blas.pack.{{type}}(
 {_TAIL}
 """
 
-_ADD = """
-define internal void @coenzyme.blas.add.{type}(
-    i64 %n, {type} %factor, ptr %source, i64 %source.step, ptr %target, i64 %target.step)
-    alwaysinline nounwind {{
+_VECTORS = "i64 %n, {type} %factor, ptr %source, i64 %source.step, ptr %target, i64 %target.step"
+
+_ADD = (
+    "define internal void @coenzyme.blas.add.{type}(" + _VECTORS + ") alwaysinline nounwind {{"
+    """
 entry:
   %none = icmp sle i64 %n, 0
   br i1 %none, label %out, label %body
@@ -103,10 +104,12 @@ out:
   ret void
 }}
 """
+)
 
-_INNER = """
-define internal {type} @coenzyme.blas.inner.{type}(
-    i64 %n, ptr %x, i64 %x.step, ptr %y, i64 %y.step) alwaysinline nounwind {{
+_INNER = (
+    "define internal {type} @coenzyme.blas.inner.{type}("
+    "i64 %n, ptr %x, i64 %x.step, ptr %y, i64 %y.step) alwaysinline nounwind {{"
+    """
 entry:
   %none = icmp sle i64 %n, 0
   br i1 %none, label %out, label %body
@@ -131,6 +134,7 @@ out:
   ret {type} %result
 }}
 """
+)
 
 _LOOPS = {"clear": _FILL, "scale": _SCALE, "pack": _PACK, "add": _ADD, "inner": _INNER}
 _SIZES = {"double": 8, "float": 4}

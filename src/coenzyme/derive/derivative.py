@@ -178,6 +178,7 @@ class _Deriver:
             request.aliasing,
             self.policy,
             calls.record_of,
+            self.module,
         )
         halves = emit_reverse(self.context, plan, draft.scalars, calls, seed)
         return plan, halves

@@ -12,6 +12,7 @@ from coenzyme.analysis.content import carries_floats
 from coenzyme.analysis.objects import called_effect
 from coenzyme.analysis.overwritten import Aliasing
 from coenzyme.derive.adjoints import relaxed_flags
+from coenzyme.derive.blas import emit_tangent
 from coenzyme.derive.context import Context
 from coenzyme.derive.emission import ExpressionEmitter, emit_partial, rule_of
 from coenzyme.derive.normalise import Shape
@@ -192,7 +193,9 @@ class _Emitter:
         if effect is Effect.DIFFERENTIABLE:
             if self.activity.is_active(call):
                 self.visit_rule(call)
-        elif effect in (Effect.UNKNOWN, Effect.BLAS, Effect.LAPACK, Effect.REALLOCATION):
+        elif effect is Effect.BLAS:
+            emit_tangent(self.context, call, self.activity, self.shadows, self.after(call))
+        elif effect in (Effect.UNKNOWN, Effect.LAPACK, Effect.REALLOCATION):
             if self.forward_call is not None and effect is Effect.UNKNOWN:
                 self.forward_call(call, self.tangent)
                 return

@@ -15,6 +15,7 @@ from coenzyme.analysis.induction import Recurrence, find_recurrence
 from coenzyme.analysis.objects import MemoryObject, Storage, called_effect, is_internal_call
 from coenzyme.analysis.overwritten import Aliasing, Overwrites, find_overwrites
 from coenzyme.analysis.tape import Frame, Keep, Policy, Question, TapePlan, plan_tape
+from coenzyme.derive.blas import Copies, copy_overwritten, needed_by_product, read_again
 from coenzyme.derive.emission import rule_of
 from coenzyme.derive.normalise import Shape
 from coenzyme.derive.shadows import Shadows
@@ -25,6 +26,7 @@ from coenzyme.ir.instructions import (
     Call,
     Instruction,
     Load,
+    Module,
     Phi,
     Select,
     Store,
@@ -65,6 +67,8 @@ class ReversePlan:
         Allocating calls whose block must outlive the forward sweep.
     withheld
         Calls that free such a block, which the forward sweep leaves out.
+    copies
+        Copies of operands of BLAS calls, which the forward sweep makes and the reverse sweep frees.
     """
 
     shape: Shape
@@ -79,6 +83,7 @@ class ReversePlan:
     withheld: tuple[Call, ...]
     instructions: Mapping[Block, tuple[Instruction, ...]]
     aliasing: Aliasing
+    copies: Copies
     required: Mapping[Instruction, tuple[Value, ...]] = field(
         default_factory=dict[Instruction, tuple[Value, ...]]
     )
@@ -100,6 +105,7 @@ def make_plan(
     aliasing: Aliasing,
     policy: Policy,
     tapes_of_calls: Mapping[Call, Value],
+    module: Module,
 ) -> ReversePlan:
     """Return the plan of the reverse sweep over an augmented primal.
 
@@ -110,14 +116,16 @@ def make_plan(
     """
     live = [b for b in shape.exits.live]
     merges = _find_merges(shape)
-    instructions = {block: tuple(block.instructions) for block in live}
     primal_of = {twin: primal for primal, twin in shadows.pointers.items()}
     overwrites = find_overwrites(live, activity.objects, aliasing)
+    # The copies are no part of the primal: the reverse sweep does not see them as instructions.
+    instructions = {block: tuple(block.instructions) for block in live}
+    copies = copy_overwritten(module, live, activity, overwrites)
     recurrences = _find_recurrences(shape)
     required: dict[Instruction, tuple[Value, ...]] = {}
     for block in live:
         for instruction in instructions[block]:
-            values = needed_values(instruction, activity, contents, shadows, tapes_of_calls)
+            values = needed_values(instruction, activity, contents, shadows, tapes_of_calls, copies)
             if values:
                 required[instruction] = tuple(values)
     wanted: list[Value] = [v for values in required.values() for v in values]
@@ -141,7 +149,7 @@ def make_plan(
         policy=policy,
     )
     tape = plan_tape(question)
-    kept, withheld = _find_kept(shape, activity, shadows, tape)
+    kept, withheld = _find_kept(shape, activity, shadows, tape, copies)
     return ReversePlan(
         shape,
         activity,
@@ -155,6 +163,7 @@ def make_plan(
         withheld,
         instructions,
         aliasing,
+        copies,
         required,
     )
 
@@ -165,6 +174,7 @@ def needed_values(
     contents: Contents,
     shadows: Shadows,
     tapes_of_calls: Mapping[Call, Value],
+    copies: Copies,
 ) -> list[Value]:
     """Return the primal values and shadow pointers that the adjoint of `instruction` reads."""
     if instruction in shadows.mirrored:
@@ -179,7 +189,7 @@ def needed_values(
         case Select():
             return [instruction.operands[0]] if activity.is_active(instruction) else []
         case Call():
-            return _needed_by_call(instruction, activity, contents, shadows, tapes_of_calls)
+            return _needed_by_call(instruction, activity, contents, shadows, tapes_of_calls, copies)
         case _:
             return _needed_by_rule(instruction, activity)
 
@@ -202,6 +212,7 @@ def _needed_by_call(
     contents: Contents,
     shadows: Shadows,
     tapes_of_calls: Mapping[Call, Value],
+    copies: Copies,
 ) -> list[Value]:
     if call in tapes_of_calls:
         found: list[Value] = [tapes_of_calls[call], *call.arguments]
@@ -210,6 +221,8 @@ def _needed_by_call(
     effect = called_effect(call)
     if effect is Effect.DIFFERENTIABLE:
         return _needed_by_rule(call, activity)
+    if effect is Effect.BLAS:
+        return needed_by_product(call, activity, shadows, copies)
     if effect in TRANSFERS and activity.has_shadow(call.operands[0]):
         if not contents.behind(call.operands[0]).floats:
             return []
@@ -253,7 +266,7 @@ def _find_recurrences(shape: Shape) -> dict[Phi, Recurrence]:
 
 
 def _find_kept(
-    shape: Shape, activity: Activity, shadows: Shadows, tape: TapePlan
+    shape: Shape, activity: Activity, shadows: Shadows, tape: TapePlan, copies: Copies
 ) -> tuple[tuple[Call, ...], tuple[Call, ...]]:
     """Return the allocations that have a shadow or that the reverse sweep reads again, and their frees."""
     objects = activity.objects
@@ -269,6 +282,10 @@ def _find_kept(
         for i in block.instructions
         if isinstance(i, Call) and i not in shadows.mirrored
     ]
+    for call in calls:
+        if called_effect(call) is Effect.BLAS:
+            pointers = [call.operands[o.pointer] for o in read_again(call, activity)]
+            needed.update(o for p in pointers if (call, p) not in copies for o in objects.of(p))
     freeing = [(c, set(objects.of(freed_block(c)))) for c in calls if called_effect(c) is Effect.DEALLOCATION]
     # A call that may free a block we keep frees nothing: then all that it may free is kept.
     changed = True

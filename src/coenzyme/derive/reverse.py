@@ -100,6 +100,7 @@ class _Emitter:
         self.values = ReverseValues(plan, self.scopes, self.make_slot)
         self.adjoints = Adjoints(context, plan, self.values, self.make_slot)
         self.adjoints.drop_kept = self.drop_kept
+        self.adjoints.drop_copies = self.drop_copies
         if calls is not None:
             self.adjoints.reverse_call = self.reverse_call
         self.calls = calls
@@ -176,6 +177,8 @@ class _Emitter:
             release = allocation_of(call).release
             if release not in self.keep_stacks:
                 self.keep_stacks[release] = self.make_slot(KEEP_STACK, "kept.blocks")
+        if self.plan.copies and "free" not in self.keep_stacks:
+            self.keep_stacks["free"] = self.make_slot(KEEP_STACK, "kept.blocks")
 
     # -- the forward sweep's share
 
@@ -188,6 +191,8 @@ class _Emitter:
                 self.push_frames(loop)
         for call in self.plan.kept:
             self.keep_block(call)
+        for copy in self.plan.copies.values():
+            self.keep_copy(copy)
         for call in self.plan.withheld:
             call.erase()
 
@@ -251,6 +256,20 @@ class _Emitter:
             pushed = at.call(push, [stack, block])
             assert isinstance(pushed, Instruction)
             self.guards.append(Guard(pushed, Status.TAPE_EXHAUSTED))
+
+    def keep_copy(self, copy: Call) -> None:
+        """Hold on to the copy of an operand until the reverse sweep has read it."""
+        push = self.context.require("coenzyme.keep.push")
+        pushed = self.after(copy).call(push, [self.keep_stacks["free"], copy])
+        self.guards.append(Guard(copy, Status.TAPE_EXHAUSTED))
+        self.guards.append(Guard(pushed, Status.TAPE_EXHAUSTED))
+
+    def drop_copies(self, call: Call, at: Position) -> None:
+        """Free the copies that were made for `call`."""
+        drop = self.context.require("coenzyme.keep.drop.free")
+        for reader, _ in self.plan.copies:
+            if reader is call:
+                at.builder.call(drop, [self.keep_stacks["free"]])
 
     def drop_kept(self, call: Call, at: Position) -> None:
         """Drop what :meth:`keep_block` held."""

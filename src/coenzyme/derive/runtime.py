@@ -14,7 +14,7 @@ from coenzyme.ir.instructions import Function, Module
 from coenzyme.ir.parser import parse_module
 from coenzyme.ir.types import I64, PTR, FloatType, StructType
 
-__all__ = ["KEEP_STACK", "STACK", "TapeMemory", "require"]
+__all__ = ["KEEP_STACK", "STACK", "TapeMemory", "adopt", "require"]
 
 
 class TapeMemory(Enum):

@@ -93,7 +93,7 @@ _linked: weakref.WeakValueDictionary[int, _Linked] = weakref.WeakValueDictionary
 _numbers = itertools.count(1)
 
 
-def link(
+def link(  # noqa: PLR0913 - the parts of one calling convention
     text: str,
     symbol: str,
     program: Program,

@@ -1,0 +1,48 @@
+"""The checks of a program, with derivatives that are wrong by one part in a million, and one that does not survive."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import Any
+from unittest import mock
+
+from coenzyme.derive import adjoints
+from coenzyme.rules import symbols
+
+from tests.property.checks import Outcome, check
+from tests.property.programs import Program
+
+__all__ = ["check_with_a_wrong_adjoint", "check_with_a_wrong_rule", "crash"]
+
+_ERROR = 1e-6
+
+
+def check_with_a_wrong_rule(program: Program) -> Outcome:
+    """Check `program` where the sine's row of the table is wrong."""
+    rows = dict(symbols._BY_CALLEE)
+    for callee, (rule, kind) in symbols._BY_CALLEE.items():
+        if rule.name == "sin":
+            rows[callee] = replace(rule, partials=(f"cos(x)*{1.0 + _ERROR!r}",)), kind
+    with mock.patch.object(symbols, "_BY_CALLEE", rows):
+        return check(program)
+
+
+def check_with_a_wrong_adjoint(program: Program) -> Outcome:
+    """Check `program` where the reverse sweep alone applies the sine's row wrongly."""
+    original = adjoints.emit_partial
+
+    def wrong(*given: Any) -> Any:
+        emitter, _, rule, *_ = given
+        amount = original(*given)
+        if rule.name != "sin" or amount is None:
+            return amount
+        return emitter.binary("fmul", amount, emitter.constant(1.0 + _ERROR))
+
+    with mock.patch.object(adjoints, "emit_partial", wrong):
+        return check(program)
+
+
+def crash(_: Program) -> Outcome:
+    """Do not come back."""
+    os.abort()
