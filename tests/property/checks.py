@@ -77,7 +77,8 @@ def _check(program: Program, make: Callable[[Program], Any]) -> Outcome:
     except GeneratedIRError as error:
         return Outcome(Verdict.FAILED, "LLVM accepts the derivative", str(error))
     except CoenzymeError as error:
-        return Outcome(Verdict.REFUSED, f"{type(error).__name__}: {error}".split("\n")[0])
+        about = f" ({error.argument})" if error.argument else ""
+        return Outcome(Verdict.REFUSED, f"{type(error).__name__}: {error}".split("\n")[0] + about)
     except _Failure as failure:
         return Outcome(Verdict.FAILED, failure.check, failure.details)
     except Exception as error:  # noqa: BLE001 - any other exception is the engine's fault
@@ -92,10 +93,10 @@ def _compare(machine: Any) -> Outcome:
     rng = np.random.default_rng(program.seed + 1)
     y_bar = np.where(machine.written, rng.uniform(0.5, 1.5, machine.cells + 1), 0.0)
     primal = machine.primal(x)
-    _require_no_leak("the program", primal)
     if primal.status == RAISED:
         _check_errors(machine, y_bar)
         return Outcome(Verdict.RAISED)
+    _require_no_leak("the program", primal)
     rough = uses((program.body, program.result, program.helpers), Single)
     with np.errstate(all="ignore"):
         expected = run_python(program, machine, x)
@@ -154,7 +155,9 @@ def _check_errors(machine: Any, y_bar: Vector) -> None:
         "naive": machine.reverse(machine.point, y_bar, name="naive"),
     }
     for name, call in calls.items():
-        _require_no_leak(name, call)
+        # Local arrays stay behind: Numba does not free those of the program either.
+        if call.leaked:
+            raise _Failure(f"{name} frees its tape where the program raises", f"{call.leaked} blocks are left")
         if call.status != RAISED:
             raise _Failure(f"{name} raises where the program does", f"status {call.status}")
 

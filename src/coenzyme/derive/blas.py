@@ -544,7 +544,9 @@ class _Adjoint:
             ]
             return view.at.icmp("eq", view.choose(flag, *values), const_int(I8, _T))
 
-        def merge(first: tuple[Flag, Value, Value], second: tuple[Flag, Value, Value]) -> tuple[Flag, Value, Value]:
+        def merge(
+            first: tuple[Flag, Value, Value], second: tuple[Flag, Value, Value]
+        ) -> tuple[Flag, Value, Value]:
             return (
                 either(first[0], second[0]),
                 view.choose(flag, first[1], second[1]),
@@ -553,9 +555,7 @@ class _Adjoint:
 
         sizes = tuple(view.choose(flag, t, p) for t, p in zip(transposed[2], plain[2], strict=True))
         assert len(sizes) == 3
-        view.gemm(
-            merge(transposed[0], plain[0]), merge(transposed[1], plain[1]), sizes, self.scale, target
-        )
+        view.gemm(merge(transposed[0], plain[0]), merge(transposed[1], plain[1]), sizes, self.scale, target)
 
     def gemv(self) -> None:
         """Emit ``dx += α·op(A)ᵀ·dy`` and ``dA += α·dy·xᵀ``, or its transpose."""

@@ -65,6 +65,8 @@ class Derivatives:
     passed: Passed
     augmented: Function
     reverse: Function
+    discard: Function | None = None
+    """Frees the record of an augmented primal whose reverse sweep is not run."""
 
     @property
     def activities(self) -> tuple[ComponentActivity, ...]:
@@ -114,17 +116,22 @@ class CallTable:
             ]
             augmented = self._placeholder(f"{callee.name}.augmented.{number}", callee, [*first, PTR], I32)
             reverse = self._placeholder(f"{callee.name}.reverse.{number}", callee, [*extras, PTR], VOID)
-            entry = Derivatives(passed, augmented, reverse)
+            discard = self._new(f"{callee.name}.discard.{number}", [(PTR, "record")], VOID)
+            entry = Derivatives(passed, augmented, reverse, discard)
         self.entries[key] = entry
         self.fill(callee, entry, mode)
         return entry
 
     def _placeholder(self, name: str, callee: Function, extras: Sequence[Type], result: Type) -> Function:
         """Return a function that can be called already and gets its body later."""
-        types = [*(a.type for a in callee.arguments), *extras]
-        names = [*(a.name for a in callee.arguments), *(f"extra.{i}" for i in range(len(extras)))]
-        arguments = [Argument(t, n, i) for i, (t, n) in enumerate(zip(types, names, strict=True))]
-        function = Function(name, FunctionType(result, tuple(types)), arguments, "internal", "nounwind")
+        parameters = [(a.type, a.name) for a in callee.arguments]
+        parameters += [(t, f"extra.{i}") for i, t in enumerate(extras)]
+        return self._new(name, parameters, result)
+
+    def _new(self, name: str, parameters: Sequence[tuple[Type, str]], result: Type) -> Function:
+        arguments = [Argument(t, n, i) for i, (t, n) in enumerate(parameters)]
+        kind = FunctionType(result, tuple(t for t, _ in parameters))
+        function = Function(name, kind, arguments, "internal", "nounwind")
         function.add_block(Block("pending")).append(Unreachable())
         return self.module.add_function(function)
 

@@ -199,7 +199,7 @@ class _Deriver:
             _move_body(draft.function, entry.augmented)
             return
         _, halves = self.emit_reverse(draft, request)
-        split_function(self.module, draft.function, halves, entry.augmented, entry.reverse)
+        split_function(self.module, draft.function, halves, entry.augmented, entry.reverse, entry.discard)
 
 
 def _mark_disjoint(draft: _Draft) -> None:

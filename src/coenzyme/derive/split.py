@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from coenzyme.derive.emission import split_block
 from coenzyme.frontends.program import Status
 from coenzyme.ir.builder import Builder, const_int, zero
-from coenzyme.ir.instructions import Alloca, Block, Function, Instruction, Module
+from coenzyme.ir.clone import clone_instruction
+from coenzyme.ir.instructions import Alloca, Block, Call, Function, Instruction, Module
 from coenzyme.ir.types import (
     I8,
     I32,
@@ -81,7 +82,12 @@ def byte_size(type: Type) -> int:
 
 
 def split_function(
-    module: Module, combined: Function, halves: Halves, augmented: Function, reverse: Function
+    module: Module,
+    combined: Function,
+    halves: Halves,
+    augmented: Function,
+    reverse: Function,
+    discard: Function | None = None,
 ) -> None:
     """Give `augmented` and `reverse`, so far without bodies, the two halves of `combined`.
 
@@ -91,8 +97,13 @@ def split_function(
         Its parameters are those of `combined`, then the address where the record is to be stored.
     reverse
         Its parameters are those of `combined`, then the record.
+    discard
+        Its parameter is the record, which it frees with all that hangs on it.
     """
-    _Splitter(module, combined, halves, augmented, reverse).run()
+    splitter = _Splitter(module, combined, halves, augmented, reverse)
+    if discard is not None:
+        splitter.make_discard(discard)
+    splitter.run()
 
 
 class _Splitter:
@@ -106,13 +117,13 @@ class _Splitter:
         self.reverse = reverse
         self.offsets: dict[Alloca, int] = {}
         self.size = 8
+        for slot in halves.slots:
+            if slot in halves.shared:
+                self._place(slot, slot.allocated_type)
+        for local in halves.locals:
+            self._place(local, local.allocated_type, local.operands[0])
 
     def run(self) -> None:
-        for slot in self.halves.slots:
-            if slot in self.halves.shared:
-                self._place(slot, slot.allocated_type)
-        for local in self.halves.locals:
-            self._place(local, local.allocated_type, local.operands[0])
         self._make_reverse()
         self._make_augmented()
 
@@ -120,6 +131,25 @@ class _Splitter:
         times = count.value if isinstance(count, ConstantInt) else 1
         self.offsets[slot] = self.size
         self.size += byte_size(type) * times
+
+    def make_discard(self, function: Function) -> None:
+        """Make the function that gives a record back unused: what the first half does after an error."""
+        function.blocks.clear()
+        at = Builder(function.add_block(Block("entry")))
+        record = function.arguments[0]
+        mapping: dict[Value, Value] = {}
+        for slot in self.offsets:
+            if slot in self.halves.locals:
+                continue
+            twin = at.alloca(slot.allocated_type, 1, name=slot.name)
+            source = at.gep(I8, record, [const_int(I64, self.offsets[slot])])
+            at.store(at.load(slot.allocated_type, source, align=8), twin)
+            mapping[slot] = twin
+        for instruction in self.halves.abandon.instructions:
+            if isinstance(instruction, Call):
+                at.insert(clone_instruction(instruction, mapping))
+        at.call(self.module.declare("free", FunctionType(VOID, (PTR,))), [record])
+        at.ret()
 
     # -- the second half
 

@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+from coenzyme.analysis.objects import NULL_GROUP, Storage, find_objects
+from coenzyme.ir.values import Argument
+from tests.unit.analysis.reading import Reading, read
+
+SWAPPED = """
+define void @f(ptr %a, ptr %b, i64 %n) {
+entry:
+  br label %loop
+loop:
+  %i = phi i64 [ 0, %entry ], [ %i.next, %loop ]
+  %u = phi ptr [ %a, %entry ], [ %v, %loop ]
+  %v = phi ptr [ %b, %entry ], [ %u, %loop ]
+  %p = getelementptr double, ptr %u, i64 %i
+  %i.next = add i64 %i, 1
+  %go = icmp slt i64 %i.next, %n
+  br i1 %go, label %loop, label %done
+done:
+  ret void
+}
+"""
+
+
+def labels(f: Reading, name: str, **groups: int) -> set[str]:
+    numbers = {f[key]: number for key, number in groups.items()}
+    objects = find_objects(f.function, {a: n for a, n in numbers.items() if isinstance(a, Argument)})
+    return {o.label for o in objects.of(f[name])}
+
+
+def test_pointers_swapped_round_a_loop_point_into_both() -> None:
+    f = read(SWAPPED)
+    assert labels(f, "u") == labels(f, "v") == labels(f, "p") == {"a", "b"}
+
+
+def test_parts_of_one_array_are_one_object() -> None:
+    f = read(SWAPPED)
+    objects = find_objects(f.function, {a: 7 for a in f.function.arguments if a.type.is_pointer})
+    assert objects.of(f["a"]) == objects.of(f["b"])
+    assert len(objects.of(f["u"])) == 1
+
+
+def test_null_argument_points_nowhere() -> None:
+    assert labels(read(SWAPPED), "a", a=NULL_GROUP) == set()
+    assert labels(read(SWAPPED), "u", a=NULL_GROUP) == {"b"}
+
+
+def test_pointer_comes_back_from_the_memory_it_was_stored_in() -> None:
+    f = read("""
+define void @f(ptr %a, ptr %b, i1 %c) {
+entry:
+  %box = alloca [2 x ptr]
+  store ptr %a, ptr %box
+  %second = getelementptr ptr, ptr %box, i64 1
+  store ptr %b, ptr %second
+  %x = load ptr, ptr %second
+  %y = select i1 %c, ptr %x, ptr null
+  %z = freeze ptr %y
+  ret void
+}
+""")
+    # One object for the whole box: fields are not told apart.
+    assert labels(f, "x") == labels(f, "y") == labels(f, "z") == {"a", "b"}
+    assert labels(f, "second") == {"box"}
+
+
+def test_pointer_found_in_an_argument_reaches_memory_of_the_caller() -> None:
+    f = read("""
+define void @f(ptr %list, ptr %x) {
+entry:
+  store ptr %x, ptr %list
+  %item = load ptr, ptr %list
+  %deep = load ptr, ptr %item
+  ret void
+}
+""")
+    objects = find_objects(f.function, {})
+    assert {o.storage for o in objects.of(f["item"])} == {Storage.ARGUMENT, Storage.REACHED}
+    assert all(o.origin in (f["list"], f["x"]) for o in objects.of(f["deep"]))
+    assert objects.reached >= {o for o in objects.of(f["item"]) if o.storage is Storage.REACHED}
+
+
+def test_each_allocation_is_an_object_and_its_payload_the_same() -> None:
+    f = read("""
+declare ptr @NRT_MemInfo_alloc_aligned(i64, i32)
+declare ptr @NRT_MemInfo_data_fast(ptr)
+define void @f(i64 %n) {
+entry:
+  %a = call ptr @NRT_MemInfo_alloc_aligned(i64 %n, i32 32)
+  %b = call ptr @NRT_MemInfo_alloc_aligned(i64 %n, i32 32)
+  %x = call ptr @NRT_MemInfo_data_fast(ptr %a)
+  ret void
+}
+""")
+    objects = find_objects(f.function, {})
+    assert objects.of(f["a"]) == objects.of(f["x"])
+    assert objects.of(f["a"]).isdisjoint(objects.of(f["b"]))
+    assert {o.storage for o in objects.of(f["a"])} == {Storage.HEAP}
+
+
+def test_copied_bytes_carry_the_pointers_in_them() -> None:
+    f = read("""
+declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
+define void @f(ptr %a) {
+entry:
+  %one = alloca ptr
+  %two = alloca ptr
+  store ptr %a, ptr %one
+  call void @llvm.memcpy.p0.p0.i64(ptr %two, ptr %one, i64 8, i1 false)
+  %x = load ptr, ptr %two
+  ret void
+}
+""")
+    assert labels(f, "x") == {"a"}
+
+
+def test_number_made_a_pointer_may_point_anywhere() -> None:
+    f = read("""
+define void @f(ptr %a) {
+entry:
+  %n = ptrtoint ptr %a to i64
+  %x = inttoptr i64 %n to ptr
+  ret void
+}
+""")
+    objects = find_objects(f.function, {})
+    assert objects.unknown in objects.of(f["x"])
+
+
+def test_function_kept_out_of_line_may_link_what_it_reaches() -> None:
+    f = read("""
+define void @g(ptr %box, ptr %x) noinline {
+entry:
+  store ptr %x, ptr %box
+  ret void
+}
+define void @f(ptr %x, ptr %y) {
+entry:
+  %box = alloca ptr
+  call void @g(ptr %box, ptr %x)
+  %found = load ptr, ptr %box
+  ret void
+}
+""")
+    assert labels(f, "found") >= {"x"}
+    assert "y" not in labels(f, "found")
+
+
+def test_reachable_follows_memory_to_the_end() -> None:
+    f = read("""
+define void @f(ptr %a) {
+entry:
+  %inner = alloca ptr
+  %outer = alloca ptr
+  store ptr %a, ptr %inner
+  store ptr %inner, ptr %outer
+  ret void
+}
+""")
+    objects = find_objects(f.function, {})
+    assert {o.label for o in objects.reachable([f["outer"]])} == {"outer", "inner", "a"}
+
+
+def test_a_global_is_one_object_wherever_it_is_named() -> None:
+    f = read("""
+@table = constant [4 x double] zeroinitializer
+define void @f(i1 %c, ptr %a) {
+entry:
+  %p = select i1 %c, ptr @table, ptr getelementptr (i8, ptr @table, i64 8)
+  ret void
+}
+""")
+    objects = find_objects(f.function, {})
+    assert [o.storage for o in objects.of(f["p"])] == [Storage.GLOBAL]
