@@ -19,6 +19,7 @@ from coenzyme.analysis.objects import (
     Storage,
     blas_pointers,
     called_effect,
+    holds_pointers,
     is_internal_call,
     passed_pointers,
 )
@@ -40,6 +41,9 @@ from coenzyme.ir.values import Argument, Constant, Value
 from coenzyme.rules import Effect, find_rule
 
 __all__ = ["Activity", "find_activity"]
+
+_OURS = (Storage.STACK, Storage.HEAP, Storage.RETURNED, Storage.UNKNOWN)
+"""Storage of which a shadow can be made, and unknown memory, which is refused then."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,11 @@ class Activity:
     def has_shadow(self, pointer: Value) -> bool:
         """Whether the memory behind `pointer` has a shadow."""
         return any(o in self.shadowed for o in self.objects.of(pointer))
+
+    def is_partial(self, pointer: Value) -> bool:
+        """Whether the memory behind `pointer` has a shadow in some runs only: its shadow pointer may be null."""
+        targets = self.objects.of(pointer)
+        return any(o in self.shadowed for o in targets) and any(o not in self.shadowed for o in targets)
 
 
 def find_activity(
@@ -99,6 +108,7 @@ class _Finder:
         pointers = [a for a, how in parameters.items() if how is ComponentActivity.DUPLICATED]
         self.given = {o for p in pointers for o in objects.of(p)}
         self.given |= {o for o in objects.reached if o.origin in pointers}
+        self.untouched = {o for o in objects.reached if o not in contents.by_object}
 
     def find(self) -> Activity:
         varied, varied_memory = self._varied()
@@ -119,7 +129,7 @@ class _Finder:
         ]
         found = self.objects.reachable(pointers)
         found |= {o for o in self.objects.reached if o.origin in pointers}
-        return found
+        return found - self.untouched
 
     def _mark(self, value: Value) -> None:
         if value not in self.marked and not isinstance(value, Constant):
@@ -196,9 +206,17 @@ class _Finder:
         pointers = [p for p in pointers if p.type.is_pointer]
         reached = self.objects.reachable(pointers)
         if any(o in self.memory for o in reached) or any(a in self.marked for a in call.arguments):
-            self._mark_memory(o for o in reached if not _is_constant_global(o))
+            self._mark_memory(o for o in reached if self._may_hold_floats(o))
+            if not is_internal_call(call):
+                self._mark_memory({self.objects.unknown})
             if carries_floats(call.type):
                 self._mark(call)
+
+    def _may_hold_floats(self, item: MemoryObject) -> bool:
+        if item.storage is Storage.GLOBAL or item in self.untouched:
+            return False
+        content = self.contents.of(item)
+        return bool(content.floats) or not (content.integers or content.pointers)
 
     # -- useful: backwards
 
@@ -262,7 +280,7 @@ class _Finder:
                 pointers = passed_pointers(call) if is_internal_call(call) else call.arguments
                 reached = self.objects.reachable(p for p in pointers if p.type.is_pointer)
                 if call in self.marked or any(o in self.memory for o in reached):
-                    self._mark_memory(o for o in reached if not _is_constant_global(o))
+                    self._mark_memory(o for o in reached if self._may_hold_floats(o))
                     for argument in call.arguments:
                         if not argument.type.is_pointer:
                             self._mark(argument)
@@ -278,7 +296,7 @@ class _Finder:
         pointers: list[set[MemoryObject]] = [
             set(self.objects.of(i))
             for i in self.instructions
-            if i.type.is_pointer and isinstance(i, Phi | Select | Load | Call)
+            if holds_pointers(i.type) and isinstance(i, Phi | Select | Load | Call)
         ]
         changed = True
         while changed:
@@ -288,15 +306,17 @@ class _Finder:
                     shadowed.add(holder)
                     changed = True
             for targets in pointers:
-                if not targets <= shadowed and not targets.isdisjoint(shadowed):
-                    shadowed |= targets
+                # Where one of them may be the caller's constant memory, its shadow pointer is null.
+                wanted = {o for o in targets if o.storage in _OURS}
+                if not wanted <= shadowed and not targets.isdisjoint(shadowed):
+                    shadowed |= wanted
                     changed = True
         for item in shadowed:
             self._require_shadow(item)
         return shadowed
 
     def _require_shadow(self, item: MemoryObject) -> None:
-        if item.storage in (Storage.STACK, Storage.HEAP):
+        if item.storage in (Storage.STACK, Storage.HEAP, Storage.RETURNED):
             return
         if item in self.given:
             return
@@ -323,6 +343,13 @@ class _Finder:
                     function=self.function.name,
                     operation=instruction.opcode,
                     remedy="use an ordinary assignment where the loop is not parallel",
+                )
+            if self._mixes_precisions(instruction, memory):
+                raise UnsupportedIRError(
+                    "an array of one floating-point type is accessed as another",
+                    function=self.function.name,
+                    operation=f"{instruction.opcode} in an array of another type",
+                    remedy="convert with astype instead of view",
                 )
             if (
                 instruction.opcode == "bitcast"
@@ -351,6 +378,17 @@ class _Finder:
                     remedy="write a rule for the function that does it",
                 )
 
-
-def _is_constant_global(item: MemoryObject) -> bool:
-    return item.storage is Storage.GLOBAL
+    def _mixes_precisions(self, instruction: Instruction, memory: set[MemoryObject]) -> bool:
+        """Whether `instruction` accesses active array memory in which floats of another type live too."""
+        if not isinstance(instruction, Load | Store):
+            return False
+        type = instruction.type if isinstance(instruction, Load) else instruction.value.type
+        return carries_floats(type) and any(
+            o in memory
+            and len(self.contents.of(o).floats) > 1
+            and (
+                o.storage in (Storage.HEAP, Storage.RETURNED)
+                or (o.storage is Storage.ARGUMENT and o.group is not None)
+            )
+            for o in self.objects.of(instruction.pointer)
+        )

@@ -22,11 +22,14 @@ from coenzyme.ir.instructions import (
     Load,
     Store,
 )
+from coenzyme.ir.types import ArrayType, NamedType, StructType, Type, VectorType
 from coenzyme.ir.values import (
     Argument,
     Constant,
+    ConstantAggregate,
     ConstantExpression,
     ConstantNull,
+    ConstantZero,
     Global,
     Poison,
     Undef,
@@ -42,6 +45,7 @@ __all__ = [
     "blas_pointers",
     "called_effect",
     "find_objects",
+    "holds_pointers",
     "is_error_slot",
     "is_internal_call",
     "passed_pointers",
@@ -56,6 +60,8 @@ class Storage(Enum):
     """Memory that the caller owns, reached through a pointer stored in an argument."""
     STACK = auto()
     HEAP = auto()
+    RETURNED = auto()
+    """Allocated by a function kept out of line, and freed where this one does not see it."""
     GLOBAL = auto()
     UNKNOWN = auto()
 
@@ -91,6 +97,8 @@ class Objects:
         Objects that the pointers stored inside an object may point into.
     reached
         The objects found by following pointers that the caller stored in arguments.
+    flat
+        Objects known to hold no pointers.
     unknown
         The object that stands for memory about which nothing is known.
     """
@@ -101,6 +109,7 @@ class Objects:
         default_factory=dict[MemoryObject, set[MemoryObject]]
     )
     reached: set[MemoryObject] = field(default_factory=set[MemoryObject])
+    flat: set[MemoryObject] = field(default_factory=set[MemoryObject])
     globals: dict[str, MemoryObject] = field(default_factory=dict[str, MemoryObject])
 
     def of(self, pointer: Value) -> frozenset[MemoryObject] | set[MemoryObject]:
@@ -130,7 +139,9 @@ class Objects:
                 return {
                     o for operand in pointer.operands if operand.type.is_pointer for o in self.of(operand)
                 }
-            case ConstantNull() | Undef() | Poison():
+            case ConstantAggregate():
+                return {o for part in pointer.elements if holds_pointers(part.type) for o in self.of(part)}
+            case ConstantNull() | ConstantZero() | Undef() | Poison():
                 return NO_OBJECTS
             case _:
                 return {self.unknown}
@@ -174,10 +185,34 @@ def passed_pointers(call: Call) -> list[Value]:
     ]
 
 
+def holds_pointers(type: Type) -> bool:
+    """Whether a value of `type` is, or contains, a pointer."""
+    match type:
+        case StructType():
+            return any(holds_pointers(element) for element in type.elements)
+        case ArrayType() | VectorType():
+            return holds_pointers(type.element)
+        case NamedType():
+            return True
+        case _:
+            return type.is_pointer
+
+
+def _is_floats(type: Type) -> bool:
+    """Whether `type` is made of floats alone."""
+    match type:
+        case StructType():
+            return all(_is_floats(element) for element in type.elements)
+        case ArrayType() | VectorType():
+            return _is_floats(type.element)
+        case _:
+            return type.is_float
+
+
 def find_objects(
     function: Function,
     groups: Mapping[Argument, int],
-    known: Mapping[Value, MemoryObject] | None = None,
+    elements: Mapping[Argument, Type] | None = None,
 ) -> Objects:
     """Return the objects of `function`.
 
@@ -186,25 +221,31 @@ def find_objects(
     groups
         Pointer arguments that belong together (the parts of one array) share a number, which is not negative;
         :data:`NULL_GROUP` says that the argument is null.
-    known
-        Objects that some values are already known to be (used when a function is looked at again).
+    elements
+        The scalar types behind pointer arguments, as far as they are known: such memory holds no pointers.
     """
-    return _Solver(function, groups, known or {}).solve()
+    return _Solver(function, groups, elements or {}).solve()
 
 
 class _Solver:
     """Iterates the inclusion constraints to their least fixed point."""
 
     def __init__(
-        self, function: Function, groups: Mapping[Argument, int], known: Mapping[Value, MemoryObject]
+        self, function: Function, groups: Mapping[Argument, int], elements: Mapping[Argument, Type]
     ) -> None:
         self.function = function
         self.result = Objects(MemoryObject(Storage.UNKNOWN, None, "unknown memory"))
         self.reached: dict[MemoryObject, MemoryObject] = {}
         self.changed = False
-        self._start(groups, known)
+        self.from_call: dict[Call, MemoryObject] = {}
+        self.flat = self.result.flat
+        self.escaped: set[MemoryObject] = set()
+        """Objects whose address was turned into an integer."""
+        self._start(groups)
+        for argument in elements:
+            self.flat |= self.result.points_to.get(argument, set())
 
-    def _start(self, groups: Mapping[Argument, int], known: Mapping[Value, MemoryObject]) -> None:
+    def _start(self, groups: Mapping[Argument, int]) -> None:
         by_group: dict[int, MemoryObject] = {}
         for argument in self.function.arguments:
             if not argument.type.is_pointer:
@@ -220,8 +261,6 @@ class _Solver:
                     by_group[group] = MemoryObject(Storage.ARGUMENT, argument, argument.name, group)
                 target = by_group[group]
             self.result.points_to[argument] = {target}
-        for value, target in known.items():
-            self.result.points_to[value] = {target}
 
     def solve(self) -> Objects:
         relevant = [i for i in self.function.instructions() if self._is_relevant(i)]
@@ -235,9 +274,10 @@ class _Solver:
     @staticmethod
     def _is_relevant(instruction: Instruction) -> bool:
         return (
-            instruction.type.is_pointer
+            holds_pointers(instruction.type)
             or isinstance(instruction, Call | AtomicReadModifyWrite | CompareExchange)
-            or (isinstance(instruction, Store) and instruction.value.type.is_pointer)
+            or (isinstance(instruction, Store) and holds_pointers(instruction.value.type))
+            or instruction.opcode == "ptrtoint"
         )
 
     def _include(self, value: Value, objects: Iterable[MemoryObject]) -> None:
@@ -249,6 +289,8 @@ class _Solver:
     def _store_into(self, targets: Iterable[MemoryObject], objects: Iterable[MemoryObject]) -> None:
         objects = set(objects)
         for target in targets:
+            if target in self.flat:
+                continue
             current = self.result.contents.setdefault(target, set())
             before = len(current)
             current.update(objects)
@@ -257,8 +299,13 @@ class _Solver:
     def _loaded_from(self, targets: Iterable[MemoryObject]) -> set[MemoryObject]:
         found: set[MemoryObject] = set()
         for target in targets:
+            if target in self.flat:
+                continue
             found.update(self.result.contents.get(target, ()))
-            if target.storage in (Storage.ARGUMENT, Storage.REACHED):
+            if target.storage is Storage.REACHED:
+                # One object stands for all that is behind it, however far: chains of pointers have no end.
+                found.add(target)
+            elif target.storage is Storage.ARGUMENT:
                 if target not in self.reached:
                     self.reached[target] = MemoryObject(
                         Storage.REACHED, target.origin, f"memory behind {target.label}", target.group
@@ -278,9 +325,10 @@ class _Solver:
         match instruction:
             case Alloca():
                 if instruction not in result.points_to:
-                    self._include(
-                        instruction, {MemoryObject(Storage.STACK, instruction, instruction.name or "local")}
-                    )
+                    item = MemoryObject(Storage.STACK, instruction, instruction.name or "local")
+                    self._include(instruction, {item})
+                    if _is_floats(instruction.allocated_type):
+                        self.flat.add(item)
             case Load():
                 self._include(instruction, self._loaded_from(result.of(instruction.pointer)))
             case Store():
@@ -288,15 +336,17 @@ class _Solver:
             case Call():
                 self._visit_call(instruction)
             case AtomicReadModifyWrite() | CompareExchange():
-                if instruction.type.is_pointer:
+                if holds_pointers(instruction.type):
                     self._include(instruction, {result.unknown})
             case _ if instruction.opcode == "inttoptr":
-                self._include(instruction, {result.unknown})
-            case _ if instruction.opcode in ("extractvalue", "extractelement"):
-                self._include(instruction, {result.unknown})
+                self._include(instruction, {result.unknown} | self.escaped)
+            case _ if instruction.opcode == "ptrtoint":
+                before = len(self.escaped)
+                self.escaped |= result.of(instruction.operands[0])
+                self.changed |= len(self.escaped) != before
             case _:
                 for operand in instruction.operands:
-                    if operand.type.is_pointer:
+                    if holds_pointers(operand.type):
                         self._include(instruction, result.of(operand))
 
     def _visit_call(self, call: Call) -> None:
@@ -311,11 +361,18 @@ class _Solver:
             case Effect.MEMCPY | Effect.MEMMOVE:
                 self._store_into(self.result.of(pointers[0]), self._loaded_from(self.result.of(pointers[1])))
             case Effect.UNKNOWN if isinstance(call.callee, Function) and not call.callee.is_declaration:
-                # A function of this module, kept out of line: it may link whatever it reaches.
-                reached = self.result.reachable(passed_pointers(call))
+                # A function of this module, kept out of line: it may link whatever it reaches, and what it allocates.
+                if call not in self.from_call:
+                    self.from_call[call] = MemoryObject(Storage.RETURNED, call, "memory from a call")
+                reached = self.result.reachable(passed_pointers(call)) | {self.from_call[call]}
                 self._store_into(reached, reached)
-                if call.type.is_pointer:
+                if holds_pointers(call.type):
                     self._include(call, reached)
+            case Effect.UNKNOWN | Effect.REALLOCATION:
+                reached = self.result.reachable(pointers)
+                self._store_into(reached, reached | {self.result.unknown})
+                if holds_pointers(call.type):
+                    self._include(call, reached | {self.result.unknown})
             case _:
-                if call.type.is_pointer:
+                if holds_pointers(call.type):
                     self._include(call, {self.result.unknown})

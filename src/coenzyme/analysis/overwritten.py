@@ -136,7 +136,7 @@ class _Search:
                 return True
             if item.storage is Storage.GLOBAL and _is_constant(item):
                 continue
-            if item.storage is Storage.UNKNOWN:
+            if item.storage in (Storage.UNKNOWN, Storage.RETURNED):
                 return True
             for target, places in self.writes.items():
                 if may_overlap(item, target, self.aliasing) and any(
@@ -163,9 +163,9 @@ class _Search:
 
     def _fresh_block(self, instruction: Instruction, item: MemoryObject) -> int | None:
         """Return the block of the call that allocates `item`, where the write goes straight to its result."""
-        if item.storage is not Storage.HEAP or not isinstance(instruction, Store):
+        pointer = _written_pointer(instruction)
+        if item.storage is not Storage.HEAP or pointer is None:
             return None
-        pointer: Value = instruction.pointer
         while isinstance(pointer, GetElementPtr | Cast | Freeze) or (
             isinstance(pointer, Call) and called_effect(pointer) is Effect.MEMINFO_DATA
         ):
@@ -191,6 +191,17 @@ class _Search:
         return reach
 
 
+def _written_pointer(instruction: Instruction) -> Value | None:
+    """Return where `instruction` writes, if that is a single place."""
+    match instruction:
+        case Store():
+            return instruction.pointer
+        case Call() if called_effect(instruction) is Effect.BLAS:
+            return blas_pointers(instruction)[1]
+        case _:
+            return None
+
+
 def written_objects(instruction: Instruction, objects: Objects) -> Iterable[MemoryObject]:
     """Return the objects that `instruction` may write."""
     match instruction:
@@ -205,6 +216,9 @@ def written_objects(instruction: Instruction, objects: Objects) -> Iterable[Memo
             pointers = [a for a in instruction.arguments if a.type.is_pointer]
             if effect in (Effect.MEMCPY, Effect.MEMMOVE, Effect.MEMSET):
                 return objects.of(pointers[0])
+            if effect is Effect.REFERENCE_COUNT:
+                # What the caller's containers hold may be freed when they let go of it.
+                return {o for p in pointers for o in objects.of(p) if o.storage is Storage.REACHED}
             if effect in _SILENT:
                 return ()
             if effect is Effect.BLAS:

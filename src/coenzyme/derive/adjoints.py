@@ -10,10 +10,10 @@ from collections.abc import Callable
 
 from coenzyme.analysis.content import carries_floats
 from coenzyme.analysis.objects import called_effect
-from coenzyme.derive.blas import emit_adjoint
+from coenzyme.derive.blas import Products, emit_adjoint
 from coenzyme.derive.context import Context
 from coenzyme.derive.emission import ExpressionEmitter, emit_partial, rule_of
-from coenzyme.derive.plan import TRANSFERS, ReversePlan
+from coenzyme.derive.plan import TRANSFERS, ReversePlan, clears_shadow
 from coenzyme.derive.positions import Position, ReverseValues
 from coenzyme.derive.runtime import block_name
 from coenzyme.derive.scopes import Side
@@ -21,7 +21,7 @@ from coenzyme.derive.shadows import fill_bytes
 from coenzyme.ir.builder import const_int, zero
 from coenzyme.ir.instructions import Call, Cast, Freeze, Instruction, Load, Phi, Select, Store
 from coenzyme.ir.types import I8, FloatType, Type
-from coenzyme.ir.values import Constant, Value
+from coenzyme.ir.values import Constant, ConstantNull, Value
 from coenzyme.rules import Effect
 
 __all__ = ["Adjoints", "relaxed_flags"]
@@ -55,6 +55,8 @@ class Adjoints:
         self.values = values
         self.make_slot = make_slot
         self.bars: dict[Value, Value] = {}
+        self.nowhere: dict[Type, Value] = {}
+        """For each type a slot for what constant memory would receive."""
         self.reverse_call: Callable[[Call, Position], None] | None = None
         self.drop_kept: Callable[[Call, Position], None] | None = None
         self.drop_copies: Callable[[Call, Position], None] | None = None
@@ -114,7 +116,7 @@ class Adjoints:
         if not load.type.is_float:
             raise self.context.unsupported(load, f"active data of type {load.type} is loaded")
         bar = self.take(load, at)
-        shadow = self.values.get(self.plan.shadows.of(load.pointer), at)
+        shadow = self.shadow_address(load.pointer, load.type, at)
         old = at.builder.load(load.type, shadow, align=load.align)
         new = at.builder.store(at.builder.fadd(old, bar), shadow, align=load.align)
         for access in (old, new):
@@ -122,17 +124,27 @@ class Adjoints:
 
     def _emit_store(self, store: Store, at: Position) -> None:
         value = store.value
-        if not carries_floats(value.type) or not self.plan.activity.has_shadow(store.pointer):
+        if not clears_shadow(store, self.plan.activity, self.plan.contents):
             return
-        if not value.type.is_float:
+        if not (value.type.is_float or value.type.is_int):
             raise self.context.unsupported(store, f"active data of type {value.type} is stored")
-        shadow = self.values.get(self.plan.shadows.of(store.pointer), at)
+        shadow = self.shadow_address(store.pointer, value.type, at)
         if self.plan.activity.is_active(value):
             bar = at.builder.load(value.type, shadow, align=store.align)
             self.values.scopes.mark(bar, Side.SHADOW, store.pointer)
             self.add(value, bar, at)
         cleared = at.builder.store(zero(value.type), shadow, align=store.align)
         self.values.scopes.mark(cleared, Side.SHADOW, store.pointer)
+
+    def shadow_address(self, pointer: Value, type: Type, at: Position) -> Value:
+        """Return the address of the shadow behind `pointer`, or of a slot of no account where it has none."""
+        shadow = self.values.get(self.plan.shadows.of(pointer), at)
+        if not self.plan.activity.is_partial(pointer):
+            return shadow
+        if type not in self.nowhere:
+            self.nowhere[type] = self.make_slot(type, "nowhere")
+        absent = at.builder.icmp("eq", shadow, ConstantNull())
+        return at.builder.select(absent, self.nowhere[type], shadow)
 
     def _emit_select(self, select: Select, at: Position) -> None:
         bar = self.take(select, at)
@@ -165,6 +177,9 @@ class Adjoints:
                 raise self.context.unsupported(instruction, "an operand that is no real number is active")
             amount = emit_partial(emitter, expression, rule, operands, result, bar)
             if amount is not None:
+                if instruction in self.plan.guarded and not expression.is_constant:
+                    nothing = zero(instruction.type)
+                    amount = at.builder.select(at.builder.fcmp("oeq", bar, nothing), nothing, amount)
                 self.add(instruction.operands[index], amount, at, flags)
 
     # -- calls
@@ -197,9 +212,7 @@ class Adjoints:
         emit_adjoint(
             self.context,
             call,
-            plan.activity,
-            plan.shadows,
-            plan.copies,
+            Products(plan.activity, plan.shadows, plan.copies),
             at.builder,
             get=lambda value: self.values.get(value, at),
             make_slot=lambda type: self.make_slot(type, "product"),

@@ -1,59 +1,54 @@
 """Derivatives of BLAS calls: further BLAS calls, on shadows.
 
-For ``C := α·op(A)·op(B) + β·C`` the forward sweep adds ``α·op(dA)·op(B) + α·op(A)·op(dB)`` to ``β·dC``; the
-reverse sweep adds ``α·dC·op(B)ᵀ`` to ``op(dA)`` and ``α·op(A)ᵀ·dC`` to ``op(dB)``, then ``dC := β·dC``. Products
-with vectors are special cases. A norm has the derivative ``(x·dx) / ‖x‖``, and 0 at the origin.
+For ``C := α·op(A)·op(B) + β·C`` the forward sweep adds ``α·op(dA)·op(B) + α·op(A)·op(dB)`` to ``β·dC``.
+The reverse sweep adds ``α·dC·op(B)ᵀ`` to ``op(dA)`` and ``α·op(A)ᵀ·dC`` to ``op(dB)``, then sets ``dC`` to
+``β·dC``. Products with vectors are special cases. A norm has the derivative ``(x·dx) / ‖x‖``, and 0 at the
+origin.
 Source: Giles, "An extended collection of matrix derivative results" (2008), §2.2.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from coenzyme.analysis.activity import Activity
 from coenzyme.analysis.content import blas_element
 from coenzyme.analysis.objects import called_effect
 from coenzyme.analysis.overwritten import Overwrites
-from coenzyme.derive.blas_runtime import constant_variable, require_loop
+from coenzyme.derive.blas_runtime import require_loop
+from coenzyme.derive.blas_view import BlasView, Matrix, Product, examine, routine_of
 from coenzyme.derive.context import Context
-from coenzyme.derive.emission import type_named
 from coenzyme.derive.shadows import Shadows
 from coenzyme.ir.builder import Builder, const_float, const_int, zero
-from coenzyme.ir.instructions import Alloca, Block, Call, GlobalVariable, Module, Phi, Select, Store
-from coenzyme.ir.types import F32, I8, I32, I64, PTR, FloatType, FunctionType
-from coenzyme.ir.values import Constant, ConstantFloat, ConstantInt, Value, read_float
+from coenzyme.ir.instructions import Alloca, Block, Call, Module
+from coenzyme.ir.types import F32, I32, I64, PTR, FloatType, FunctionType
+from coenzyme.ir.values import Value
 from coenzyme.rules import Effect
-from coenzyme.rules.blas import ROUTINES, BlasOperand, BlasRoutine, find_routine
+from coenzyme.rules.blas import BlasOperand
 
 __all__ = [
     "Copies",
-    "constant_factor",
+    "Products",
     "copy_overwritten",
     "emit_adjoint",
     "emit_tangent",
     "needed_by_product",
     "read_again",
-    "routine_of",
 ]
 
 Copies: TypeAlias = Mapping[tuple[Call, Value], Call]
 """For operands that may change after a call read them: the allocation of the copy that is kept."""
-Flag: TypeAlias = bool | Value
-"""Whether a matrix is transposed, where possible known now."""
-
-_N, _T = ord("n"), ord("t")
-_ATTRIBUTES = "nounwind willreturn memory(argmem: readwrite, inaccessiblemem: readwrite)"
-_CONSTANT = re.compile(r"\bconstant (?:double|float) (\S+?)(?:,|$)")
 
 
-def routine_of(call: Call) -> BlasRoutine:
-    """Return the row of a BLAS `call`."""
-    routine = find_routine(call.callee_name or "")
-    assert routine is not None
-    return routine
+@dataclass(frozen=True)
+class Products:
+    """What the derivatives of the BLAS calls of one function depend on."""
+
+    activity: Activity
+    shadows: Shadows
+    copies: Copies = field(default_factory=dict[tuple[Call, Value], Call])
 
 
 # -- what the reverse sweep reads
@@ -71,8 +66,9 @@ def read_again(call: Call, activity: Activity) -> list[BlasOperand]:
     return [o for o in routine.inputs if any(a is not o for a in active)]
 
 
-def needed_by_product(call: Call, activity: Activity, shadows: Shadows, copies: Copies) -> list[Value]:
+def needed_by_product(call: Call, products: Products) -> list[Value]:
     """Return the primal values and shadow pointers that the adjoint of `call` reads."""
+    activity, shadows, copies = products.activity, products.shadows, products.copies
     routine = routine_of(call)
     output = call.operands[routine.output.pointer]
     if not activity.has_shadow(output):
@@ -110,250 +106,27 @@ def _copy(module: Module, call: Call, operand: BlasOperand) -> Call:
     type = blas_element(call)
     if type is None:
         raise AssertionError("a complex product is refused before")
-    view = _View(module, at, call, type, lambda v: v)
+    view = BlasView(module, at, call, type, lambda v: v)
     rows, columns, leading = view.shape(operand)
-    pointer = call.operands[operand.pointer]
-    if operand.step is not None:
-        pointer = view.first(pointer, columns, leading)
+    pointer = view.first(operand, call.operands[operand.pointer])
     size = at.mul(at.add(at.mul(rows, columns), const_int(I64, 1)), const_int(I64, 4 if type == F32 else 8))
     block = at.call(module.declare("malloc", FunctionType(PTR, (I64,))), [size], name="operand.copy")
     at.call(require_loop(module, "pack", type), [pointer, rows, columns, leading, block])
     return block
 
 
-# -- factors
-
-
-def constant_factor(call: Call, pointer: Value) -> float | None:
-    """Return the number that `call` finds behind `pointer`, if it is always the same."""
-    found: set[float] = set()
-    seen: set[Value] = set()
-    pending = [pointer]
-    while pending:
-        value = pending.pop()
-        if value in seen:
-            continue
-        seen.add(value)
-        match value:
-            case Phi():
-                pending.extend(value.operands)
-            case Select():
-                pending.extend(value.operands[1:])
-            case GlobalVariable() if value.is_constant and (match := _CONSTANT.search(value.text)):
-                found.add(read_float(match.group(1)))
-            case Alloca() if _is_plain(value):
-                found |= _reaching(call, value)
-            case _:
-                return None
-    return found.pop() if len(found) == 1 else None
-
-
-def _is_plain(slot: Alloca) -> bool:
-    """Whether `slot` holds nothing but constants that are stored directly, and is written by nothing else."""
-    seen: set[Value] = set()
-    pending: list[Value] = [slot]
-    while pending:
-        value = pending.pop()
-        if value in seen:
-            continue
-        seen.add(value)
-        for user in value.users:
-            match user:
-                case Store() if value is slot and user.value is not slot:
-                    if not isinstance(user.value, ConstantFloat):
-                        return False
-                case Phi() | Select():
-                    pending.append(user)
-                case Call() if called_effect(user) is Effect.BLAS:
-                    if user.operands[routine_of(user).output.pointer] is value:
-                        return False
-                case _:
-                    return False
-    return True
-
-
-def _reaching(call: Call, slot: Alloca) -> set[float]:
-    """Return the constants that `slot` may hold when `call` reads it."""
-    assert call.block is not None
-    assert call.block.function is not None
-    predecessors: dict[Block, list[Block]] = {}
-    for block in call.block.function.blocks:
-        if block.instructions and block.instructions[-1].is_terminator:
-            for successor in block.successors:
-                predecessors.setdefault(successor, []).append(block)
-    found: set[float] = set()
-    seen: set[Block] = set()
-    pending = [(call.block, call.block.instructions.index(call))]
-    while pending:
-        block, end = pending.pop()
-        for instruction in reversed(block.instructions[:end]):
-            if isinstance(instruction, Store) and instruction.pointer is slot:
-                assert isinstance(instruction.value, ConstantFloat)
-                found.add(instruction.value.value)
-                break
-        else:
-            fresh = [p for p in predecessors.get(block, ()) if p not in seen]
-            seen.update(fresh)
-            pending.extend((p, len(p.instructions)) for p in fresh)
-    return found
-
-
-# -- one call, seen from a place in a sweep
-
-
-class _View:
-    """A call's arguments as they are at one place, and the BLAS calls made there.
-
-    Parameters
-    ----------
-    get
-        Provides a primal value at that place.
-    """
-
-    def __init__(
-        self, module: Module, at: Builder, call: Call, type: FloatType, get: Callable[[Value], Value]
-    ) -> None:
-        self.module = module
-        self.at = at
-        self.operands = call.operands
-        self.routine = routine_of(call)
-        self.type = type
-        self.get = get
-
-    def argument(self, index: int) -> Value:
-        """Return an argument of the call."""
-        return self.get(self.operands[index])
-
-    def flag(self, index: int) -> Flag:
-        """Return whether the argument says "transposed"."""
-        letter = self.operands[index]
-        if isinstance(letter, ConstantInt):
-            return letter.value | 0x20 != _N
-        lower = self.at.or_(self.get(letter), const_int(I8, 0x20))
-        return self.at.icmp("ne", lower, const_int(I8, _N))
-
-    def choose(self, flag: Flag, a: Value, b: Value) -> Value:
-        """Return `a` where the flag is set, else `b`."""
-        if isinstance(flag, bool):
-            return a if flag else b
-        return a if a is b else self.at.select(flag, a, b)
-
-    def letter(self, flag: Flag) -> Value:
-        """Return BLAS's letter for the flag."""
-        return self.choose(flag, const_int(I8, _T), const_int(I8, _N))
-
-    def flip(self, flag: Flag) -> Flag:
-        """Return the opposite flag."""
-        return not flag if isinstance(flag, bool) else self.at.not_(flag)
-
-    def shape(self, operand: BlasOperand) -> tuple[Value, Value, Value]:
-        """Return the rows and columns of an operand, and how far apart columns are."""
-        one = const_int(I64, 1)
-        flag = False if operand.flag is None else self.flag(operand.flag)
-
-        def size(numbers: tuple[int, int] | None) -> Value:
-            if numbers is None:
-                return one
-            if numbers[0] == numbers[1]:
-                return self.argument(numbers[0])
-            return self.choose(flag, self.argument(numbers[1]), self.argument(numbers[0]))
-
-        rows, columns = size(operand.rows), size(operand.columns)
-        if operand.step is not None:
-            # A vector with gaps is a matrix of one row.
-            return one, rows, self.argument(operand.step)
-        return rows, columns, rows if operand.leading is None else self.argument(operand.leading)
-
-    def first(self, pointer: Value, count: Value, step: Value) -> Value:
-        """Return where the first element is of a vector whose step may be negative."""
-        if isinstance(step, ConstantInt) and step.value > 0:
-            return pointer
-        at = self.at
-        back = at.mul(at.sub(const_int(I64, 1), count), step)
-        offset = at.select(at.icmp("slt", step, const_int(I64, 0)), back, const_int(I64, 0))
-        return at.gep(self.type, pointer, [offset])
-
-    # what is emitted
-
-    def number(self, value: float) -> Value:
-        """Return the address of a constant."""
-        return constant_variable(self.module, self.type, value)
-
-    def loop(self, kind: str, arguments: list[Value]) -> Value:
-        """Emit a call of one of our own loops."""
-        return self.at.call(require_loop(self.module, kind, self.type), arguments)
-
-    def blas(self, name: str, arguments: list[Value]) -> None:
-        """Emit a call of a routine; the letter of the element type comes with it."""
-        routine = ROUTINES[name]
-        kind = FunctionType(type_named(routine.result), tuple(type_named(t) for t in routine.parameters))
-        letter = const_int(I8, ord("s" if self.type == F32 else "d"))
-        self.at.call(self.module.declare(name, kind, _ATTRIBUTES), [letter, *arguments])
-
-    def gemm(
-        self,
-        left: tuple[Flag, Value, Value],
-        right: tuple[Flag, Value, Value],
-        sizes: tuple[Value, Value, Value],
-        factor: float,
-        target: tuple[Value, Value],
-    ) -> None:
-        """Emit ``target += factor · op(left) · op(right)``; matrices are (flag,) pointer, leading dimension."""
-        self.blas(
-            "numba_xxgemm",
-            [
-                self.letter(left[0]),
-                self.letter(right[0]),
-                *sizes,
-                self.number(factor),
-                *left[1:],
-                *right[1:],
-                self.number(1.0),
-                *target,
-            ],
-        )
-
-    def carry_output(self, carry: float, shadow: Value) -> None:
-        """Multiply the shadow of the output by `carry`."""
-        rows, columns, leading = self.shape(self.routine.output)
-        if carry == 0.0:
-            self.loop("clear", [shadow, rows, columns, leading])
-        elif carry != 1.0:
-            self.loop("scale", [shadow, rows, columns, leading, const_float(self.type, carry)])
-
-
-@dataclass(frozen=True)
-class _Factors:
-    scale: float
-    carry: float
-
-
-def _examine(context: Context, call: Call) -> tuple[FloatType, _Factors]:
-    """Return the element type and the factors of `call`; raise where they are not known."""
-    type = blas_element(call)
-    if type is None:
-        raise context.unsupported(call, "a product of complex numbers is active")
-    routine = routine_of(call)
-    values: list[float] = []
-    for index, default in ((routine.scale, 1.0), (routine.carry, 0.0)):
-        value = default if index is None else constant_factor(call, call.operands[index])
-        if value is None:
-            raise context.unsupported(call, "a factor of an active product is not a constant")
-        values.append(value)
-    return type, _Factors(*values)
-
-
 # -- forward
 
 
-def emit_tangent(context: Context, call: Call, activity: Activity, shadows: Shadows, at: Builder) -> None:
+def emit_tangent(context: Context, call: Call, products: Products, at: Builder) -> None:
     """Emit at `at`, after `call`, what it does to the tangent of its output."""
+    activity, shadows = products.activity, products.shadows
     routine = routine_of(call)
     output = call.operands[routine.output.pointer]
     if not activity.has_shadow(output):
         return
-    type, factors = _examine(context, call)
-    view = _View(context.module, at, call, type, lambda v: v)
+    type, factors = examine(context, call)
+    view = BlasView(context.module, at, call, type, lambda v: v)
     target = shadows.of(output)
     active = [o for o in routine.inputs if activity.has_shadow(call.operands[o.pointer])]
     if not active:
@@ -368,7 +141,7 @@ def emit_tangent(context: Context, call: Call, activity: Activity, shadows: Shad
 
 
 def _substitute(
-    view: _View, operand: BlasOperand, shadows: Shadows, target: Value, scale: float, carry: float
+    view: BlasView, operand: BlasOperand, shadows: Shadows, target: Value, scale: float, carry: float
 ) -> None:
     """Emit the call again with the tangent of one operand in its place."""
     routine = view.routine
@@ -398,17 +171,17 @@ def _substitute(
     at.store(total, target)
 
 
-def _norm_tangent(view: _View, shadow: Value, output: Value, target: Value) -> None:
+def _norm_tangent(view: BlasView, shadow: Value, output: Value, target: Value) -> None:
     at = view.at
     operand = view.routine.inputs[0]
     _, count, step = view.shape(operand)
-    x = view.first(view.argument(operand.pointer), count, step)
-    dx = view.first(shadow, count, step)
+    x = view.first(operand, view.argument(operand.pointer))
+    dx = view.first(operand, shadow)
     product = view.loop("inner", [count, x, step, dx, step])
     at.store(_divide_by_norm(view, product, at.load(view.type, output)), target)
 
 
-def _divide_by_norm(view: _View, value: Value, norm: Value) -> Value:
+def _divide_by_norm(view: BlasView, value: Value, norm: Value) -> Value:
     """Return ``value / norm``, and 0 where the norm is 0."""
     at = view.at
     is_zero = at.fcmp("oeq", norm, zero(view.type))
@@ -422,9 +195,7 @@ def _divide_by_norm(view: _View, value: Value, norm: Value) -> Value:
 def emit_adjoint(
     context: Context,
     call: Call,
-    activity: Activity,
-    shadows: Shadows,
-    copies: Copies,
+    products: Products,
     at: Builder,
     get: Callable[[Value], Value],
     make_slot: Callable[[FloatType], Value],
@@ -440,12 +211,12 @@ def emit_adjoint(
     """
     routine = routine_of(call)
     output = call.operands[routine.output.pointer]
-    if not activity.has_shadow(output):
+    if not products.activity.has_shadow(output):
         return
-    type, factors = _examine(context, call)
-    view = _View(context.module, at, call, type, get)
-    target = get(shadows.of(output))
-    adjoint = _Adjoint(view, call, activity, shadows, copies, target, factors.scale)
+    type, factors = examine(context, call)
+    view = BlasView(context.module, at, call, type, get)
+    target = get(products.shadows.of(output))
+    adjoint = _Adjoint(view, call, products, target, factors.scale)
     match routine.name:
         case "numba_xxgemm":
             adjoint.gemm()
@@ -461,117 +232,69 @@ def emit_adjoint(
 class _Adjoint:
     """Adds to the shadows of the inputs of one call."""
 
-    def __init__(
-        self,
-        view: _View,
-        call: Call,
-        activity: Activity,
-        shadows: Shadows,
-        copies: Copies,
-        target: Value,
-        scale: float,
-    ) -> None:
+    def __init__(self, view: BlasView, call: Call, products: Products, target: Value, scale: float) -> None:
         self.view = view
         self.call = call
-        self.activity = activity
-        self.shadows = shadows
-        self.copies = copies
+        self.products = products
         self.target = target
         self.scale = scale
 
     def shadow(self, operand: BlasOperand) -> Value | None:
         """Return the shadow of an operand, or None where it is not active."""
         pointer = self.call.operands[operand.pointer]
-        return self.view.get(self.shadows.of(pointer)) if self.activity.has_shadow(pointer) else None
+        if not self.products.activity.has_shadow(pointer):
+            return None
+        return self.view.get(self.products.shadows.of(pointer))
 
     def primal(self, operand: BlasOperand) -> tuple[Value, Value]:
         """Return where an operand's primal content is, and its leading dimension (the step of a vector)."""
         view = self.view
         pointer = self.call.operands[operand.pointer]
         rows, _, leading = view.shape(operand)
-        copy = self.copies.get((self.call, pointer))
-        return (view.get(pointer), leading) if copy is None else (view.get(copy), rows)
+        copy = self.products.copies.get((self.call, pointer))
+        if copy is not None:
+            return view.get(copy), rows
+        return view.first(operand, view.get(pointer)), leading
 
     def gemm(self) -> None:
         """Emit ``op(dA) += α·dC·op(B)ᵀ`` and ``op(dB) += α·op(A)ᵀ·dC``."""
         view = self.view
         a, b = view.routine.inputs
         m, n, k = (view.argument(i) for i in (3, 4, 5))
-        assert a.flag is not None
-        assert b.flag is not None
-        assert a.leading is not None
-        assert b.leading is not None
-        ta, tb = view.flag(a.flag), view.flag(b.flag)
-        assert view.routine.output.leading is not None
-        c, ldc = self.target, view.argument(view.routine.output.leading)
+        ta, tb = view.transposed(a), view.transposed(b)
+        bar = Matrix(self.target, view.leading(view.routine.output))
         da, db = self.shadow(a), self.shadow(b)
         if da is not None:
+            other = Matrix(*self.primal(b), tb)
             # Stored as it is, dA takes dC·op(B)ᵀ; stored transposed, op(B)·dCᵀ.
-            other, ld = self.primal(b)
-            self.product(
+            product = view.choose_product(
                 ta,
-                ((False, c, ldc), (view.flip(tb), other, ld), (m, k, n)),
-                ((tb, other, ld), (True, c, ldc), (k, m, n)),
-                (da, view.argument(a.leading)),
+                Product(other, view.transpose(bar), k, m, n),
+                Product(bar, view.transpose(other), m, k, n),
             )
+            view.gemm(product, self.scale, Matrix(da, view.leading(a)))
         if db is not None:
-            other, ld = self.primal(a)
-            self.product(
+            other = Matrix(*self.primal(a), ta)
+            product = view.choose_product(
                 tb,
-                ((view.flip(ta), other, ld), (False, c, ldc), (k, n, m)),
-                ((True, c, ldc), (ta, other, ld), (n, k, m)),
-                (db, view.argument(b.leading)),
+                Product(view.transpose(bar), other, n, k, m),
+                Product(view.transpose(other), bar, k, n, m),
             )
-
-    def product(
-        self,
-        flag: Flag,
-        plain: tuple[tuple[Flag, Value, Value], tuple[Flag, Value, Value], tuple[Value, Value, Value]],
-        transposed: tuple[tuple[Flag, Value, Value], tuple[Flag, Value, Value], tuple[Value, Value, Value]],
-        target: tuple[Value, Value],
-    ) -> None:
-        """Emit one of two products, by the flag."""
-        view = self.view
-        if isinstance(flag, bool):
-            left, right, sizes = transposed if flag else plain
-            view.gemm(left, right, sizes, self.scale, target)
-            return
-
-        def either(first: Flag, second: Flag) -> Flag:
-            values = [
-                const_int(I8, _T if f else _N) if isinstance(f, bool) else view.letter(f)
-                for f in (first, second)
-            ]
-            return view.at.icmp("eq", view.choose(flag, *values), const_int(I8, _T))
-
-        def merge(
-            first: tuple[Flag, Value, Value], second: tuple[Flag, Value, Value]
-        ) -> tuple[Flag, Value, Value]:
-            return (
-                either(first[0], second[0]),
-                view.choose(flag, first[1], second[1]),
-                view.choose(flag, first[2], second[2]),
-            )
-
-        sizes = tuple(view.choose(flag, t, p) for t, p in zip(transposed[2], plain[2], strict=True))
-        assert len(sizes) == 3
-        view.gemm(merge(transposed[0], plain[0]), merge(transposed[1], plain[1]), sizes, self.scale, target)
+            view.gemm(product, self.scale, Matrix(db, view.leading(b)))
 
     def gemv(self) -> None:
         """Emit ``dx += α·op(A)ᵀ·dy`` and ``dA += α·dy·xᵀ``, or its transpose."""
         view = self.view
         a, x = view.routine.inputs
-        assert a.flag is not None
-        assert a.leading is not None
-        trans = view.flag(a.flag)
-        m, n = view.argument(2), view.argument(3)
+        trans = view.transposed(a)
+        m, n, one = view.argument(2), view.argument(3), const_int(I64, 1)
         dy = self.target
         da, dx = self.shadow(a), self.shadow(x)
         if da is not None:
             vector, _ = self.primal(x)
             left, right = view.choose(trans, vector, dy), view.choose(trans, dy, vector)
-            sizes = (m, n, const_int(I64, 1))
-            view.gemm((False, left, m), (True, right, n), sizes, self.scale, (da, view.argument(a.leading)))
+            product = Product(Matrix(left, m), Matrix(right, n, transposed=True), m, n, one)
+            view.gemm(product, self.scale, Matrix(da, view.leading(a)))
         if dx is not None:
             matrix, leading = self.primal(a)
             letter = view.letter(view.flip(trans))
@@ -597,12 +320,10 @@ class _Adjoint:
         shadow = self.shadow(operand)
         if shadow is None:
             return
-        assert operand.step is not None
-        count, step = view.argument(1), view.argument(operand.step)
+        _, count, step = view.shape(operand)
         source, source_step = self.primal(operand)
         slot = make_slot(view.type)
         view.blas("numba_xxnrm2", [count, source, source_step, slot])
         bar = view.at.load(view.type, self.target)
         quotient = _divide_by_norm(view, bar, view.at.load(view.type, slot))
-        first = view.first(source, count, source_step)
-        view.loop("add", [count, quotient, first, source_step, view.first(shadow, count, step), step])
+        view.loop("add", [count, quotient, source, source_step, view.first(operand, shadow), step])

@@ -19,7 +19,7 @@ from coenzyme.errors import UnsupportedIRError
 from coenzyme.frontends.program import ComponentActivity, Mode
 from coenzyme.ir.builder import Builder, const_int
 from coenzyme.ir.instructions import Alloca, Block, Call, Function, Unreachable
-from coenzyme.ir.types import I32, PTR, VOID, FloatType, FunctionType, Type
+from coenzyme.ir.types import I8, I32, PTR, VOID, FunctionType, Type
 from coenzyme.ir.values import Argument, Value
 
 __all__ = [
@@ -44,12 +44,12 @@ class Passed:
         For each pointer a number, the same where two may point into the same memory, −1 for null; None for
         what is no pointer.
     elements
-        For each pointer to floats of one type, that type.
+        For each pointer to numbers alone, their type; any integer type where they are no floats.
     """
 
     activities: tuple[ComponentActivity, ...]
     groups: tuple[int | None, ...]
-    elements: tuple[FloatType | None, ...]
+    elements: tuple[Type | None, ...]
 
 
 Key = tuple[str, Passed, Mode]
@@ -151,7 +151,7 @@ def _extra_types(callee: Function, activities: Sequence[ComponentActivity]) -> l
 def describe_call(call: Call, activity: Activity, contents: Contents, mode: Mode) -> Passed:
     """Return what `call` passes."""
     groups: list[int | None] = []
-    elements: list[FloatType | None] = []
+    elements: list[Type | None] = []
     known: list[set[MemoryObject]] = []
     for argument in call.arguments:
         if not argument.type.is_pointer:
@@ -160,7 +160,9 @@ def describe_call(call: Call, activity: Activity, contents: Contents, mode: Mode
             continue
         targets = set(activity.objects.of(argument))
         groups.append(_group_of(targets, known))
-        elements.append(contents.behind(argument).only_float)
+        floats = contents.behind(argument).only_float
+        flat = bool(targets) and targets <= activity.objects.flat
+        elements.append(I8 if floats is None and flat else floats)
     return Passed(_call_activities(call, activity, mode), tuple(groups), tuple(elements))
 
 

@@ -257,7 +257,7 @@ def _analyse(
     elements: Mapping[Argument, Type],
     groups: Mapping[Argument, int],
 ) -> tuple[Activity, Contents]:
-    objects = find_objects(derivative, groups)
+    objects = find_objects(derivative, groups, elements)
     contents = find_contents(derivative, objects, elements)
     activity = find_activity(derivative, shape.exits.live, parameters, objects, contents)
     return activity, contents

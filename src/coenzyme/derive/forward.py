@@ -12,7 +12,7 @@ from coenzyme.analysis.content import carries_floats
 from coenzyme.analysis.objects import called_effect
 from coenzyme.analysis.overwritten import Aliasing
 from coenzyme.derive.adjoints import relaxed_flags
-from coenzyme.derive.blas import emit_tangent
+from coenzyme.derive.blas import Products, emit_tangent
 from coenzyme.derive.context import Context
 from coenzyme.derive.emission import ExpressionEmitter, emit_partial, rule_of
 from coenzyme.derive.normalise import Shape
@@ -37,7 +37,7 @@ from coenzyme.ir.instructions import (
     Store,
 )
 from coenzyme.ir.types import I32, VOID
-from coenzyme.ir.values import Argument, Value
+from coenzyme.ir.values import Argument, ConstantNull, Value
 from coenzyme.rules import Effect
 
 __all__ = ["emit_forward"]
@@ -79,6 +79,8 @@ class _Emitter:
         scopes: Scopes,
     ) -> None:
         self.scopes = scopes
+        self.nothing: dict[Type, Value] = {}
+        """For each type a slot that holds zero, the tangent of constant memory."""
         self.context = context
         self.module = context.module
         self.shape = shape
@@ -130,8 +132,7 @@ class _Emitter:
             case _ if not self.activity.is_active(instruction):
                 return
             case Load():
-                at = self.after(instruction)
-                pointer = self.shadows.of(instruction.pointer)
+                pointer, at = self.shadow_address(instruction)
                 tangent = at.load(instruction.type, pointer, align=instruction.align)
                 self.scopes.mark(tangent, Side.SHADOW, instruction.pointer)
                 self.tangents[instruction] = tangent
@@ -143,6 +144,21 @@ class _Emitter:
                 self.tangents[instruction] = at.cast(instruction.opcode, source, instruction.type)
             case _:
                 self.visit_rule(instruction)
+
+    def shadow_address(self, load: Load) -> tuple[Value, Builder]:
+        """Return the address of the shadow of what is loaded, or of a zero where it has none, and where to go on."""
+        shadow = self.shadows.of(load.pointer)
+        if not self.activity.is_partial(load.pointer):
+            return shadow, self.after(load)
+        if load.type not in self.nothing:
+            entry = self.shape.function.entry
+            slot = Alloca(load.type, const_int(I32, 1), "nothing")
+            entry.insert(0, slot)
+            Builder(entry, 1).store(zero(load.type), slot)
+            self.nothing[load.type] = slot
+        at = self.after(load)
+        absent = at.icmp("eq", shadow, ConstantNull())
+        return at.select(absent, self.nothing[load.type], shadow), at
 
     def visit_moving(self, instruction: Instruction) -> None:
         """Move the tangents as the operation moves its operands."""
@@ -157,6 +173,11 @@ class _Emitter:
     def visit_store(self, store: Store) -> None:
         if carries_floats(store.value.type) and self.activity.has_shadow(store.pointer):
             at = self.after(store)
+            if self.activity.is_partial(store.pointer):
+                message = (
+                    "a pointer leads to differentiated memory in some runs and to constant memory in others"
+                )
+                raise self.context.unsupported(store, message)
             shadow = self.shadows.of(store.pointer)
             new = at.store(self.tangent(store.value), shadow, align=store.align)
             self.scopes.mark(new, Side.SHADOW, store.pointer)
@@ -194,7 +215,7 @@ class _Emitter:
             if self.activity.is_active(call):
                 self.visit_rule(call)
         elif effect is Effect.BLAS:
-            emit_tangent(self.context, call, self.activity, self.shadows, self.after(call))
+            emit_tangent(self.context, call, Products(self.activity, self.shadows), self.after(call))
         elif effect in (Effect.UNKNOWN, Effect.LAPACK, Effect.REALLOCATION):
             if self.forward_call is not None and effect is Effect.UNKNOWN:
                 self.forward_call(call, self.tangent)

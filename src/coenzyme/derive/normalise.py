@@ -12,19 +12,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from coenzyme.analysis.content import find_contents
 from coenzyme.analysis.exits import Exits, find_exits
 from coenzyme.analysis.induction import CountedExit, find_counted_exit
-from coenzyme.analysis.objects import find_objects
+from coenzyme.derive.restore import restore_floats
 from coenzyme.errors import UnsupportedIRError
 from coenzyme.ir.builder import Builder, const_int
 from coenzyme.ir.cfg import ControlFlow, incoming_edges, remove_unreachable
 from coenzyme.ir.clone import clone_instruction
 from coenzyme.ir.dominators import Dominators
-from coenzyme.ir.instructions import Block, Call, Function, Instruction, Load, Phi, Return, Store
+from coenzyme.ir.instructions import Block, Call, Function, Instruction, Phi, Return
 from coenzyme.ir.loops import Loop, LoopForest
-from coenzyme.ir.types import F32, F64, I64, IntType, Type
-from coenzyme.ir.values import Argument, Value
+from coenzyme.ir.types import I64, IntType, Type
+from coenzyme.ir.values import Argument, Constant, Value
 
 __all__ = ["Counted", "Shape", "normalise"]
 
@@ -94,7 +93,7 @@ def normalise(function: Function, elements: dict[Argument, Type], has_status: bo
     remove_unreachable(function)
     _strip(function)
     _split_returns(function)
-    _restore_floats(function, elements)
+    restore_floats(function, elements)
     flow = ControlFlow(function)
     dominators = Dominators(flow)
     forest = LoopForest(function, flow, dominators)
@@ -150,35 +149,16 @@ def _return_from(function: Function, block: Block, predecessor: Block) -> None:
     values: dict[Value, Value] = {}
     for instruction in block.instructions:
         if isinstance(instruction, Phi):
-            values[instruction] = instruction.value_from(predecessor)
+            # A phi, though it has one entry only: a value of a loop leaves the loop by a phi.
+            value = instruction.value_from(predecessor)
+            values[instruction] = twin.append(Phi(instruction.type, [(value, predecessor)], instruction.name))
+        elif isinstance(instruction, Return):
+            merged = instruction.operands[0]
+            status = merged.value_from(predecessor) if isinstance(merged, Phi) else merged
+            twin.append(Return(status if isinstance(status, Constant) else values[merged]))
         else:
             values[instruction] = twin.append(clone_instruction(instruction, values))
     predecessor.terminator.replace_target(block, twin)
-
-
-def _restore_floats(function: Function, elements: dict[Argument, Type]) -> None:
-    """Turn loads of integers that are only stored again into loads of the floats they move."""
-    objects = find_objects(function, {})
-    contents = find_contents(function, objects, elements)
-    for instruction in list(function.instructions()):
-        if not isinstance(instruction, Load) or instruction.type not in (IntType(64), IntType(32)):
-            continue
-        float_type = F64 if instruction.type == IntType(64) else F32
-        content = contents.behind(instruction.pointer)
-        if content.floats != {float_type} or content.pointers:
-            continue
-        if not instruction.users or not all(
-            isinstance(u, Store) and u.value is instruction and u.pointer is not instruction
-            for u in instruction.users
-        ):
-            continue
-        block = instruction.block
-        assert block is not None
-        new = Load(float_type, instruction.pointer, instruction.name, instruction.align, instruction.flags)
-        new.metadata = dict(instruction.metadata)
-        block.insert(block.instructions.index(instruction), new)
-        instruction.replace_all_uses_with(new)
-        instruction.erase()
 
 
 def _count(loop: Loop, live: frozenset[Block], dominators: Dominators, function: Function) -> Counted:

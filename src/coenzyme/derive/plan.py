@@ -5,7 +5,7 @@ Emission (:mod:`coenzyme.derive.reverse`) reads a :class:`ReversePlan` and decid
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from coenzyme.analysis.activity import Activity
@@ -15,7 +15,7 @@ from coenzyme.analysis.induction import Recurrence, find_recurrence
 from coenzyme.analysis.objects import MemoryObject, Storage, called_effect, is_internal_call
 from coenzyme.analysis.overwritten import Aliasing, Overwrites, find_overwrites
 from coenzyme.analysis.tape import Frame, Keep, Policy, Question, TapePlan, plan_tape
-from coenzyme.derive.blas import Copies, copy_overwritten, needed_by_product, read_again
+from coenzyme.derive.blas import Copies, Products, copy_overwritten, needed_by_product, read_again
 from coenzyme.derive.emission import rule_of
 from coenzyme.derive.normalise import Shape
 from coenzyme.derive.shadows import Shadows
@@ -32,7 +32,7 @@ from coenzyme.ir.instructions import (
     Store,
 )
 from coenzyme.ir.loops import Loop
-from coenzyme.ir.types import I8
+from coenzyme.ir.types import I8, I32, IntType
 from coenzyme.ir.values import Value
 from coenzyme.rules import Deallocation, Effect, find_memory_rule
 
@@ -83,6 +83,7 @@ class ReversePlan:
     withheld: tuple[Call, ...]
     instructions: Mapping[Block, tuple[Instruction, ...]]
     aliasing: Aliasing
+    guarded: frozenset[Instruction]
     copies: Copies
     required: Mapping[Instruction, tuple[Value, ...]] = field(
         default_factory=dict[Instruction, tuple[Value, ...]]
@@ -97,7 +98,7 @@ class ReversePlan:
         return self.tape.keep[value]
 
 
-def make_plan(
+def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
     shape: Shape,
     activity: Activity,
     contents: Contents,
@@ -163,6 +164,7 @@ def make_plan(
         withheld,
         instructions,
         aliasing,
+        find_guarded(live, activity),
         copies,
         required,
     )
@@ -183,7 +185,7 @@ def needed_values(
         case Load():
             return [shadows.of(instruction.pointer)] if activity.is_active(instruction) else []
         case Store():
-            if carries_floats(instruction.value.type) and activity.has_shadow(instruction.pointer):
+            if clears_shadow(instruction, activity, contents):
                 return [shadows.of(instruction.pointer)]
             return []
         case Select():
@@ -192,6 +194,42 @@ def needed_values(
             return _needed_by_call(instruction, activity, contents, shadows, tapes_of_calls, copies)
         case _:
             return _needed_by_rule(instruction, activity)
+
+
+def clears_shadow(store: Store, activity: Activity, contents: Contents) -> bool:
+    """Whether `store` overwrites differentiated data, whose cotangent ends there."""
+    if not activity.has_shadow(store.pointer):
+        return False
+    if carries_floats(store.value.type):
+        return True
+    content = contents.behind(store.pointer)
+    return store.value.type.is_int and bool(content.floats) and not content.pointers
+
+
+def find_guarded(live: Iterable[Block], activity: Activity) -> frozenset[Instruction]:
+    """Return the operations whose result may be thrown away by a select.
+
+    LLVM computes both sides of a select. The side not taken has the adjoint 0, and its partial may be infinite:
+    their product must be 0, not NaN.
+    """
+    found: set[Instruction] = set()
+    pending: list[Value] = []
+    for block in live:
+        for instruction in block.instructions:
+            if isinstance(instruction, Select) and activity.is_active(instruction):
+                pending.extend(instruction.operands[1:])
+    while pending:
+        value = pending.pop()
+        if (
+            not isinstance(value, Instruction)
+            or value in found
+            or not activity.is_active(value)
+            or isinstance(value, Phi | Load)
+        ):
+            continue
+        found.add(value)
+        pending.extend(value.operands)
+    return frozenset(found)
 
 
 def _needed_by_rule(instruction: Instruction, activity: Activity) -> list[Value]:
@@ -222,7 +260,7 @@ def _needed_by_call(
     if effect is Effect.DIFFERENTIABLE:
         return _needed_by_rule(call, activity)
     if effect is Effect.BLAS:
-        return needed_by_product(call, activity, shadows, copies)
+        return needed_by_product(call, Products(activity, shadows, copies))
     if effect in TRANSFERS and activity.has_shadow(call.operands[0]):
         if not contents.behind(call.operands[0]).floats:
             return []
@@ -244,10 +282,12 @@ def _find_merges(shape: Shape) -> dict[Block, Merge]:
         decision = find_decision(block, shape.live, shape.dominators, shape.loop_of)
         recorded = None
         if decision is None:
-            recorded = Phi(I8, (), f"{block.name}.came.from")
+            # Wide enough for the number of ways in.
+            type = next(t for t in (I8, IntType(16), I32) if len(predecessors) <= 1 << (t.width - 1))
+            recorded = Phi(type, (), f"{block.name}.came.from")
             for predecessor in incoming_edges(block, shape.flow.predecessors[block]):
                 number = predecessors.index(predecessor) if predecessor in predecessors else 0
-                recorded.add_incoming(const_int(I8, number), predecessor)
+                recorded.add_incoming(const_int(type, number), predecessor)
             block.insert(0, recorded)
         found[block] = Merge(tuple(predecessors), decision, recorded)
     return found

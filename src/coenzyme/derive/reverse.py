@@ -28,7 +28,7 @@ from coenzyme.frontends.program import ComponentActivity, Status
 from coenzyme.ir.builder import Builder, const_int, zero
 from coenzyme.ir.instructions import Alloca, Block, Branch, Call, Function, Instruction, Phi, Switch
 from coenzyme.ir.loops import Loop
-from coenzyme.ir.types import I8, I32, I64, PTR, VOID, FunctionType, Type
+from coenzyme.ir.types import I8, I32, I64, PTR, VOID, FunctionType, IntType, Type
 from coenzyme.ir.values import Argument, Value
 from coenzyme.rules import Allocation, BlockKind, find_memory_rule
 
@@ -461,7 +461,8 @@ class _Emitter:
         edges = {p: self.edge(p, block, bars) for p in merge.predecessors}
         if merge.recorded is not None:
             number = self.values.get(merge.recorded, at)
-            cases = [(const_int(I8, i), edges[p]) for i, p in enumerate(merge.predecessors)]
+            assert isinstance(number.type, IntType)
+            cases = [(const_int(number.type, i), edges[p]) for i, p in enumerate(merge.predecessors)]
             at.builder.switch(number, cases[0][1], cases[1:])
             return
         assert merge.decision is not None

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from coenzyme.analysis.activity import Activity
 from coenzyme.analysis.content import Contents
-from coenzyme.analysis.objects import Storage, called_effect, is_internal_call
+from coenzyme.analysis.objects import Storage, called_effect, holds_pointers, is_internal_call
 from coenzyme.derive.context import Context
 from coenzyme.errors import ActivityError
-from coenzyme.ir.builder import Builder, const_int
+from coenzyme.ir.builder import Builder, const_int, zero
 from coenzyme.ir.clone import clone_instruction
 from coenzyme.ir.instructions import (
     Alloca,
@@ -127,6 +127,9 @@ class _Augmenter:
             for instruction in list(block.instructions):
                 if isinstance(instruction, Phi):
                     if self._is_shadowed(instruction):
+                        if not instruction.type.is_pointer:
+                            message = "a struct with pointers is handled as a whole"
+                            raise self.context.unsupported(instruction, message)
                         twin = Phi(instruction.type, (), f"{instruction.name}.shadow")
                         self._insert_after(instruction, twin)
                         self.result.pointers[instruction] = twin
@@ -141,7 +144,7 @@ class _Augmenter:
     # -- what has a shadow
 
     def _is_shadowed(self, value: Value) -> bool:
-        return value.type.is_pointer and self.activity.has_shadow(value)
+        return holds_pointers(value.type) and self.activity.has_shadow(value)
 
     def shadow(self, pointer: Value, user: Instruction) -> Value:
         """Return the shadow of `pointer`; of one that has none, null where it is never followed."""
@@ -152,7 +155,7 @@ class _Augmenter:
         if isinstance(pointer, ConstantExpression | Constant):
             return ConstantNull()
         for item in self.activity.objects.of(pointer):
-            if item.storage is Storage.ARGUMENT and item.group is not None:
+            if item.storage is Storage.ARGUMENT and item.group is not None and self._hands_out(user):
                 raise ActivityError(
                     "an array marked Const is returned or stored where a differentiated one is expected",
                     function=self.context.function_name,
@@ -161,6 +164,12 @@ class _Augmenter:
                     remedy="mark the array Duplicated, or return a copy of it",
                 )
         return ConstantNull()
+
+    def _hands_out(self, user: Instruction) -> bool:
+        """Whether `user` stores a pointer where the caller will find it."""
+        return isinstance(user, Store) and any(
+            o.storage in (Storage.ARGUMENT, Storage.REACHED) for o in self.activity.objects.of(user.pointer)
+        )
 
     def _insert_after(self, instruction: Instruction, new: Instruction) -> None:
         block = instruction.block
@@ -182,11 +191,14 @@ class _Augmenter:
         match instruction:
             case Alloca() if self._is_shadowed(instruction):
                 self._visit_alloca(instruction)
+            case _ if self._is_shadowed(instruction) and not instruction.type.is_pointer:
+                raise self.context.unsupported(instruction, "a struct with pointers is handled as a whole")
             case GetElementPtr() | Cast() | Freeze() if self._is_shadowed(instruction):
                 twin = clone_instruction(instruction, {})
                 twin.name = f"{instruction.name}.shadow"
                 twin.set_operand(0, self.shadow(instruction.operands[0], instruction))
-                self._place(instruction, twin)
+                self._insert_after(instruction, twin)
+                self._adopt(instruction, self._null_kept(instruction, twin))
             case Select() if self._is_shadowed(instruction):
                 twin = clone_instruction(instruction, {})
                 twin.name = f"{instruction.name}.shadow"
@@ -194,6 +206,7 @@ class _Augmenter:
                     twin.set_operand(index, self.shadow(instruction.operands[index], instruction))
                 self._place(instruction, twin)
             case Load() if self._is_shadowed(instruction):
+                self._require_whole(instruction, instruction.pointer)
                 twin = clone_instruction(instruction, {})
                 twin.name = f"{instruction.name}.shadow"
                 twin.set_operand(0, self.shadow(instruction.pointer, instruction))
@@ -233,24 +246,55 @@ class _Augmenter:
 
     def _visit_store(self, instruction: Store) -> None:
         value = instruction.value
+        if holds_pointers(value.type) and not value.type.is_pointer:
+            raise self.context.unsupported(instruction, "a struct with pointers is stored as a whole")
         if value.type.is_pointer:
             twin = clone_instruction(instruction, {})
             twin.set_operand(0, self.shadow(value, instruction))
         elif value.type.is_int and self._mirrors_integers(instruction):
             twin = clone_instruction(instruction, {})
+        elif value.type.is_int and self.mirror_floats:
+            # Whatever bits these are, they do not depend on what is differentiated.
+            twin = clone_instruction(instruction, {})
+            twin.set_operand(0, zero(value.type))
         else:
             return
+        self._require_whole(instruction, instruction.pointer)
         twin.set_operand(1, self.shadow(instruction.pointer, instruction))
         self._insert_after(instruction, twin)
+
+    def _null_kept(self, primal: Instruction, twin: Instruction) -> Instruction:
+        """Return `twin`, an address computed from a shadow; null where that shadow may be null and is."""
+        if not self.activity.is_partial(primal):
+            return twin
+        twin.flags = ()
+        at = self._after(twin)
+        null = at.icmp("eq", twin.operands[0], ConstantNull())
+        kept = at.select(null, ConstantNull(), twin, name=twin.name)
+        for new in (null, kept):
+            assert isinstance(new, Instruction)
+            self.result.mirrored.add(new)
+        assert isinstance(kept, Instruction)
+        return kept
+
+    def _require_whole(self, instruction: Instruction, *pointers: Value) -> None:
+        """Refuse `instruction` where a shadow it would follow may be null."""
+        if any(self.activity.is_partial(p) for p in pointers if p.type.is_pointer):
+            raise self.context.unsupported(
+                instruction,
+                "a pointer leads to differentiated memory in some runs and to constant memory in others",
+            )
 
     def _mirrors_integers(self, instruction: Store) -> bool:
         content = self.contents.behind(instruction.pointer)
         return content.pointers or not content.floats
 
     def _visit_call(self, call: Call) -> None:
+        effect = called_effect(call)
+        if effect is not Effect.REFERENCE_COUNT:
+            self._require_whole(call, *call.arguments)
         if is_internal_call(call):
             return
-        effect = called_effect(call)
         match effect:
             case Effect.ALLOCATION if self._is_shadowed(call):
                 self._visit_allocation(call)
@@ -311,4 +355,7 @@ class _Augmenter:
 
     def _is_fresh(self, pointer: Value) -> bool:
         """Whether `pointer` leads to memory of this call only."""
-        return all(o.storage in (Storage.STACK, Storage.HEAP) for o in self.activity.objects.of(pointer))
+        return all(
+            o.storage in (Storage.STACK, Storage.HEAP, Storage.RETURNED)
+            for o in self.activity.objects.of(pointer)
+        )

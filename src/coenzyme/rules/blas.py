@@ -79,58 +79,67 @@ class BlasRoutine:
         return (*self.inputs, self.output)
 
 
-def _types(text: str) -> tuple[str, ...]:
-    names = {"c": "i8", "n": "i64", "p": "ptr"}
-    return tuple(names[letter] for letter in text.split())
+_TYPES = {"c": "i8", "n": "i64", "p": "ptr"}
+
+
+def _parameters(text: str) -> tuple[dict[str, int], tuple[str, ...]]:
+    """Return the numbers and the types of parameters described as ``name:c`` (n: a size, p: an address)."""
+    pairs = [word.split(":") for word in text.split()]
+    return {name: i for i, (name, _) in enumerate(pairs)}, tuple(_TYPES[letter] for _, letter in pairs)
 
 
 def _dot() -> BlasRoutine:
-    kind, conjugate, n, x, y, out = range(6)  # noqa: RUF059 - the order of the arguments
+    at, types = _parameters("kind:c conjugate:c n:n x:p y:p out:p")
+    size = (at["n"], at["n"])
     return BlasRoutine(
         "numba_xxdot",
-        _types("c c n p p p"),
-        (BlasOperand("x", x, (n, n)), BlasOperand("y", y, (n, n))),
-        BlasOperand("r", out),
+        types,
+        (BlasOperand("x", at["x"], size), BlasOperand("y", at["y"], size)),
+        BlasOperand("r", at["out"]),
     )
 
 
 def _nrm2() -> BlasRoutine:
-    kind, n, x, step, out = range(5)  # noqa: RUF059
+    at, types = _parameters("kind:c n:n x:p incx:n out:p")
     return BlasRoutine(
         "numba_xxnrm2",
-        _types("c n p n p"),
-        (BlasOperand("x", x, (n, n), step=step),),
-        BlasOperand("r", out),
+        types,
+        (BlasOperand("x", at["x"], (at["n"], at["n"]), step=at["incx"]),),
+        BlasOperand("r", at["out"]),
     )
 
 
 def _gemv() -> BlasRoutine:
-    kind, trans, m, n, alpha, a, lda, x, beta, y = range(10)  # noqa: RUF059
+    at, types = _parameters("kind:c trans:c m:n n:n alpha:p a:p lda:n x:p beta:p y:p")
+    m, n, trans = at["m"], at["n"], at["trans"]
     return BlasRoutine(
         "numba_xxgemv",
-        _types("c c n n p p n p p p"),
+        types,
         (
-            BlasOperand("A", a, (m, m), (n, n), leading=lda, flag=trans),
-            BlasOperand("x", x, (n, m), flag=trans),
+            BlasOperand("A", at["a"], (m, m), (n, n), leading=at["lda"], flag=trans),
+            BlasOperand("x", at["x"], (n, m), flag=trans),
         ),
-        BlasOperand("y", y, (m, n), flag=trans),
-        scale=alpha,
-        carry=beta,
+        BlasOperand("y", at["y"], (m, n), flag=trans),
+        scale=at["alpha"],
+        carry=at["beta"],
     )
 
 
 def _gemm() -> BlasRoutine:
-    kind, transa, transb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc = range(14)  # noqa: RUF059
+    at, types = _parameters(
+        "kind:c transa:c transb:c m:n n:n k:n alpha:p a:p lda:n b:p ldb:n beta:p c:p ldc:n"
+    )
+    m, n, k = at["m"], at["n"], at["k"]
     return BlasRoutine(
         "numba_xxgemm",
-        _types("c c c n n n p p n p n p p n"),
+        types,
         (
-            BlasOperand("A", a, (m, k), (k, m), leading=lda, flag=transa),
-            BlasOperand("B", b, (k, n), (n, k), leading=ldb, flag=transb),
+            BlasOperand("A", at["a"], (m, k), (k, m), leading=at["lda"], flag=at["transa"]),
+            BlasOperand("B", at["b"], (k, n), (n, k), leading=at["ldb"], flag=at["transb"]),
         ),
-        BlasOperand("C", c, (m, m), (n, n), leading=ldc),
-        scale=alpha,
-        carry=beta,
+        BlasOperand("C", at["c"], (m, m), (n, n), leading=at["ldc"]),
+        scale=at["alpha"],
+        carry=at["beta"],
     )
 
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from coenzyme.analysis.content import carries_floats, find_contents, float_parts
+from coenzyme.analysis.content import Contents, carries_floats, find_contents, float_parts
 from coenzyme.analysis.objects import find_objects
 from coenzyme.ir.types import F32, F64, I1, I64, PTR, ArrayType, StructType, Type
 from coenzyme.ir.values import Argument
@@ -21,20 +21,14 @@ entry:
 """
 
 
-def contents_of(f: Reading, **elements: Type):
+def contents_of(f: Reading, **elements: Type) -> Contents:
     given = {a: t for name, t in elements.items() if isinstance(a := f[name], Argument)}
     return find_contents(f.function, find_objects(f.function, {}), given)
 
 
 def test_bytes_copied_on_are_the_floats_they_were() -> None:
-    contents = contents_of(read(MOVES))
-    f = contents
-    assert f.behind(next(p for p in read_arguments(contents) if p.name == "c")).only_float == F64
-
-
-def read_arguments(contents: object) -> list[Argument]:
-    points_to = contents.objects.points_to  # type: ignore[attr-defined]
-    return [v for v in points_to if isinstance(v, Argument)]
+    f = read(MOVES)
+    assert contents_of(f).behind(f["c"]).only_float == F64
 
 
 def test_what_the_frontend_says_goes_back_through_copies() -> None:

@@ -27,7 +27,9 @@ done:
 
 def test_statuses_of_numba_are_told_apart() -> None:
     f = read(RAISES)
-    kinds = {block.name: kind for block, kind in find_exits(f.function, f.flow, has_status=True).kinds.items()}
+    kinds = {
+        block.name: kind for block, kind in find_exits(f.function, f.flow, has_status=True).kinds.items()
+    }
     assert kinds == {
         "raised": ExitKind.ERROR,
         "nothing": ExitKind.NORMAL,

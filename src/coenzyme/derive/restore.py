@@ -1,0 +1,164 @@
+"""Turn floats that were moved as integers back into floats.
+
+LLVM writes a copy of eight bytes as the load and store of an ``i64``, a cleared element as the store of an
+integer zero, and may merge such values in phis and selects. Where such a web begins in memory that holds
+floats, or in the bits of a float, and is only moved, it is rewritten in the float type. What is left,
+arithmetic on the bits, is refused where it is active.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Mapping
+
+from coenzyme.analysis.content import Contents, find_contents
+from coenzyme.analysis.objects import find_objects
+from coenzyme.ir.clone import clone_instruction
+from coenzyme.ir.instructions import Cast, Freeze, Function, Instruction, Load, Phi, Select, Store
+from coenzyme.ir.types import F32, F64, FloatType, IntType, Type
+from coenzyme.ir.values import Argument, ConstantFloat, ConstantInt, Poison, Undef, Value
+
+__all__ = ["restore_floats"]
+
+_FLOAT_OF = {64: F64, 32: F32}
+_BYTES = {64: ("<q", "<d"), 32: ("<i", "<f")}
+
+
+def restore_floats(function: Function, elements: Mapping[Argument, Type]) -> None:
+    """Rewrite the webs of moved bits in `function`, in place."""
+    contents = find_contents(function, find_objects(function, {}, elements), elements)
+    for width in _FLOAT_OF:
+        _restore_constants(function, contents, width)
+        for web in _find_webs(function, contents, width):
+            _rewrite(web, _FLOAT_OF[width])
+
+
+def _holds_only(contents: Contents, pointer: Value, type: FloatType) -> bool:
+    content = contents.behind(pointer)
+    return content.floats == {type} and not content.pointers
+
+
+def _as_float(constant: ConstantInt, type: FloatType) -> ConstantFloat:
+    """Return the float with the bits of `constant`."""
+    assert isinstance(constant.type, IntType)
+    whole, real = _BYTES[constant.type.width]
+    return ConstantFloat(type, struct.unpack(real, struct.pack(whole, constant.value))[0])
+
+
+def _restore_constants(function: Function, contents: Contents, width: int) -> None:
+    type = _FLOAT_OF[width]
+    for instruction in function.instructions():
+        if (
+            isinstance(instruction, Store)
+            and isinstance(instruction.value, ConstantInt)
+            and instruction.value.type == IntType(width)
+            and _holds_only(contents, instruction.pointer, type)
+            and _is_number(instruction.value, width)
+        ):
+            instruction.set_operand(0, _as_float(instruction.value, type))
+
+
+def _is_number(constant: ConstantInt, width: int) -> bool:
+    """Whether the bits of `constant` are a number: those of a NaN may not survive being spelled."""
+    value = _as_float(constant, _FLOAT_OF[width]).value
+    return value == value  # noqa: PLR0124 - a NaN is not
+
+
+def _find_webs(function: Function, contents: Contents, width: int) -> Iterable[set[Instruction]]:
+    type, done = _FLOAT_OF[width], set[Instruction]()
+    for instruction in list(function.instructions()):
+        if instruction in done or instruction.type != IntType(width):
+            continue
+        begins = (
+            _holds_only(contents, instruction.pointer, type)
+            if isinstance(instruction, Load)
+            else instruction.opcode == "bitcast" and instruction.operands[0].type == type
+        )
+        if not begins:
+            continue
+        web = _grow(instruction, contents, type)
+        done |= web
+        if all(_is_moved(member, web, contents, type) for member in web):
+            yield web
+
+
+def _grow(start: Instruction, contents: Contents, type: FloatType) -> set[Instruction]:
+    """Return the values that the bits of `start` are merged with."""
+    web: set[Instruction] = set()
+    pending = [start]
+    while pending:
+        member = pending.pop()
+        if member in web:
+            continue
+        web.add(member)
+        neighbours: list[Value] = [u for u in member.users if isinstance(u, Phi | Select | Freeze)]
+        if isinstance(member, Phi | Select | Freeze):
+            neighbours += member.operands
+        pending.extend(n for n in neighbours if isinstance(n, Instruction) and n.type == start.type)
+    return web
+
+
+def _is_moved(member: Instruction, web: set[Instruction], contents: Contents, type: FloatType) -> bool:
+    """Whether `member` comes from floats and goes nowhere but to floats."""
+    match member:
+        case Load():
+            comes = _holds_only(contents, member.pointer, type)
+        case Cast():
+            comes = member.opcode == "bitcast" and member.operands[0].type == type
+        case Phi() | Freeze():
+            comes = all(_is_source(o, web) for o in member.operands)
+        case Select():
+            comes = all(_is_source(o, web) for o in member.operands[1:])
+        case _:
+            comes = False
+    return comes and all(
+        user in web
+        or (isinstance(user, Store) and user.value is member and user.pointer is not member)
+        or (user.opcode == "bitcast" and user.type == type)
+        for user in member.users
+    )
+
+
+def _is_source(value: Value, web: set[Instruction]) -> bool:
+    if isinstance(value, ConstantInt):
+        assert isinstance(value.type, IntType)
+        return _is_number(value, value.type.width)
+    return value in web or isinstance(value, Undef | Poison)
+
+
+def _rewrite(web: set[Instruction], type: FloatType) -> None:
+    new: dict[Instruction, Value] = {}
+    for member in web:
+        if isinstance(member, Cast):
+            new[member] = member.operands[0]
+            continue
+        twin = clone_instruction(member, {})
+        twin.type = type
+        block = member.block
+        assert block is not None
+        block.insert(block.instructions.index(member), twin)
+        new[member] = twin
+    for member in web:
+        twin = new[member]
+        if isinstance(twin, Phi | Select | Freeze) and not isinstance(member, Cast):
+            for index, operand in enumerate(twin.operands):
+                if isinstance(operand, Instruction) and operand in new:
+                    twin.set_operand(index, new[operand])
+                elif isinstance(operand, ConstantInt) and operand.type == member.type:
+                    twin.set_operand(index, _as_float(operand, type))
+                elif isinstance(operand, Undef | Poison):
+                    twin.set_operand(index, operand.__class__(type))
+        for user in list(member.users):
+            if user in web:
+                continue
+            if isinstance(user, Store):
+                user.replace_operand(member, twin)
+            elif user.opcode == "bitcast":
+                user.replace_all_uses_with(twin)
+                user.erase()
+    for member in web:
+        if member.block is not None:
+            member.block.instructions.remove(member)
+            member.block = None
+    for member in web:
+        member.drop_operands()
