@@ -29,6 +29,7 @@ from coenzyme.derive.emission import type_named
 from coenzyme.derive.plan import ReversePlan
 from coenzyme.derive.runtime import TapeMemory
 from coenzyme.derive.seeds import find_places
+from coenzyme.errors import CoenzymeError
 from coenzyme.frontends.numba_link import link
 from coenzyme.frontends.numba_lower import lower
 from coenzyme.frontends.program import (
@@ -175,7 +176,15 @@ def _derive_text(
     """Return the text of a derivative called `name`, and the plan it was made from."""
     module = parse_module(source)
     entry = module.functions[program.entry]
-    derived = derive(module, entry, request, name, SourceMap(module).locate, program.qualname)
+    try:
+        derived = derive(module, entry, request, name, SourceMap(module).locate, program.qualname)
+    except CoenzymeError as error:
+        # The parts of an array have names of their own; the user knows the array's.
+        found = re.match(r"arg\.(\w+)", error.argument or "")
+        if found is not None:
+            error.argument = found.group(1)
+            error.args = (error.describe(),)
+        raise
     _finish(module, derived.function, entry)
     text = _with_definitions(module)
     verify(text, program.qualname)

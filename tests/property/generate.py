@@ -297,8 +297,7 @@ class _Generator:
             options.append((2, self.leave))
         if scope.depth > 0:
             options.append((1, lambda: self.guarded(Return(self.near_one()))))
-            if not scope.in_helper:
-                options.append((1, self.complain))
+            options.append((1, self.complain))
         made = self.weighted(options)()
         return made if isinstance(made, Sequence) else (made,)
 

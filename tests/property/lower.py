@@ -1,6 +1,7 @@
 """Programs as LLVM modules, through Coenzyme's own builder.
 
-The code is what a compiler makes before it optimises: every local in a stack slot. Errors are a status, as Numba has it.
+The code is what a compiler makes before it optimises: every local in a stack slot. Functions are called as Numba calls
+them: ``i32 f(ptr retptr, ptr excinfo, …)`` returns a status, and no array is freed where it is that of an error.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from coenzyme.ir.builder import Builder, const_float, const_int
 from coenzyme.ir.instructions import Block, Function, Module
 from coenzyme.ir.printer import print_module
 from coenzyme.ir.types import F32, F64, I1, I8, I32, I64, PTR, VOID, FunctionType, Type
-from coenzyme.ir.values import Argument, Value
+from coenzyme.ir.values import Argument, ConstantNull, Value
 
 from tests.property.programs import (
     SIZE,
@@ -74,8 +75,9 @@ _BYTES = 8
 _INTEGERS = {"+": "add", "-": "sub", "*": "mul"}
 _RELATIONS = {"<": "slt", ">": "sgt", "<=": "sle", ">=": "sge", "==": "eq", "!=": "ne"}
 _ORDERED = {"<": "olt", ">": "ogt", "<=": "ole", ">=": "oge", "==": "oeq", "!=": "une"}
+_CONVENTION: tuple[tuple[str, Type], ...] = (("retptr", PTR), ("excinfo", PTR))
 _PARAMETERS: tuple[tuple[str, Type], ...] = (
-    ("out", PTR),
+    *_CONVENTION,
     ("a", PTR),
     ("b", PTR),
     ("c", PTR),
@@ -87,6 +89,7 @@ _PARAMETERS: tuple[tuple[str, Type], ...] = (
     ("size", I64),
 )
 _OF_HELPER: tuple[tuple[str, Type], ...] = (
+    *_CONVENTION,
     ("r", PTR),
     ("k", I64),
     ("x", F64),
@@ -99,7 +102,7 @@ _OF_HELPER: tuple[tuple[str, Type], ...] = (
 
 
 def lower(program: Program) -> str:
-    """Return `program` as the text of a module whose entry is ``i32 program(ptr out, …)``."""
+    """Return `program` as the text of a module whose entry is ``i32 program(ptr retptr, …)``."""
     module = Module()
     flags = ("reassoc", "nsz", "arcp", "contract") if program.relaxed else ()
     for helper in program.helpers:
@@ -123,8 +126,7 @@ class _Lowering:
     # -- functions
 
     def program(self, program: Program) -> None:
-        self.begin(ENTRY, I32, _PARAMETERS)
-        self.status = True
+        self.begin(ENTRY, _PARAMETERS)
         for name, value in (("x", self.load("s")), ("y", self.load("t")), ("z", const_float(F64, 0.25))):
             self.set(name, F64, value)
         self.set("k", I64, const_int(I64, 0))
@@ -135,17 +137,16 @@ class _Lowering:
         self.end(self.real(program.result))
 
     def helper(self, helper: Helper) -> None:
-        self.begin(helper.name, F64, _OF_HELPER)
-        self.status = False
+        self.begin(helper.name, _OF_HELPER)
         self.set("y", F64, const_float(F64, 0.5))
         self.set("z", F64, self.load("x"))
         self.set("l", I64, const_int(I64, 0))
         self.body(helper.body)
         self.end(self.real(helper.result))
 
-    def begin(self, name: str, result: Type, parameters: tuple[tuple[str, Type], ...]) -> None:
+    def begin(self, name: str, parameters: tuple[tuple[str, Type], ...]) -> None:
         arguments = [Argument(type, parameter, i) for i, (parameter, type) in enumerate(parameters)]
-        kind = FunctionType(result, tuple(type for _, type in parameters))
+        kind = FunctionType(I32, tuple(type for _, type in parameters))
         self.function = self.module.add_function(Function(name, kind, arguments, suffix="nounwind"))
         self.entry = self.function.add_block(Block("entry"))
         self.at = Builder(self.function.add_block(Block("start")))
@@ -161,11 +162,8 @@ class _Lowering:
     def give_back(self, value: Value) -> None:
         """Return `value` from where the builder stands."""
         self.release(0)
-        if self.status:
-            self.at.store(value, self.load("out"), _BYTES)
-            self.at.ret(const_int(I32, 0))
-        else:
-            self.at.ret(value)
+        self.at.store(value, self.load("retptr"), _BYTES)
+        self.at.ret(const_int(I32, 0))
 
     def block(self, stem: str) -> Block:
         self.count += 1
@@ -403,7 +401,7 @@ class _Lowering:
             case Raise(condition):
                 yes, no, after = self.fork(condition)
                 at.position_at_end(yes)
-                self.release(0)
+                at.store(ConstantNull(PTR), self.load("excinfo"), _BYTES)
                 at.ret(const_int(I32, RAISED))
                 at.position_at_end(no)
                 at.branch(after)
@@ -414,7 +412,17 @@ class _Lowering:
     def invoke(self, name: str, helper: str, array: Pointer, index: Integer, value: Real) -> None:
         given = [self.pointer(array), self.integer(index), self.real(value)]
         shared = [self.load(other) for other in ("p", "c", "n", "m", "size")]
-        self.set(name, F64, self.at.call(self.module.functions[helper], [*given, *shared]))
+        self.count += 1
+        result, error = self.slot(f"result{self.count}", F64), self.slot(f"error{self.count}", PTR)
+        self.at.store(const_float(F64, 0.0), result, _BYTES)
+        status = self.at.call(self.module.functions[helper], [result, error, *given, *shared])
+        failed, after = self.block("failed"), self.block("end")
+        self.at.cond_branch(self.at.icmp("eq", status, const_int(I32, 0)), after, failed)
+        self.at.position_at_end(failed)
+        self.at.store(self.at.load(PTR, error, _BYTES), self.load("excinfo"), _BYTES)
+        self.at.ret(status)
+        self.at.position_at_end(after)
+        self.set(name, F64, self.at.load(F64, result, _BYTES))
 
     def set_element(self, array: Pointer, index: Integer, operator: str, value: Real) -> None:
         if not operator:

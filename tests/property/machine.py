@@ -36,7 +36,7 @@ __all__ = ["NUMBERS", "Call", "Layout", "Machine", "Vector", "derivative_text"]
 Vector = NDArray[np.float64]
 
 _C, _A, _D = ComponentActivity.CONST, ComponentActivity.ACTIVE, ComponentActivity.DUPLICATED
-_ARRAYS = ("out", "a", "b", "c")
+_ARRAYS = ("retptr", "a", "b", "c")
 NUMBERS = ("s", "t")
 _FIXED = 3
 """Integers passed by value: n, m, size."""
@@ -183,7 +183,7 @@ def _activities(program: Program, mode: Mode) -> list[ComponentActivity]:
     number = _D if mode is Mode.FORWARD else _A
     arrays = [_C if name in program.constant else _D for name in _ARRAYS]
     numbers = [_C if name in program.constant else number for name in NUMBERS]
-    return [*arrays, _C, *numbers, *[_C] * _FIXED]
+    return [arrays[0], _C, *arrays[1:], _C, *numbers, *[_C] * _FIXED]
 
 
 def derivative_text(program: Program) -> str:
@@ -191,7 +191,7 @@ def derivative_text(program: Program) -> str:
     prepared = prepare(lower(program), ENTRY, lambda name: name in program.out_of_line)
     module = parse_module(prepared)
     entry = module.functions[ENTRY]
-    elements = {**dict.fromkeys(range(len(_ARRAYS)), F64), len(_ARRAYS): I64}
+    elements = {0: F64, 2: F64, 3: F64, 4: F64, 5: I64}
     for name, mode, policy in (
         ("forward", Mode.FORWARD, Policy.CUT),
         ("reverse", Mode.REVERSE, Policy.CUT),
@@ -318,7 +318,9 @@ class Machine(Layout):
     ) -> Call:
         cells, result, table = x[: self.cells].copy(), np.array([np.nan]), self.table.copy()
         numbers = [float(v) for v in x[self.cells :]]
-        given: list[Any] = [*self._pointers(result, cells), _pointer(table, 0), *numbers]
+        error = np.zeros(1)
+        places = self._pointers(result, cells)
+        given: list[Any] = [places[0], _pointer(error, 0), *places[1:], _pointer(table, 0), *numbers]
         given += [self.program.n, self.program.m, SIZE]
         keep: tuple[Any, ...] = ()
         of_cells = of_result = of_numbers = np.zeros(0)

@@ -161,7 +161,8 @@ def copied(x: Any) -> Any:
             copy_of = copy_with_strides(array)
         except ShadowError:
             copy_of = array.copy()
-        copy_of.flags.writeable = array.flags.writeable
+        if not array.flags.writeable:
+            copy_of.flags.writeable = False
         return copy_of
     if isinstance(x, tuple):
         parts = cast(tuple[Any, ...], x)

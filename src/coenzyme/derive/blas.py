@@ -287,14 +287,15 @@ class _Adjoint:
         view = self.view
         a, x = view.routine.inputs
         trans = view.transposed(a)
-        m, n, one = view.argument(2), view.argument(3), const_int(I64, 1)
+        m, n = view.argument(2), view.argument(3)
         dy = self.target
         da, dx = self.shadow(a), self.shadow(x)
         if da is not None:
             vector, _ = self.primal(x)
             left, right = view.choose(trans, vector, dy), view.choose(trans, dy, vector)
-            product = Product(Matrix(left, m), Matrix(right, n, transposed=True), m, n, one)
-            view.gemm(product, self.scale, Matrix(da, view.leading(a)))
+            # A loop, for BLAS's general product is slow at this, and Numba has no other.
+            factor = const_float(view.type, self.scale)
+            view.loop("outer", [da, m, n, view.leading(a), factor, left, right])
         if dx is not None:
             matrix, leading = self.primal(a)
             letter = view.letter(view.flip(trans))

@@ -13,10 +13,8 @@ from coenzyme.ir.values import spell_float
 
 __all__ = ["constant_variable", "require_loop"]
 
-_MATRIX = "ptr %matrix, i64 %rows, i64 %columns, i64 %leading"
-_MARKS = "alwaysinline nounwind"
-
-_HEAD = """
+_OVER_MATRIX = """
+define internal void @coenzyme.blas.KIND.{type}(PARAMETERS) alwaysinline nounwind {{
 entry:
   %no.rows = icmp sle i64 %rows, 0
   %no.columns = icmp sle i64 %columns, 0
@@ -26,15 +24,14 @@ entry:
 column:
   %j = phi i64 [ 0, %entry ], [ %j.next, %column.end ]
   %start = mul i64 %j, %leading
+  COLUMN
   br label %row
 
 row:
   %i = phi i64 [ 0, %column ], [ %i.next, %row ]
   %offset = add i64 %start, %i
   %address = getelementptr {type}, ptr %matrix, i64 %offset
-"""
-
-_TAIL = """
+  ELEMENT
   %i.next = add nuw nsw i64 %i, 1
   %i.done = icmp eq i64 %i.next, %rows
   br i1 %i.done, label %column.end, label %row
@@ -49,32 +46,55 @@ out:
 }}
 """
 
-_FILL = f"""
-define internal void @coenzyme.blas.clear.{{type}}({_MATRIX}) {_MARKS} {{{{
-{_HEAD}
-  store {{type}} 0.0, ptr %address, align {{size}}
-{_TAIL}
-"""
 
-_SCALE = f"""
-define internal void @coenzyme.blas.scale.{{type}}({_MATRIX}, {{type}} %factor) {_MARKS} {{{{
-{_HEAD}
-  %old = load {{type}}, ptr %address, align {{size}}
-  %new = fmul {{type}} %old, %factor
-  store {{type}} %new, ptr %address, align {{size}}
-{_TAIL}
-"""
+def _over_matrix(kind: str, more_parameters: str, element: str, column: str = "") -> str:
+    """Return a loop over the elements of a matrix, with what it does at each, and for each column."""
+    parameters = "ptr %matrix, i64 %rows, i64 %columns, i64 %leading" + more_parameters
+    text = _OVER_MATRIX.replace("KIND", kind).replace("PARAMETERS", parameters)
+    return text.replace("COLUMN", column.strip()).replace("ELEMENT", element.strip())
 
-_PACK = f"""
-define internal void @coenzyme.blas.pack.{{type}}({_MATRIX}, ptr %packed) {_MARKS} {{{{
-{_HEAD}
-  %value = load {{type}}, ptr %address, align {{size}}
-  %packed.start = mul i64 %j, %rows
+
+_CLEAR = _over_matrix("clear", "", "store {type} 0.0, ptr %address, align {size}")
+
+_SCALE = _over_matrix(
+    "scale",
+    ", {type} %factor",
+    """
+  %old = load {type}, ptr %address, align {size}
+  %new = fmul {type} %old, %factor
+  store {type} %new, ptr %address, align {size}
+""",
+)
+
+_PACK = _over_matrix(
+    "pack",
+    ", ptr %packed",
+    """
+  %value = load {type}, ptr %address, align {size}
   %packed.offset = add i64 %packed.start, %i
-  %packed.address = getelementptr {{type}}, ptr %packed, i64 %packed.offset
-  store {{type}} %value, ptr %packed.address, align {{size}}
-{_TAIL}
-"""
+  %packed.address = getelementptr {type}, ptr %packed, i64 %packed.offset
+  store {type} %value, ptr %packed.address, align {size}
+""",
+    "%packed.start = mul i64 %j, %rows",
+)
+
+_OUTER = _over_matrix(
+    "outer",
+    ", {type} %factor, ptr %left, ptr %right",
+    """
+  %left.address = getelementptr {type}, ptr %left, i64 %i
+  %left.i = load {type}, ptr %left.address, align {size}
+  %term = fmul {type} %left.i, %right.scaled
+  %old = load {type}, ptr %address, align {size}
+  %new = fadd {type} %old, %term
+  store {type} %new, ptr %address, align {size}
+""",
+    """
+  %right.address = getelementptr {type}, ptr %right, i64 %j
+  %right.j = load {type}, ptr %right.address, align {size}
+  %right.scaled = fmul {type} %factor, %right.j
+""",
+)
 
 _VECTORS = "i64 %n, {type} %factor, ptr %source, i64 %source.step, ptr %target, i64 %target.step"
 
@@ -136,15 +156,23 @@ out:
 """
 )
 
-_LOOPS = {"clear": _FILL, "scale": _SCALE, "pack": _PACK, "add": _ADD, "inner": _INNER}
+_LOOPS = {
+    "clear": _CLEAR,
+    "scale": _SCALE,
+    "pack": _PACK,
+    "outer": _OUTER,
+    "add": _ADD,
+    "inner": _INNER,
+}
 _SIZES = {"double": 8, "float": 4}
 
 
 def require_loop(module: Module, kind: str, type: FloatType) -> Function:
     """Return the loop called `kind` over elements of `type`, adding it to `module` where it is new.
 
-    ``clear(matrix, rows, columns, leading)`` and ``scale(…, factor)`` change a matrix, ``pack(…, packed)``
-    copies it without gaps; ``add(n, factor, source, step, target, step)`` adds a multiple of a vector to
+    Of a matrix (pointer, rows, columns, leading): ``clear(matrix)``, ``scale(matrix, factor)``,
+    ``pack(matrix, packed)`` copies it without gaps, ``outer(matrix, factor, left, right)`` adds a multiple of
+    an outer product. Of vectors: ``add(n, factor, source, step, target, step)`` adds a multiple of one to
     another, ``inner(n, x, step, y, step)`` returns the inner product.
     """
     name = f"coenzyme.blas.{kind}.{type}"

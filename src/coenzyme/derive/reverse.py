@@ -19,7 +19,7 @@ from coenzyme.derive.calls import ReverseCalls
 from coenzyme.derive.context import Context
 from coenzyme.derive.plan import ReversePlan
 from coenzyme.derive.positions import Position, ReverseValues
-from coenzyme.derive.runtime import KEEP_STACK, STACK
+from coenzyme.derive.runtime import DESTROY, KEEP_STACK, STACK
 from coenzyme.derive.safety import Guard, guard
 from coenzyme.derive.scopes import Scopes
 from coenzyme.derive.seeds import ResultPlaces, add_seed, drop_references
@@ -33,6 +33,9 @@ from coenzyme.ir.values import Argument, Value
 from coenzyme.rules import Allocation, BlockKind, find_memory_rule
 
 __all__ = ["emit_reverse"]
+
+SHADOWS = "shadows"
+"""Key of the stack of shadows that are counted blocks."""
 
 
 @dataclass(frozen=True)
@@ -177,6 +180,9 @@ class _Emitter:
             release = allocation_of(call).release
             if release not in self.keep_stacks:
                 self.keep_stacks[release] = self.make_slot(KEEP_STACK, "kept.blocks")
+        counted = [c for c in self.plan.shadows.allocations if allocation_of(c).kind is BlockKind.MEMINFO]
+        if any(call in self.plan.kept for call in counted):
+            self.keep_stacks[SHADOWS] = self.make_slot(KEEP_STACK, "kept.shadows")
         if self.plan.copies and "free" not in self.keep_stacks:
             self.keep_stacks["free"] = self.make_slot(KEEP_STACK, "kept.blocks")
 
@@ -240,7 +246,6 @@ class _Emitter:
     def keep_block(self, call: Call) -> None:
         """Hold on to the block that `call` returns, and to its shadow, until the reverse sweep drops them."""
         rule = allocation_of(call)
-        stack = self.keep_stacks[rule.release]
         increase = self.module.declare("NRT_incref", FunctionType(VOID, (PTR,)))
         push = self.context.require("coenzyme.keep.push")
         twin = self.plan.shadows.allocations.get(call)
@@ -253,9 +258,16 @@ class _Emitter:
                 continue
             if rule.kind is BlockKind.MEMINFO:
                 at.call(increase, [block])
-            pushed = at.call(push, [stack, block])
+            pushed = at.call(push, [self.keep_stack(call, is_shadow=block is twin), block])
             assert isinstance(pushed, Instruction)
             self.guards.append(Guard(pushed, Status.TAPE_EXHAUSTED))
+
+    def keep_stack(self, call: Call, *, is_shadow: bool) -> Value:
+        """Return the stack that holds what `call` allocates, or its shadow."""
+        rule = allocation_of(call)
+        if is_shadow and rule.kind is BlockKind.MEMINFO:
+            return self.keep_stacks[SHADOWS]
+        return self.keep_stacks[rule.release]
 
     def keep_copy(self, copy: Call) -> None:
         """Hold on to the copy of an operand until the reverse sweep has read it."""
@@ -273,14 +285,10 @@ class _Emitter:
 
     def drop_kept(self, call: Call, at: Position) -> None:
         """Drop what :meth:`keep_block` held."""
-        release = allocation_of(call).release
-        drop = self.context.require(f"coenzyme.keep.drop.{release}")
-        times = 1
+        drop = self.context.require(f"coenzyme.keep.drop.{allocation_of(call).release}")
         if call in self.plan.shadows.allocations:
-            # The shadow was made with one reference of its own; a counted block has one more for us.
-            times = 2
-        for _ in range(times):
-            at.builder.call(drop, [self.keep_stacks[release]])
+            at.builder.call(drop, [self.keep_stack(call, is_shadow=True)])
+        at.builder.call(drop, [self.keep_stack(call, is_shadow=False)])
 
     def reverse_call(self, call: Call, at: Position) -> None:
         """Run the reverse sweep of a function kept out of line."""
@@ -526,11 +534,16 @@ class _Emitter:
         at = Builder(self.cleanup)
         for stack in self.stacks.values():
             at.call(self.context.require("coenzyme.tape.release"), [stack])
-        self.release(at)
+        self.release(at, shadows=DESTROY)
 
-    def release(self, at: Builder) -> None:
+    def release(self, at: Builder, shadows: str = "NRT_decref") -> None:
+        """Give back what is kept.
+
+        The primal lets go of nothing when it raises: shadows, which nobody else has seen, end here all the same.
+        """
         for name, stack in self.keep_stacks.items():
-            at.call(self.context.require(f"coenzyme.keep.release.{name}"), [stack])
+            how = shadows if name == SHADOWS else name
+            at.call(self.context.require(f"coenzyme.keep.release.{how}"), [stack])
         if self.function.function_type.result == VOID:
             at.ret()
         else:

@@ -14,7 +14,11 @@ from coenzyme.ir.instructions import Function, Module
 from coenzyme.ir.parser import parse_module
 from coenzyme.ir.types import I64, PTR, FloatType, StructType
 
-__all__ = ["KEEP_STACK", "STACK", "TapeMemory", "adopt", "require"]
+__all__ = ["DESTROY", "KEEP_STACK", "STACK", "TapeMemory", "adopt", "require"]
+
+
+DESTROY = "coenzyme.destroy"
+"""Frees a counted block whatever its count."""
 
 
 class TapeMemory(Enum):
@@ -284,7 +288,7 @@ out:
 """
 
 _KEEP = """
-declare void @{release}(ptr)
+{declare}
 {free}
 define internal void @coenzyme.keep.drop.{release}(ptr %stack) alwaysinline nounwind {{
 entry:
@@ -409,7 +413,7 @@ out:
 """
 
 _PLAIN_KEEP = """
-declare void @{release}(ptr)
+{declare}
 {free}
 
 define internal void @coenzyme.keep.drop.{release}(ptr %stack) alwaysinline nounwind {{
@@ -445,6 +449,18 @@ body:
 out:
   ret void
 }}
+"""
+
+_DESTROY = """
+declare void @NRT_decref(ptr)
+
+; A counted block starts with its count.
+define internal void @coenzyme.destroy(ptr %block) nounwind {
+entry:
+  store i64 1, ptr %block, align 8
+  call void @NRT_decref(ptr %block)
+  ret void
+}
 """
 
 _BLOCKS = """
@@ -534,7 +550,10 @@ def require(module: Module, name: str, memory: TapeMemory = TapeMemory.POOLED) -
         elif name.startswith(("coenzyme.keep.drop.", "coenzyme.keep.release.")):
             release = name.split(".", 3)[3]
             free = "" if release == "free" else "declare void @free(ptr)"
-            text = (_KEEP if pooled else _PLAIN_KEEP).format(release=release, free=free)
+            declare = "" if release == DESTROY else f"declare void @{release}(ptr)"
+            if release == DESTROY:
+                free = f"{free}\n{_DESTROY}"
+            text = (_KEEP if pooled else _PLAIN_KEEP).format(release=release, free=free, declare=declare)
         else:
             text = _TEXT if pooled else _PLAIN
         adopt(module, text)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from coenzyme.derive.emission import split_block
+from coenzyme.derive.runtime import DESTROY, require
 from coenzyme.frontends.program import Status
 from coenzyme.ir.builder import Builder, const_int, zero
 from coenzyme.ir.clone import clone_instruction
@@ -147,7 +148,12 @@ class _Splitter:
             mapping[slot] = twin
         for instruction in self.halves.abandon.instructions:
             if isinstance(instruction, Call):
-                at.insert(clone_instruction(instruction, mapping))
+                twin = at.insert(clone_instruction(instruction, mapping))
+                name = instruction.callee_name or ""
+                if name.endswith(DESTROY):
+                    # Here the shadow of the result is in other hands.
+                    counted = require(self.module, name.replace(DESTROY, "NRT_decref"))
+                    twin.set_operand(len(twin.operands) - 1, counted)
         at.call(self.module.declare("free", FunctionType(VOID, (PTR,))), [record])
         at.ret()
 

@@ -4,10 +4,10 @@
 ; CHECK forward: @scale.forward.0
 ; CHECK reverse: @scale.augmented.0
 ; CHECK reverse: @scale.reverse.0
-; FORWARD x=1 0, k=0 -> x=25 6*10*9
-; FORWARD x=0 0, k=1 -> x=20 6*2*3*10+3*3*2
+; FORWARD x=1 0, k=0 -> x=25 300
+; FORWARD x=0 0, k=1 -> x=20 80
 ; REVERSE x=1 0 -> x=25 0, k=20
-; REVERSE x=0 1 -> x=540 0, k=378
+; REVERSE x=0 1 -> x=300 0, k=80
 
 define internal i32 @scale(ptr %retptr, ptr %excinfo, ptr %x, double %k) noinline {
 entry:

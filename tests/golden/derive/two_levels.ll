@@ -1,9 +1,9 @@
-; A nest left by two levels at once when the sum is large enough, else at its end: s += x[i]·x[j].
+; A nest left by two levels at once when the sum is large enough, else at its end: s += x[i]·x[j]; squared on the way out.
 ; SHADOWED x: double = 1 2 3
 ; SHADOWED out: double = 0
-; FORWARD x=1 0 0 -> out=2*9*7
-; FORWARD x=0 0 1 -> out=2*9*1
-; REVERSE out=1 -> x=18*7 18*1 18*1, out=0
+; FORWARD x=1 0 0 -> out=144
+; FORWARD x=0 0 1 -> out=16
+; REVERSE out=1 -> x=144 32 16, out=0
 
 define void @f(ptr %x, ptr %out) {
 entry:

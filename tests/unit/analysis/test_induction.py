@@ -46,7 +46,8 @@ class LoopText:
             body = f"head:\n{head}{step}{test}".format(latch="head", stay="head")
         else:
             body = f"head:\n{head}{test}body:\n{step}  br label %head\n".format(latch="body", stay="body")
-        return f"define void @f({type} %start, {type} %bound) {{\nentry:\n  br label %head\n{body}done:\n  ret void\n}}\n"
+        entry = f"define void @f({type} %start, {type} %bound) {{\nentry:\n  br label %head\n"
+        return f"{entry}{body}done:\n  ret void\n}}\n"
 
     def runs(self, start: int, bound: int) -> int | None:
         """Return the index of the iteration that leaves, by counting; None where the counter wraps first."""

@@ -3,7 +3,7 @@
 A function is described by comment lines of its own text, one for each parameter, in order::
 
     ; SHADOWED x: double = 1 2 3      a pointer to memory, with a shadow
-    ; CONSTANT k: i64 = 0 2 1         a pointer to memory without one; `*` marks a pointer where it has one item
+    ; CONSTANT k: i64 = 0 2 1         a pointer to memory without one
     ; ACTIVE t: double = 0.5          a number, differentiated
     ; FIXED n: i64 = 3                a number that is not
 

@@ -170,18 +170,10 @@ def test_rows_of_one_matrix() -> None:
     assert check_derivatives(rows, normal(3, 2))
 
 
-def test_functions_of_numpy_that_multiply() -> None:
-    def outer(x, y):
-        return np.outer(x, y)
-
-    def kron(a, b):
-        return np.kron(a, b)
-
+def test_power_of_a_matrix() -> None:
     def power(a):
-        return np.linalg.matrix_power(a, 3)
+        return np.linalg.matrix_power(a, 3).sum()
 
-    assert check_derivatives(outer, normal(2), normal(3))
-    assert check_derivatives(kron, normal(2, 2), normal(1, 2))
     assert check_derivatives(power, normal(2, 2))
 
 
@@ -287,6 +279,17 @@ def test_policies_agree(f: Callable[..., Any], args: tuple[Any, ...]) -> None:
         np.testing.assert_allclose(first, second, rtol=1e-14)
 
 
+@nb.njit
+def repeated(a, x, times):
+    if times == 0:
+        return np.sin(x).sum()
+    return repeated(a, a @ x, times - 1)
+
+
+def test_products_in_a_function_that_stays_out_of_line() -> None:
+    assert check_derivatives(repeated, normal(3, 3), normal(3), 3)
+
+
 def test_an_operand_left_alone_is_not_copied() -> None:
     def text(f: Callable[..., Any], *args: Any) -> str:
         argtypes = tuple(nb.typeof(a) for a in args)
@@ -309,7 +312,7 @@ def raw_gemm(alpha: float, beta: float) -> Any:
         signature = types.void(types.uint8, types.uint8, size, size, size, a, size, b, size, c, size)
 
         def codegen(context, builder, signature, args):
-            return emit_raw("numba_xxgemm", context, builder, signature, args, (alpha, beta), (6, 10))
+            return emit_raw("numba_xxgemm", context, builder, signature, args, (alpha, beta), (6, 11))
 
         return signature, codegen
 
@@ -324,7 +327,7 @@ def raw_gemv(alpha: float, beta: float) -> Any:
         size = types.intp
 
         def codegen(context, builder, signature, args):
-            return emit_raw("numba_xxgemv", context, builder, signature, args, (alpha, beta), (4, 7))
+            return emit_raw("numba_xxgemv", context, builder, signature, args, (alpha, beta), (4, 8))
 
         return types.void(types.uint8, size, size, a, size, x, y), codegen
 
@@ -445,7 +448,7 @@ def test_hessian(f: Callable[..., Any], outer: Callable[..., Any]) -> None:
 
 
 LEAKS = """
-import os
+import os, resource, sys
 os.environ["NUMBA_NRT_STATS"] = "1"
 import numpy as np
 from numba.core.runtime import rtsys
@@ -471,7 +474,6 @@ a, b, x = np.ones((3, 3)), np.ones((3, 3)), np.ones(3)
 calls = (
     lambda: cz.grad(recurrent, (0, 1))(a, x),
     lambda: cz.grad(powers, (0, 1))(a, b),
-    lambda: cz.jvp(powers, (a.copy(), b), (a, b)),
 )
 for call in calls:
     call()
@@ -479,6 +481,20 @@ for call in calls:
     for _ in range(5):
         call()
     print(live() - before)
+
+# The copies of operands do not come from the run-time system: they would show as growth.
+def peak():
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+a, b = np.ones((300, 300)), np.eye(300)
+gradient = cz.grad(powers, (0, 1))
+for _ in range(10):
+    gradient(a, b)
+before = peak()
+for _ in range(100):
+    gradient(a, b)
+print(peak() - before < 50_000_000)
 """
 
 
@@ -491,4 +507,4 @@ def test_no_memory_is_leaked() -> None:
         check=False,
         cwd=Path(__file__).parents[3],
     )
-    assert done.stdout == "0\n0\n0\n", done.stderr
+    assert done.stdout == "0\n0\nTrue\n", done.stderr

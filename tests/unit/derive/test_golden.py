@@ -63,7 +63,9 @@ def assert_same_memory(one: Built, other: Built) -> None:
 def test_a_wrong_derivative_in_a_file_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / "wrong.ll"
     right = next(p for p in FILES if p.stem == "loop").read_text(encoding="utf-8")
-    path.write_text(right.replace("REVERSE out=1 -> x=2 4 6", "REVERSE out=1 -> x=2 4 6.00001"), encoding="utf-8")
+    path.write_text(
+        right.replace("REVERSE out=1 -> x=2 4 6", "REVERSE out=1 -> x=2 4 6.00001"), encoding="utf-8"
+    )
     assert path.read_text(encoding="utf-8") != right
     with pytest.raises(AssertionError, match="x"):
         test_derivative_of_the_file_is_what_the_file_says(path, Mode.REVERSE, Policy.CUT, 3)
