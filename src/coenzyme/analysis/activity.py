@@ -71,7 +71,7 @@ class Activity:
         return any(o in self.shadowed for o in self.objects.of(pointer))
 
     def is_partial(self, pointer: Value) -> bool:
-        """Whether the memory behind `pointer` has a shadow in some runs only: its shadow pointer may be null."""
+        """Whether the memory behind `pointer` has a shadow in some runs only, and may be null in others."""
         targets = self.objects.of(pointer)
         return any(o in self.shadowed for o in targets) and any(o not in self.shadowed for o in targets)
 

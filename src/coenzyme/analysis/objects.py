@@ -361,7 +361,7 @@ class _Solver:
             case Effect.MEMCPY | Effect.MEMMOVE:
                 self._store_into(self.result.of(pointers[0]), self._loaded_from(self.result.of(pointers[1])))
             case Effect.UNKNOWN if isinstance(call.callee, Function) and not call.callee.is_declaration:
-                # A function of this module, kept out of line: it may link whatever it reaches, and what it allocates.
+                # A function kept out of line may link whatever it reaches, and what it allocates.
                 if call not in self.from_call:
                     self.from_call[call] = MemoryObject(Storage.RETURNED, call, "memory from a call")
                 reached = self.result.reachable(passed_pointers(call)) | {self.from_call[call]}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from coenzyme.analysis.content import carries_floats
 from coenzyme.analysis.objects import called_effect
 from coenzyme.derive.blas import Products, emit_adjoint
 from coenzyme.derive.context import Context

@@ -36,7 +36,7 @@ from coenzyme.ir.instructions import (
     Select,
     Store,
 )
-from coenzyme.ir.types import I32, VOID
+from coenzyme.ir.types import I32, VOID, Type
 from coenzyme.ir.values import Argument, ConstantNull, Value
 from coenzyme.rules import Effect
 
@@ -146,7 +146,7 @@ class _Emitter:
                 self.visit_rule(instruction)
 
     def shadow_address(self, load: Load) -> tuple[Value, Builder]:
-        """Return the address of the shadow of what is loaded, or of a zero where it has none, and where to go on."""
+        """Return the address of the shadow of what is loaded, or of a zero, and where to go on."""
         shadow = self.shadows.of(load.pointer)
         if not self.activity.is_partial(load.pointer):
             return shadow, self.after(load)

@@ -209,8 +209,8 @@ def clears_shadow(store: Store, activity: Activity, contents: Contents) -> bool:
 def find_guarded(live: Iterable[Block], activity: Activity) -> frozenset[Instruction]:
     """Return the operations whose result may be thrown away by a select.
 
-    LLVM computes both sides of a select. The side not taken has the adjoint 0, and its partial may be infinite:
-    their product must be 0, not NaN.
+    LLVM computes both sides of a select. The side not taken has the adjoint 0, and its partial may be
+    infinite: their product must be 0, not NaN.
     """
     found: set[Instruction] = set()
     pending: list[Value] = []

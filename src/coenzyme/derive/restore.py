@@ -27,10 +27,10 @@ _BYTES = {64: ("<q", "<d"), 32: ("<i", "<f")}
 def restore_floats(function: Function, elements: Mapping[Argument, Type]) -> None:
     """Rewrite the webs of moved bits in `function`, in place."""
     contents = find_contents(function, find_objects(function, {}, elements), elements)
-    for width in _FLOAT_OF:
+    for width, type in _FLOAT_OF.items():
         _restore_constants(function, contents, width)
         for web in _find_webs(function, contents, width):
-            _rewrite(web, _FLOAT_OF[width])
+            _rewrite(web, type)
 
 
 def _holds_only(contents: Contents, pointer: Value, type: FloatType) -> bool:
@@ -127,34 +127,18 @@ def _is_source(value: Value, web: set[Instruction]) -> bool:
 
 
 def _rewrite(web: set[Instruction], type: FloatType) -> None:
-    new: dict[Instruction, Value] = {}
+    new: dict[Value, Value] = {}
     for member in web:
-        if isinstance(member, Cast):
-            new[member] = member.operands[0]
-            continue
-        twin = clone_instruction(member, {})
-        twin.type = type
-        block = member.block
-        assert block is not None
-        block.insert(block.instructions.index(member), twin)
-        new[member] = twin
+        new[member] = member.operands[0] if isinstance(member, Cast) else _twin(member, type)
     for member in web:
-        twin = new[member]
-        if isinstance(twin, Phi | Select | Freeze) and not isinstance(member, Cast):
-            for index, operand in enumerate(twin.operands):
-                if isinstance(operand, Instruction) and operand in new:
-                    twin.set_operand(index, new[operand])
-                elif isinstance(operand, ConstantInt) and operand.type == member.type:
-                    twin.set_operand(index, _as_float(operand, type))
-                elif isinstance(operand, Undef | Poison):
-                    twin.set_operand(index, operand.__class__(type))
+        _connect(member, new, type)
         for user in list(member.users):
             if user in web:
                 continue
             if isinstance(user, Store):
-                user.replace_operand(member, twin)
+                user.replace_operand(member, new[member])
             elif user.opcode == "bitcast":
-                user.replace_all_uses_with(twin)
+                user.replace_all_uses_with(new[member])
                 user.erase()
     for member in web:
         if member.block is not None:
@@ -162,3 +146,27 @@ def _rewrite(web: set[Instruction], type: FloatType) -> None:
             member.block = None
     for member in web:
         member.drop_operands()
+
+
+def _twin(member: Instruction, type: FloatType) -> Instruction:
+    """Return a copy of `member` of the float type, in front of it."""
+    twin = clone_instruction(member, {})
+    twin.type = type
+    block = member.block
+    assert block is not None
+    return block.insert(block.instructions.index(member), twin)
+
+
+def _connect(member: Instruction, new: Mapping[Value, Value], type: FloatType) -> None:
+    """Let the copy of a phi, select or freeze use the copies of its operands."""
+    twin = new[member]
+    if not isinstance(twin, Phi | Select | Freeze) or isinstance(member, Cast):
+        return
+    for index, operand in enumerate(twin.operands):
+        if operand in new:
+            twin.set_operand(index, new[operand])
+        elif operand.type == member.type:
+            if isinstance(operand, ConstantInt):
+                twin.set_operand(index, _as_float(operand, type))
+            elif isinstance(operand, Undef | Poison):
+                twin.set_operand(index, operand.__class__(type))

@@ -539,7 +539,7 @@ class _Emitter:
     def release(self, at: Builder, shadows: str = "NRT_decref") -> None:
         """Give back what is kept.
 
-        The primal lets go of nothing when it raises: shadows, which nobody else has seen, end here all the same.
+        The primal lets go of nothing when it raises; shadows, which nobody else has seen, end here.
         """
         for name, stack in self.keep_stacks.items():
             how = shadows if name == SHADOWS else name

@@ -47,7 +47,7 @@ class Scopes:
         self.nodes: dict[str, str] = {}
 
     def mark(self, access: Value, side: Side, pointer: Value | None = None) -> None:
-        """Note that `access`, a load or store, is to the `side` of what the primal's `pointer` points into."""
+        """Note that `access`, a load or store, is to the `side` of what the primal's `pointer` means."""
         assert isinstance(access, Load | Store)
         if side is Side.TAPE:
             keys: set[Hashable] = {Side.TAPE}
