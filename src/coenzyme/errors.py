@@ -50,6 +50,9 @@ class CoenzymeError(Exception):
         What the user can do about it.
     """
 
+    culprit: object = None
+    """The instruction at fault, while its line is not known yet."""
+
     def __init__(
         self,
         message: str = "",

@@ -205,9 +205,20 @@ def derivative_text(program: Program) -> str:
             aliasing=Aliasing(arguments_disjoint=not program.overlapping),
             policy=policy,
         )
+        known = set(module.functions)
         derived = derive(module, entry, request, name, lambda _: None, ENTRY)
         derived.function.prefix, derived.function.suffix = "", "nounwind"
+        _rename_derivatives_of_helpers(module, known, name)
     return _with_definitions(module)
+
+
+def _rename_derivatives_of_helpers(module: Module, known: set[str], prefix: str) -> None:
+    """Make room for the next derivative, which calls those of the same helpers by the same names."""
+    for function in list(module.functions.values()):
+        if function.name not in known and function.blocks and not function.name.startswith((prefix, "coenzyme.")):
+            del module.functions[function.name]
+            function.name = f"{prefix}.{function.name}"
+            module.add_function(function)
 
 
 def _with_definitions(module: Module) -> str:

@@ -33,10 +33,10 @@ def temporaries(x):
     total = 0.0
     for t in range(3):
         y = x * x
-        z = np.sin(y) + y
         if t == 1:
-            z = z[1:] * 2.0
-        total += (z * z).sum()
+            y = np.sin(y)
+        for i in range(y.size):
+            total += y[i] * y[i]
     return total
 
 
@@ -65,6 +65,16 @@ def stops(x, when):
             raise ValueError("stopped on purpose", when)
         total += (y * x).sum()
     return total
+
+
+@numba.njit
+def stops_with_a_list(x, when):
+    rows = [x * 1.0, x * 2.0]
+    for i in range(6):
+        rows[i % 2] = rows[0] * rows[1]
+        if i == when:
+            raise ValueError("stopped on purpose", when)
+    return rows[0].sum()
 
 
 @numba.njit
@@ -174,6 +184,24 @@ def test_a_hundred_calls_leave_no_block_behind() -> None:
     abandoned = 2 * 1
     allowed = {name: abandoned if name.startswith("error") else 0 for name in left}
     assert {name: count for name, count in left.items() if count > allowed[name]} == {}
+
+
+def errors_among_lists() -> list[float]:
+    """Return a gradient before and after many errors that strike while a list holds arrays."""
+    x = np.linspace(0.5, 1.5, 200)
+    gradient = cz.grad(stops_with_a_list)
+    before = gradient(x, -1)
+    for _ in range(CALLS):
+        attempt(lambda: gradient(x, 4))
+        # Whatever was freed twice is handed out twice.
+        blocks = [np.full(200, float(k)) for k in range(4)]
+        assert all((block == k).all() for k, block in enumerate(blocks))
+    return [float(before.sum()), float(gradient(x, -1).sum())]
+
+
+def test_error_among_lists_of_arrays_frees_nothing_twice() -> None:
+    before, after = in_a_child(errors_among_lists)
+    assert before == after
 
 
 def growth_and_exhaustion() -> dict[str, Any]:

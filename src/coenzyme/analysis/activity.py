@@ -115,7 +115,8 @@ class _Finder:
         useful, useful_memory = self._useful()
         values = frozenset(v for v in varied & useful if carries_floats(v.type))
         self._refuse_bit_tricks(varied, useful, varied_memory & useful_memory)
-        shadowed = self._shadowed(varied_memory & useful_memory)
+        self._refuse_unknown_memory(varied, useful)
+        shadowed = self._shadowed((varied_memory & useful_memory) - {self.objects.unknown})
         return Activity(values, frozenset(shadowed), self.objects)
 
     # -- shared machinery
@@ -147,7 +148,8 @@ class _Finder:
     # -- varied: forwards
 
     def _varied(self) -> tuple[set[Value], set[MemoryObject]]:
-        self.marked, self.memory = set(), self._duplicated_objects()
+        # Unknown memory may be any memory.
+        self.marked, self.memory = set(), self._duplicated_objects() | {self.objects.unknown}
         for argument, activity in self.parameters.items():
             if activity is not ComponentActivity.CONST and not argument.type.is_pointer:
                 self.marked.add(argument)
@@ -221,7 +223,7 @@ class _Finder:
     # -- useful: backwards
 
     def _useful(self) -> tuple[set[Value], set[MemoryObject]]:
-        self.marked, self.memory = set(), self._duplicated_objects()
+        self.marked, self.memory = set(), self._duplicated_objects() | {self.objects.unknown}
         for instruction in self.instructions:
             if instruction.opcode == "ret":
                 for operand in instruction.operands:
@@ -321,11 +323,7 @@ class _Finder:
         if item in self.given:
             return
         if item.storage is Storage.UNKNOWN or item.origin is None:
-            raise UnsupportedIRError(
-                "active data passes through memory that cannot be traced to an argument or an allocation",
-                function=self.function.name,
-                remedy="write a rule for the operation, or mark it inactive",
-            )
+            raise self._untraceable(None)
         raise ActivityError(
             "active data is written to, or returned with, memory marked Const",
             function=self.function.name,
@@ -333,21 +331,49 @@ class _Finder:
             remedy="pass the argument as Duplicated(x, dx) with a zeroed shadow",
         )
 
+    def _refuse_unknown_memory(self, varied: set[Value], useful: set[Value]) -> None:
+        for instruction in self.instructions:
+            if isinstance(instruction, Load):
+                pointer, value = instruction.pointer, instruction
+                through = value in useful and carries_floats(value.type)
+            elif isinstance(instruction, Store):
+                pointer, value = instruction.pointer, instruction.value
+                through = value in varied and carries_floats(value.type)
+            else:
+                continue
+            if through and self.objects.unknown in self.objects.of(pointer):
+                raise self._untraceable(instruction)
+
+    def _refusal(self, culprit: Instruction, message: str, operation: str, remedy: str) -> UnsupportedIRError:
+        error = UnsupportedIRError(message, function=self.function.name, operation=operation, remedy=remedy)
+        error.culprit = culprit
+        return error
+
+    def _untraceable(self, instruction: Instruction | None) -> UnsupportedIRError:
+        error = UnsupportedIRError(
+            "active data passes through memory that cannot be traced to an argument or an allocation",
+            function=self.function.name,
+            operation=None if instruction is None else instruction.opcode,
+            remedy="write a rule for the operation, or mark it inactive",
+        )
+        error.culprit = instruction
+        return error
+
     def _refuse_bit_tricks(self, varied: set[Value], useful: set[Value], memory: set[MemoryObject]) -> None:
         for instruction in self.instructions:
             if isinstance(instruction, AtomicReadModifyWrite | CompareExchange) and any(
                 o in memory and self.contents.of(o).floats for o in self.objects.of(instruction.operands[0])
             ):
-                raise UnsupportedIRError(
+                raise self._refusal(
+                    instruction,
                     "active floating-point data is changed by an atomic operation",
-                    function=self.function.name,
                     operation=instruction.opcode,
                     remedy="use an ordinary assignment where the loop is not parallel",
                 )
             if self._mixes_precisions(instruction, memory):
-                raise UnsupportedIRError(
+                raise self._refusal(
+                    instruction,
                     "an array of one floating-point type is accessed as another",
-                    function=self.function.name,
                     operation=f"{instruction.opcode} in an array of another type",
                     remedy="convert with astype instead of view",
                 )
@@ -357,9 +383,9 @@ class _Finder:
                 and instruction in useful
                 and carries_floats(instruction.type) != carries_floats(instruction.operands[0].type)
             ):
-                raise UnsupportedIRError(
+                raise self._refusal(
+                    instruction,
                     "active floating-point data is handled as integer bits",
-                    function=self.function.name,
                     operation=f"bitcast {instruction.operands[0].type} to {instruction.type}",
                     remedy="write a rule for the function that does it",
                 )
@@ -371,9 +397,9 @@ class _Finder:
                     o in memory and self.contents.of(o).floats for o in self.objects.of(instruction.pointer)
                 )
             ):
-                raise UnsupportedIRError(
+                raise self._refusal(
+                    instruction,
                     "active floating-point data is stored as integer bits",
-                    function=self.function.name,
                     operation=f"store {instruction.value.type}",
                     remedy="write a rule for the function that does it",
                 )

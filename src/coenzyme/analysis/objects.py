@@ -373,6 +373,11 @@ class _Solver:
                 self._store_into(reached, reached | {self.result.unknown})
                 if holds_pointers(call.type):
                     self._include(call, reached | {self.result.unknown})
+            case Effect.INACTIVE | Effect.ZERO_DERIVATIVE:
+                # Memory of the run-time system, such as the state of a random generator: nothing of ours.
+                if holds_pointers(call.type) and call not in self.result.points_to:
+                    item = MemoryObject(Storage.GLOBAL, call, f"memory from {call.callee_name}")
+                    self._include(call, {item})
             case _:
                 if holds_pointers(call.type):
                     self._include(call, {self.result.unknown})

@@ -86,6 +86,9 @@ def derive(
         )
     except CoenzymeError as error:
         error.function = display_name
+        if error.location is None and isinstance(error.culprit, Instruction):
+            error.location = locate(error.culprit)
+        error.culprit = None
         error.args = (error.describe(),)
         raise
 

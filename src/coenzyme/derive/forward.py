@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from coenzyme.analysis.activity import Activity
 from coenzyme.analysis.content import carries_floats
-from coenzyme.analysis.objects import called_effect
+from coenzyme.analysis.objects import called_effect, is_internal_call
 from coenzyme.analysis.overwritten import Aliasing
 from coenzyme.derive.adjoints import relaxed_flags
 from coenzyme.derive.blas import Products, emit_tangent
@@ -217,7 +217,7 @@ class _Emitter:
         elif effect is Effect.BLAS:
             emit_tangent(self.context, call, Products(self.activity, self.shadows), self.after(call))
         elif effect in (Effect.UNKNOWN, Effect.LAPACK, Effect.REALLOCATION):
-            if self.forward_call is not None and effect is Effect.UNKNOWN:
+            if self.forward_call is not None and is_internal_call(call):
                 self.forward_call(call, self.tangent)
                 return
             raise self.context.missing_rule(call)

@@ -218,10 +218,10 @@ def _last_index(at: Builder, counted: CountedExit) -> Value:
         result = distance
     else:
         inclusive = counted.predicate.endswith("e")
-        # Rounded up where the bound is excluded; where it is included, rounded down and one more.
-        numerator = distance if inclusive else at.add(distance, const_int(type, step - 1))
-        quotient = numerator if step == 1 else at.udiv(numerator, const_int(type, step))
-        count = at.add(quotient, const_int(type, 1)) if inclusive else quotient
+        # Where the bound is excluded, the last value that stays is at most one less. Nothing here wraps.
+        reach = distance if inclusive else at.sub(distance, const_int(type, 1))
+        quotient = reach if step == 1 else at.udiv(reach, const_int(type, step))
+        count = at.add(quotient, const_int(type, 1))
         stays = at.icmp(counted.predicate, first, counted.bound)
         result = at.select(stays, count, const_int(type, 0))
     if type.width < I64.width:

@@ -38,6 +38,10 @@ SHADOWS = "shadows"
 """Key of the stack of shadows that are counted blocks."""
 
 
+MOST_ITERATIONS = 1 << 44
+"""A loop that runs more often than this cannot be taped; as many records do not overflow 64 bits."""
+
+
 @dataclass(frozen=True)
 class Seed:
     """The addresses of a result that holds arrays, of its shadow, and of its cotangent."""
@@ -222,7 +226,10 @@ class _Emitter:
         if counted.last is not None:
             at = Builder.before(loop.preheader.terminator)
             count = at.add(counted.last, const_int(I64, 1))
-            base = at.call(push, [stack, at.mul(count, const_int(I64, frame.size))])
+            # More iterations than memory has bytes: ask for what is never granted, not for a wrapped product.
+            absurd = at.icmp("ugt", counted.last, const_int(I64, MOST_ITERATIONS))
+            size = at.mul(count, const_int(I64, frame.size))
+            base = at.call(push, [stack, at.select(absurd, const_int(I64, 1 << 62), size)])
         else:
             header = loop.header
             at = Builder(header, len(header.phis))

@@ -35,6 +35,7 @@ KEEP_STACK = StructType((PTR, I64, I64))
 
 HEADER = 32
 SMALLEST = 1 << 16
+MOST_BYTES = 1 << 62
 POOL_SLOTS = 16
 POOL_LARGEST = 1 << 26
 """Chunks of at most this many bytes stay warm between calls, one in each slot."""
@@ -86,6 +87,10 @@ out:
 
 define internal noalias ptr @coenzyme.tape.grow(ptr %chunk, ptr %top, ptr %end, i64 %bytes) noinline {{
 entry:
+  %absurd = icmp ugt i64 %bytes, {MOST_BYTES}
+  br i1 %absurd, label %done, label %possible
+
+possible:
   %none = icmp eq ptr %chunk, null
   br i1 %none, label %sized, label %older
 
@@ -96,7 +101,7 @@ older:
   br label %sized
 
 sized:
-  %least = phi i64 [ {SMALLEST}, %entry ], [ %twice, %older ]
+  %least = phi i64 [ {SMALLEST}, %possible ], [ %twice, %older ]
   %needed = add i64 %bytes, {HEADER}
   %more = icmp ugt i64 %needed, %least
   %size = select i1 %more, i64 %needed, i64 %least
@@ -113,7 +118,8 @@ fill:
   br label %done
 
 done:
-  ret ptr %new
+  %granted = phi ptr [ null, %entry ], [ %new, %sized ], [ %new, %fill ]
+  ret ptr %granted
 }}
 
 define internal noalias ptr @coenzyme.pool.take(i64 %needed) noinline nounwind {{
@@ -340,7 +346,9 @@ declare void @free(ptr)
 
 define internal ptr @coenzyme.tape.push(ptr %stack, i64 %bytes) alwaysinline nounwind {
 entry:
-  %size = add i64 %bytes, 8
+  %sum = add i64 %bytes, 8
+  %absurd = icmp ugt i64 %bytes, 4611686018427387904
+  %size = select i1 %absurd, i64 4611686018427387904, i64 %sum
   %new = call ptr @malloc(i64 %size)
   %failed = icmp eq ptr %new, null
   br i1 %failed, label %out, label %link

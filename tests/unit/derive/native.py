@@ -35,7 +35,7 @@ from coenzyme.ir.printer import print_module
 from coenzyme.ir.types import VOID
 from coenzyme.rules import definitions
 
-__all__ = ["Built", "Parameter", "build", "parameters_of"]
+__all__ = ["Built", "Kind", "Parameter", "build", "compile_text", "parameters_of"]
 
 Numbers = NDArray[Any]
 
@@ -241,7 +241,7 @@ def build(
     )
     derived = derive(module, function, request, "derivative", lambda _: None, entry)
     unlinked = print_module(module)
-    engine = _compile(_with_runtime(unlinked), level)
+    engine = compile_text(_with_runtime(unlinked), level)
     return Built(
         text=unlinked,
         plan=derived.plan,
@@ -268,7 +268,8 @@ def _with_runtime(text: str) -> str:
     return "\n".join([known, *needed, _RUNTIME])
 
 
-def _compile(text: str, level: int) -> Any:
+def compile_text(text: str, level: int) -> Any:
+    """Return the machine code of LLVM `text`, optimised at this level."""
     module = llvm.parse_assembly(optimise(text, level)) if level else verify(text)
     machine = llvm.Target.from_default_triple().create_target_machine()
     engine = llvm.create_mcjit_compiler(module, machine)

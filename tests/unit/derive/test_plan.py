@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from coenzyme.analysis.tape import Keep, Policy, field_size
+from coenzyme.derive.plan import ReversePlan
+from coenzyme.frontends.program import Mode
+from tests.unit.derive.golden import FILES, load
+from tests.unit.derive.native import build
+
+BY_NAME = {path.stem: path for path in FILES}
+
+
+def plan_of(name: str, policy: Policy = Policy.CUT) -> ReversePlan:
+    plan = build(load(BY_NAME[name]).text, Mode.REVERSE, policy=policy, level=0).plan
+    assert plan is not None
+    return plan
+
+
+def taped_bytes(plan: ReversePlan) -> int:
+    return sum(field_size(v.type) for frame in plan.tape.frames.values() for v in frame.fields)
+
+
+def taped_names(plan: ReversePlan) -> set[str]:
+    return {v.name for v, how in plan.tape.keep.items() if how is Keep.TAPE}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_clever_plan_tapes_no_more_than_the_naive_one(path: Path) -> None:
+    assert taped_bytes(plan_of(path.stem)) <= taped_bytes(plan_of(path.stem, Policy.NAIVE))
+
+
+@pytest.mark.parametrize("policy", Policy)
+@pytest.mark.parametrize("name", ["loop", "memset", "memcpy", "phi"])
+def test_nothing_is_taped_where_memory_stays_as_it_was(name: str, policy: Policy) -> None:
+    assert plan_of(name, policy).tape.frames == {}
+
+
+def test_only_the_running_product_is_taped() -> None:
+    assert taped_names(plan_of("product")) == {"s"}
+
+
+def test_both_values_read_before_they_are_overwritten_are_taped() -> None:
+    plan = plan_of("overwritten")
+    assert taped_names(plan) == {"a", "b"}
+    assert {load.name for load in plan.overwrites.loads} == {"a", "b"}
+
+
+def test_blocks_read_again_outlive_the_forward_sweep() -> None:
+    plan = plan_of("allocation")
+    assert [call.name for call in plan.kept] == ["block"]
+
+
+def test_branches_are_asked_again_and_not_recorded() -> None:
+    for name in ("phi", "switch", "select"):
+        assert all(merge.recorded is None for merge in plan_of(name).merges.values())
+
+
+def test_shadow_pointers_that_cannot_be_computed_again_are_taped() -> None:
+    # Which buffer is which depends on the number of the step.
+    assert taped_names(plan_of("pointer_phi")) >= {"now.shadow", "next.shadow"}
