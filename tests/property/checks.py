@@ -102,7 +102,9 @@ def _compare(machine: Any) -> Outcome:
         expected = run_python(program, machine, x)
     if expected is None or not np.all(np.isfinite(expected)):
         return Outcome(Verdict.SKIPPED)
-    _require_close("the program does what its Python source says", primal.outputs, expected, 1e-6 if rough else 1e-9)
+    _require_close(
+        "the program does what its Python source says", primal.outputs, expected, 1e-6 if rough else 1e-9
+    )
     jacobian = _forward(machine, primal)
     if not np.all(np.isfinite(jacobian)):
         return Outcome(Verdict.SKIPPED, "the Jacobian matrix is not finite")
@@ -139,7 +141,9 @@ def _check_reverse(machine: Any, primal: Call, jacobian: Vector, y_bar: Vector, 
         x_bar = call.shadows[: machine.size]
         wrong = ~(np.abs(x_bar - expected) <= relative * scale)
         if np.any(wrong):
-            rows = [f"  input {i}: forward {expected[i]!r}, reverse {x_bar[i]!r}" for i in np.flatnonzero(wrong)]
+            rows = [
+                f"  input {i}: forward {expected[i]!r}, reverse {x_bar[i]!r}" for i in np.flatnonzero(wrong)
+            ]
             raise _Failure(f"{name} agrees with forward", "\n".join(rows))
         again = machine.reverse(machine.point, y_bar, name=name, fresh=False)
         _require_no_leak(f"{name}, called again,", again)
@@ -157,7 +161,9 @@ def _check_errors(machine: Any, y_bar: Vector) -> None:
     for name, call in calls.items():
         # Local arrays stay behind: Numba does not free those of the program either.
         if call.leaked:
-            raise _Failure(f"{name} frees its tape where the program raises", f"{call.leaked} blocks are left")
+            raise _Failure(
+                f"{name} frees its tape where the program raises", f"{call.leaked} blocks are left"
+            )
         if call.status != RAISED:
             raise _Failure(f"{name} raises where the program does", f"status {call.status}")
 
@@ -169,7 +175,9 @@ def _check_exhaustion(machine: Any, y_bar: Vector) -> None:
         for number in range(min(asked, 4)):
             call = machine.reverse(machine.point, y_bar, name=name, fails=number)
             if call.leaked:
-                raise _Failure(f"{name} frees its tape when memory is exhausted", f"{call.leaked} blocks are left")
+                raise _Failure(
+                    f"{name} frees its tape when memory is exhausted", f"{call.leaked} blocks are left"
+                )
             if call.status != Status.TAPE_EXHAUSTED:
                 raise _Failure(f"{name} says that memory is exhausted", f"status {call.status}")
 
@@ -194,7 +202,9 @@ def _check_differences(machine: Any, jacobian: Vector, rng: Any, rough: bool) ->
         error = np.where(np.isfinite(error), error, np.inf)
         estimate = np.where(np.isfinite(estimate), estimate, 0.0)
         if agrees(tangent, estimate, error + slack):
-            sharp = bool(np.all(10.0 * error <= 1e-4 * (np.abs(tangent) + np.abs(jacobian) @ np.abs(x_dot) + 1e-2)))
+            sharp = bool(
+                np.all(10.0 * error <= 1e-4 * (np.abs(tangent) + np.abs(jacobian) @ np.abs(x_dot) + 1e-2))
+            )
             conclusive = conclusive or sharp
             if conclusive:
                 return Outcome(Verdict.PASSED)

@@ -140,7 +140,9 @@ class _Generator:
     @contextmanager
     def inside(self, **changes: Any):
         before = self.scope
-        after = _Scope(**{**before.__dict__, "integers": dict(before.integers), "arrays": list(before.arrays)})
+        after = _Scope(
+            **{**before.__dict__, "integers": dict(before.integers), "arrays": list(before.arrays)}
+        )
         after.depth += 1
         for key, value in changes.items():
             setattr(after, key, value)
@@ -213,7 +215,9 @@ class _Generator:
     def either(self, *, written: bool, kept: bool) -> Pointer:
         with self.inside(depth=9):
             condition = self.condition(0)
-            return Either(condition, self.pointer(written=written, kept=kept), self.pointer(written=written, kept=kept))
+            return Either(
+                condition, self.pointer(written=written, kept=kept), self.pointer(written=written, kept=kept)
+            )
 
     # -- numbers
 
@@ -277,7 +281,12 @@ class _Generator:
         options: list[tuple[int, Callable[[], Statement | Sequence[Statement]]]] = [
             (6, self.set_element),
             (5, lambda: SetLocal(self.pick(scope.settable), self.near_one())),
-            (1, lambda: SetInteger(self.pick(("l",) if scope.in_helper else ("k", "l")), self.bounded(0, SIZE - 1))),
+            (
+                1,
+                lambda: SetInteger(
+                    self.pick(("l",) if scope.in_helper else ("k", "l")), self.bounded(0, SIZE - 1)
+                ),
+            ),
             (1, lambda: SetEntry(self.bounded(0, SIZE - 1), self.bounded(0, SIZE - 1))),
             (2, self.move),
         ]
@@ -401,7 +410,9 @@ class _Generator:
         if self.chance(4):
             # Once more with a smaller k, until it is 0.
             fewer = IntegerOperation("+", Counter("k"), Whole(-1))
-            again = Invoke(self.pick(("y", "z", "x")), name, self.pointer(written=True), fewer, self.near_one())
+            again = Invoke(
+                self.pick(("y", "z", "x")), name, self.pointer(written=True), fewer, self.near_one()
+            )
             stop = If(CompareIntegers("<=", Counter("k"), Whole(0)), (Return(self.near_one()),), ())
             body = (stop, *body, again, *self.body(2))
         return Helper(name, body, self.near_one())

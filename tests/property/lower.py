@@ -301,7 +301,9 @@ class _Lowering:
                 total = at.fadd(squares, at.fmul(y, y, flags=flags), flags=flags)
                 return self.mathematics("sqrt", total)
             case "angle":
-                return self.mathematics("atan2", x, at.fadd(self.number(2.0), self.mathematics("sin", y), flags=flags))
+                return self.mathematics(
+                    "atan2", x, at.fadd(self.number(2.0), self.mathematics("sin", y), flags=flags)
+                )
             case "copysign":
                 return self.mathematics("llvm.copysign.f64", x, y)
         raise KeyError(operator)

@@ -175,7 +175,8 @@ out:
 _WATCHED = re.compile(r"@(malloc|free|realloc)\b")
 _POOL = re.compile(r"^@coenzyme\.pool = internal global \[(\d+) x ptr\]", re.MULTILINE)
 _OURS = re.compile(
-    r"^declare [^@\n]*@(?:watch\.\w+|NRT_\w+|malloc|free|llvm\.mem(?:set\.p0|cpy\.p0\.p0)\.i64)\(.*\n", re.MULTILINE
+    r"^declare [^@\n]*@(?:watch\.\w+|NRT_\w+|malloc|free|llvm\.mem(?:set\.p0|cpy\.p0\.p0)\.i64)\(.*\n",
+    re.MULTILINE,
 )
 
 
@@ -215,7 +216,11 @@ def derivative_text(program: Program) -> str:
 def _rename_derivatives_of_helpers(module: Module, known: set[str], prefix: str) -> None:
     """Make room for the next derivative, which calls those of the same helpers by the same names."""
     for function in list(module.functions.values()):
-        if function.name not in known and function.blocks and not function.name.startswith((prefix, "coenzyme.")):
+        if (
+            function.name not in known
+            and function.blocks
+            and not function.name.startswith((prefix, "coenzyme."))
+        ):
             del module.functions[function.name]
             function.name = f"{prefix}.{function.name}"
             module.add_function(function)
@@ -288,7 +293,9 @@ class Machine(Layout):
         self.text = derivative_text(program)
         watched = _OURS.sub("", _WATCHED.sub(r"@watch.\1", self.text))
         # Tape chunks of some bytes in place of many, so that small programs fill several.
-        watched = watched.replace(f"[ {SMALLEST}, %entry ]", f"[ {(64, SMALLEST)[program.seed % 2]}, %entry ]")
+        watched = watched.replace(
+            f"[ {SMALLEST}, %entry ]", f"[ {(64, SMALLEST)[program.seed % 2]}, %entry ]"
+        )
         pool = _POOL.search(watched)
         self.pool_slots = int(pool.group(1)) if pool else 0
         watched = _POOL.sub(r"@coenzyme.pool = global [\1 x ptr]", watched)
@@ -336,10 +343,16 @@ class Machine(Layout):
         keep: tuple[Any, ...] = ()
         of_cells = of_result = of_numbers = np.zeros(0)
         if shadow is not None:
-            of_cells, of_numbers, of_result = shadow[: self.cells].copy(), shadow[self.cells : -1].copy(), shadow[-1:].copy()
+            of_cells, of_numbers, of_result = (
+                shadow[: self.cells].copy(),
+                shadow[self.cells : -1].copy(),
+                shadow[-1:].copy(),
+            )
             forward = name == "forward"
             pointers = self._pointers(of_result, of_cells)
-            given += [q for array, q in zip(_ARRAYS, pointers, strict=True) if array not in self.program.constant]
+            given += [
+                q for array, q in zip(_ARRAYS, pointers, strict=True) if array not in self.program.constant
+            ]
             for i, number in enumerate(NUMBERS):
                 if number not in self.program.constant:
                     given.append(float(of_numbers[i]) if forward else _pointer(of_numbers, i))

@@ -55,11 +55,17 @@ class NumbaMachine(Layout):
 
     def _derive(self, mode: Mode, policy: Policy) -> Derivative:
         number = ArgumentActivity.DUPLICATED if mode is Mode.FORWARD else ArgumentActivity.ACTIVE
-        usual = {"a": ArgumentActivity.DUPLICATED, "b": ArgumentActivity.DUPLICATED, "c": ArgumentActivity.DUPLICATED}
+        usual = {
+            "a": ArgumentActivity.DUPLICATED,
+            "b": ArgumentActivity.DUPLICATED,
+            "c": ArgumentActivity.DUPLICATED,
+        }
         usual |= dict.fromkeys(NUMBERS, number)
         for name in self.program.constant:
             usual[name] = ArgumentActivity.CONST
-        activities = tuple(usual.get(n, ArgumentActivity.CONST) for n in ("a", "b", "c", "p", "s", "t", "n", "m", "size"))
+        activities = tuple(
+            usual.get(n, ArgumentActivity.CONST) for n in ("a", "b", "c", "p", "s", "t", "n", "m", "size")
+        )
         options = Options(policy, arguments_disjoint=not self.program.overlapping)
         return derivative(self.function, self.kinds, activities, mode, True, options)
 
@@ -73,7 +79,11 @@ class NumbaMachine(Layout):
     def forward(self, x: Vector, x_dot: Vector) -> Call:
         """Return what the forward derivative does; its shadows are the tangents of the outputs."""
         shadow = x_dot[: self.cells].copy()
-        numbers = [float(v) for v, n in zip(x_dot[self.cells :], NUMBERS, strict=True) if n not in self.program.constant]
+        numbers = [
+            float(v)
+            for v, n in zip(x_dot[self.cells :], NUMBERS, strict=True)
+            if n not in self.program.constant
+        ]
         return self._run(self.derivatives["forward"].dispatcher, x, shadow, numbers, forward=True)
 
     def reverse(

@@ -151,9 +151,7 @@ class Single:
     value: Real
 
 
-Real: TypeAlias = (
-    "Number | Local | Element | Unary | Binary | Fused | Choice | FromInteger | Single"
-)
+Real: TypeAlias = "Number | Local | Element | Unary | Binary | Fused | Choice | FromInteger | Single"
 
 
 # --- conditions
@@ -440,7 +438,11 @@ def _integer(tree: Integer) -> str:
         case IntegerOperation(operator, left, right):
             return f"({_integer(left)} {operator} {_integer(right)})"
         case Wrapped(value, 0, width):
-            return f"{_integer(value)} % {width}" if isinstance(value, Counter) else f"({_integer(value)}) % {width}"
+            return (
+                f"{_integer(value)} % {width}"
+                if isinstance(value, Counter)
+                else f"({_integer(value)}) % {width}"
+            )
         case Wrapped(value, low, width):
             return f"({low} + ({_integer(value)}) % {width})"
         case Entry(index):
@@ -558,6 +560,14 @@ def python_source(program: Program) -> str:
         lines += [*_block(helper.body), f"    return {_real(helper.result)}", "", ""]
     lines += ["def program(a, b, c, p, s, t, n, m, size):"]
     second = "a" if "b" in program.constant else "b"
-    lines += ["    x = s", "    y = t", "    z = 0.25", "    k = 0", "    l = 1", "    u = a", f"    v = {second}"]
+    lines += [
+        "    x = s",
+        "    y = t",
+        "    z = 0.25",
+        "    k = 0",
+        "    l = 1",
+        "    u = a",
+        f"    v = {second}",
+    ]
     lines += [*_block(program.body), f"    return {_real(program.result)}", ""]
     return "\n".join(lines)

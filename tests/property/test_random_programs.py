@@ -114,7 +114,9 @@ def _test_programs(
         if program in reports:  # hypothesis asks again about what failed
             pytest.fail(reports[program], pytrace=False)
         outcome = workshop.check(program)
-        tally[f"{outcome.verdict.value} {outcome.check if outcome.verdict is Verdict.REFUSED else ''}".strip()] += 1
+        tally[
+            f"{outcome.verdict.value} {outcome.check if outcome.verdict is Verdict.REFUSED else ''}".strip()
+        ] += 1
         if outcome.bad:
             reports[program] = _report(program, outcome, workshop)
             pytest.fail(reports[program], pytrace=False)
@@ -154,7 +156,9 @@ def _save(program: Program) -> Path:
         text = derivative_text(program)
     except Exception as error:  # noqa: BLE001 - the report is about it
         text = f"; no derivative: {type(error).__name__}\n{lower(program)}"
-    with tempfile.NamedTemporaryFile("w", prefix="program-", suffix=".ll", delete=False, encoding="utf-8") as file:
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="program-", suffix=".ll", delete=False, encoding="utf-8"
+    ) as file:
         file.write(text)
     return Path(file.name)
 
@@ -180,7 +184,9 @@ _SINES = Program(
                     Array("a"),
                     Index("i"),
                     "",
-                    Unary("sin", Binary("*", Element(Array("a"), Index("i")), Element(Array("b"), Index("i")))),
+                    Unary(
+                        "sin", Binary("*", Element(Array("a"), Index("i")), Element(Array("b"), Index("i")))
+                    ),
                 ),
             ),
         ),

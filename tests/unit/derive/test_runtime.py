@@ -88,6 +88,7 @@ def test_what_no_memory_can_hold_is_refused_and_the_tape_goes_on(kind: TapeMemor
         assert not tape.push(stack, absurd)
     assert tape.push(stack, 64)
     tape.pop(stack, 64)
+    tape.trim(stack)
     assert ctypes.string_at(tape.pop(stack, 64), 64) == bytes([7]) * 64
     tape.release(stack)
 
