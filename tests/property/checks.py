@@ -14,7 +14,6 @@ import numpy as np
 from coenzyme.errors import CoenzymeError, GeneratedIRError
 from coenzyme.frontends.program import Status
 from coenzyme.testing.differences import agrees, directional_difference
-
 from tests.property.lower import RAISED
 from tests.property.machine import Call, Machine, Vector
 from tests.property.programs import PRELUDE, SIZE, Program, Single, python_source, uses
@@ -50,7 +49,7 @@ class Outcome:
         return self.verdict in (Verdict.FAILED, Verdict.CRASHED)
 
 
-class _Failure(Exception):  # noqa: N818 - an answer, not an error
+class _Failure(Exception):
     def __init__(self, check: str, details: str = "") -> None:
         super().__init__(check)
         self.check = check
@@ -64,7 +63,7 @@ def check(program: Program) -> Outcome:
 
 def check_by_numba(program: Program) -> Outcome:
     """Return what came of compiling `program` from Python source with its derivatives and comparing them."""
-    from tests.property.numba_machine import NumbaMachine  # noqa: PLC0415 - the other check does without Numba
+    from tests.property.numba_machine import NumbaMachine
 
     return _check(program, NumbaMachine)
 
@@ -81,7 +80,7 @@ def _check(program: Program, make: Callable[[Program], Any]) -> Outcome:
         return Outcome(Verdict.REFUSED, f"{type(error).__name__}: {error}".split("\n")[0] + about)
     except _Failure as failure:
         return Outcome(Verdict.FAILED, failure.check, failure.details)
-    except Exception as error:  # noqa: BLE001 - any other exception is the engine's fault
+    except Exception as error:
         return Outcome(Verdict.FAILED, f"no {type(error).__name__} inside the engine", traceback.format_exc())
     finally:
         if machine is not None:
@@ -183,7 +182,7 @@ def _check_exhaustion(machine: Any, y_bar: Vector) -> None:
 
 
 def _check_differences(machine: Any, jacobian: Vector, rng: Any, rough: bool) -> Outcome:
-    """Compare with finite differences of the compiled program, or of its Python source in double precision."""
+    """Compare with finite differences of the compiled program, or of its Python source in double."""
 
     def outputs(x: Vector) -> Vector:
         if rough:
@@ -220,7 +219,7 @@ def _check_differences(machine: Any, jacobian: Vector, rng: Any, rough: bool) ->
 
 
 def _is_kinked(f: Callable[[Vector], Vector], x: Vector, x_dot: Vector) -> bool:
-    """Return whether the slopes ahead and behind differ at some small step: no difference can be trusted there."""
+    """Return whether the slopes ahead and behind differ at some small step."""
     here = f(x)
     for h in (1e-4, 1e-5, 1e-6, 1e-7):
         ahead, behind = (f(x + h * x_dot) - here) / h, (here - f(x - h * x_dot)) / h
@@ -251,9 +250,9 @@ def _require_close(name: str, got: Vector, expected: Vector, relative: float) ->
 
 
 def run_python(program: Program, machine: Any, x: Vector) -> Vector | None:
-    """Return the outputs as the interpreter computes them, in double precision throughout; None where it raises."""
+    """Return the outputs as the interpreter computes them, in double; None where it raises."""
     names: dict[str, Any] = {}
-    exec(_compiled(program), names)  # noqa: S102 - our own source
+    exec(_compiled(program), names)
     names["float32"] = float
     cells = x[: machine.cells].copy()
     a, b, c = machine.arrays(cells)

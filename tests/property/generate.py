@@ -1,6 +1,7 @@
 """Programs from a source of choices: hypothesis, or a seeded generator.
 
-Every choice prefers its first option, the simplest, so that hypothesis shrinks towards small programs. What is
+Every choice prefers its first option, the simplest, so that hypothesis shrinks towards small programs. What
+is
 generated keeps in bounds and ends: each integer's interval is known, and values stay near 1, so that finite
 differences of a program say something.
 """

@@ -1,7 +1,9 @@
 """Programs as LLVM modules, through Coenzyme's own builder.
 
-The code is what a compiler makes before it optimises: every local in a stack slot. Functions are called as Numba calls
-them: ``i32 f(ptr retptr, ptr excinfo, …)`` returns a status, and no array is freed where it is that of an error.
+The code is what a compiler makes before it optimises: every local in a stack slot. Functions are called as
+Numba calls
+them: ``i32 f(ptr retptr, ptr excinfo, …)`` returns a status, and no array is freed where it is that of
+an error.
 """
 
 from __future__ import annotations
@@ -13,7 +15,6 @@ from coenzyme.ir.instructions import Block, Function, Module
 from coenzyme.ir.printer import print_module
 from coenzyme.ir.types import F32, F64, I1, I8, I32, I64, PTR, VOID, FunctionType, Type
 from coenzyme.ir.values import Argument, ConstantNull, Value
-
 from tests.property.programs import (
     SIZE,
     Array,
@@ -220,7 +221,7 @@ class _Lowering:
             case Either(condition, yes, no):
                 return self.choose(condition, PTR, lambda: self.pointer(yes), lambda: self.pointer(no))
 
-    def real(self, tree: Real) -> Value:  # noqa: PLR0911 - one return for each kind
+    def real(self, tree: Real) -> Value:
         at = self.at
         match tree:
             case Number(value):

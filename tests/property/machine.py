@@ -1,7 +1,9 @@
 """Machine code of a program and of its derivatives, with memory that is watched.
 
-The run-time functions that derivatives call are replaced by counting ones: what is left allocated after a call is
-a leak, memory is full of NaNs before it is written and after it is freed, and an allocation can be made to fail.
+The run-time functions that derivatives call are replaced by counting ones: what is left allocated after a
+call is
+a leak, memory is full of NaNs before it is written and after it is freed, and an allocation can be
+made to fail.
 """
 
 from __future__ import annotations
@@ -27,7 +29,6 @@ from coenzyme.ir.parser import parse_module
 from coenzyme.ir.printer import print_module
 from coenzyme.ir.types import F64, I64
 from coenzyme.rules import definitions
-
 from tests.property.lower import ENTRY, lower
 from tests.property.programs import SIZE, Program
 
@@ -252,7 +253,8 @@ class Call:
 class Layout:
     """The point a program is checked at, and how vectors are laid out.
 
-    Inputs and shadows are vectors: the cells of ``a``, ``b`` and ``c`` (those that ``a`` and ``b`` share once), then
+    Inputs and shadows are vectors: the cells of ``a``, ``b`` and ``c`` (those that ``a`` and ``b``
+    share once), then
     s and t. Outputs are the same cells, then the result.
 
     Attributes
@@ -319,7 +321,8 @@ class Machine(Layout):
     def reverse(
         self, x: Vector, y_bar: Vector, *, name: str = "reverse", fails: int = -1, fresh: bool = True
     ) -> Call:
-        """Return what a reverse derivative does; its shadows are the cotangents of the inputs, then of the result.
+        """Return what a reverse derivative does; its shadows are the cotangents of the inputs, then of
+        the result.
 
         Parameters
         ----------

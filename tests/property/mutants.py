@@ -1,4 +1,4 @@
-"""The checks of a program, with derivatives that are wrong by one part in a million, and one that does not survive."""
+"""The checks of a program, with derivatives that are wrong by one part in a million."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from unittest import mock
 
 from coenzyme.derive import adjoints
 from coenzyme.rules import symbols
-
 from tests.property.checks import Outcome, check
 from tests.property.programs import Program
 

@@ -13,7 +13,6 @@ from numba.core.runtime import _nrt_python, rtsys
 from coenzyme.analysis.tape import Policy
 from coenzyme.engine import Derivative, Options, derivative
 from coenzyme.frontends.program import ArgumentActivity, Mode
-
 from tests.property.lower import RAISED
 from tests.property.machine import NUMBERS, Call, Layout, Vector
 from tests.property.programs import PRELUDE, SIZE, Program, python_source
@@ -30,7 +29,7 @@ def _compile(program: Program) -> Any:
     file = f"program-{next(_numbers)}.py"
     linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
     names: dict[str, Any] = {"__name__": "program"}
-    exec(compile(text, file, "exec"), names)  # noqa: S102 - our own source
+    exec(compile(text, file, "exec"), names)
     for name, value in list(names.items()):
         if getattr(value, "__module__", None) == "program":
             names[name] = numba.njit(fastmath=program.relaxed)(value)
@@ -89,7 +88,7 @@ class NumbaMachine(Layout):
     def reverse(
         self, x: Vector, y_bar: Vector, *, name: str = "reverse", fails: int = -1, fresh: bool = True
     ) -> Call:
-        """Return what a reverse derivative does; its shadows are the cotangents of the inputs, then a zero."""
+        """Return what a reverse derivative does; shadows are the cotangents of the inputs, then a zero."""
         del fails, fresh
         return self._run(self.derivatives[name].dispatcher, x, y_bar[:-1].copy(), [float(y_bar[-1])])
 

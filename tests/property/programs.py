@@ -1,7 +1,9 @@
 """Small programs as trees, and what they look like as Python source.
 
-A program works on three arrays (``a`` and ``b`` of `SIZE` cells, ``c`` of `SIZE` rows), a table of integers ``p``,
-two numbers ``s`` and ``t`` and three integers ``n``, ``m``, ``size``. It may write into everything, and returns a number.
+A program works on three arrays (``a`` and ``b`` of `SIZE` cells, ``c`` of `SIZE` rows), a table of integers
+``p``,
+two numbers ``s`` and ``t`` and three integers ``n``, ``m``, ``size``. It may write into everything,
+and returns a number.
 Its locals are the numbers x, y, z, the integers k, l and the array variables u, v.
 """
 
@@ -316,8 +318,8 @@ class Scope:
 
 
 Statement: TypeAlias = (
-    "SetLocal | Invoke | SetInteger | SetElement | SetEntry | Point | Swap | Move | Clear | If | Switch | For | While"
-    " | Break | Continue | Return | Raise | Scope"
+    "SetLocal | Invoke | SetInteger | SetElement | SetEntry | Point | Swap | Move | Clear | If | Switch | For"
+    " | While | Break | Continue | Return | Raise | Scope"
 )
 Body: TypeAlias = "tuple[Statement, ...]"
 

@@ -1,6 +1,7 @@
 """Smaller programs that fail as a given one does (delta debugging on trees).
 
-Source: Zeller and Hildebrandt, "Simplifying and isolating failure-inducing input" (2002), with the tree's own edits
+Source: Zeller and Hildebrandt, "Simplifying and isolating failure-inducing input" (2002), with the tree's
+own edits
 in place of ranges of lines.
 """
 

@@ -28,7 +28,6 @@ from tests.property.programs import (
     PRELUDE,
     Array,
     Binary,
-    Counter as Index,
     Element,
     For,
     Number,
@@ -37,6 +36,9 @@ from tests.property.programs import (
     Unary,
     Whole,
     python_source,
+)
+from tests.property.programs import (
+    Counter as Index,
 )
 from tests.property.reduce import reduce
 from tests.property.workshop import Workshop
@@ -154,7 +156,7 @@ def _save(program: Program) -> Path:
     """Write the program and, where they can be made, its derivatives to a file."""
     try:
         text = derivative_text(program)
-    except Exception as error:  # noqa: BLE001 - the report is about it
+    except Exception as error:
         text = f"; no derivative: {type(error).__name__}\n{lower(program)}"
     with tempfile.NamedTemporaryFile(
         "w", prefix="program-", suffix=".ll", delete=False, encoding="utf-8"
@@ -171,7 +173,7 @@ def test_a_program_that_failed_once_passes(name: str, workshop: Workshop) -> Non
     assert outcome.verdict in (Verdict.PASSED, Verdict.RAISED), f"{outcome}\n{python_source(program)}"
 
 
-# for i in range(size): a[i] = sin(a[i]*b[i])
+# Each a[i] becomes the sine of its product with b[i].
 _SINES = Program(
     (
         For(

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from coenzyme.analysis.branches import CameFrom, Decision, Test
 from coenzyme.analysis.exits import ExitKind, normal_statuses
+from coenzyme.analysis.objects import Storage
 from coenzyme.analysis.tape import field_size
 from coenzyme.derive.adjoints import Adjoints
 from coenzyme.derive.calls import ReverseCalls
@@ -541,7 +542,18 @@ class _Emitter:
         at = Builder(self.cleanup)
         for stack in self.stacks.values():
             at.call(self.context.require("coenzyme.tape.release"), [stack])
-        self.release(at, shadows=DESTROY)
+        # Blocks that refer to each other are not taken apart by force: one may be freed with another.
+        objects = self.plan.activity.objects
+        plain = not any(
+            objects.contents.get(item) for call in self.plan.shadows.allocations for item in objects.of(call)
+        ) and not any(
+            item in held
+            for call in self.plan.shadows.allocations
+            for item in objects.of(call)
+            for holder, held in objects.contents.items()
+            if holder.storage not in (Storage.STACK, Storage.ARGUMENT)
+        )
+        self.release(at, shadows=DESTROY if plain else "NRT_decref")
 
     def release(self, at: Builder, shadows: str = "NRT_decref") -> None:
         """Give back what is kept.
