@@ -83,6 +83,20 @@ give:
   ret ptr %block
 }
 
+define noalias ptr @watch.calloc(i64 %count, i64 %size) noinline nounwind {
+  %bytes = mul i64 %count, %size
+  %block = call ptr @watch.malloc(i64 %bytes)
+  %failed = icmp eq ptr %block, null
+  br i1 %failed, label %out, label %clear
+
+clear:
+  call void @llvm.memset.p0.i64(ptr %block, i8 0, i64 %bytes, i1 false)
+  br label %out
+
+out:
+  ret ptr %block
+}
+
 define void @watch.free(ptr %payload) noinline nounwind {
   %none = icmp eq ptr %payload, null
   br i1 %none, label %out, label %drop
@@ -173,7 +187,7 @@ out:
 }
 """
 
-_WATCHED = re.compile(r"@(malloc|free|realloc)\b")
+_WATCHED = re.compile(r"@(malloc|calloc|free|realloc)\b")
 _POOL = re.compile(r"^@coenzyme\.pool = internal global \[(\d+) x ptr\]", re.MULTILINE)
 _OURS = re.compile(
     r"^declare [^@\n]*@(?:watch\.\w+|NRT_\w+|malloc|free|llvm\.mem(?:set\.p0|cpy\.p0\.p0)\.i64)\(.*\n",

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from coenzyme.analysis.exits import Exits, find_exits
 from coenzyme.analysis.induction import CountedExit, find_counted_exit
+from coenzyme.derive.aggregates import split_aggregates
 from coenzyme.derive.restore import restore_floats
 from coenzyme.errors import UnsupportedIRError
 from coenzyme.ir.builder import Builder, const_int
@@ -93,6 +94,7 @@ def normalise(function: Function, elements: dict[Argument, Type], has_status: bo
     remove_unreachable(function)
     _strip(function)
     _split_returns(function)
+    split_aggregates(function)
     restore_floats(function, elements)
     flow = ControlFlow(function)
     dominators = Dominators(flow)
