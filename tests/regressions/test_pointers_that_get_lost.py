@@ -17,7 +17,7 @@ declare void @put(ptr, ptr)
 declare void @get(ptr, ptr)
 define void @f(ptr %x, ptr %out) {{
 entry:
-  %box = alloca {{ ptr, i8 }}
+  %box = alloca ptr
   %item = alloca double
   {body}
   ret void
@@ -34,11 +34,6 @@ THROUGH = {
     "  %v = load double, ptr %p" + SQUARE.format(target="%out"),
     "an integer, to write": "%a = ptrtoint ptr %out to i64\n  %p = inttoptr i64 %a to ptr\n"
     "  %v = load double, ptr %x" + SQUARE.format(target="%p"),
-    "a struct that is read": "store ptr %x, ptr %box\n  %whole = load { ptr, i8 }, ptr %box\n"
-    "  %p = extractvalue { ptr, i8 } %whole, 0\n  %v = load double, ptr %p" + SQUARE.format(target="%out"),
-    "a struct that is written": "%whole = insertvalue { ptr, i8 } zeroinitializer, ptr %x, 0\n"
-    "  store { ptr, i8 } %whole, ptr %box\n  %p = load ptr, ptr %box\n  %v = load double, ptr %p"
-    + SQUARE.format(target="%out"),
     "a container of a library": "call void @make(ptr %box)\n  %list = load ptr, ptr %box\n"
     "  %u = load double, ptr %x\n  store double %u, ptr %item\n  call void @put(ptr %list, ptr %item)\n"
     "  call void @get(ptr %list, ptr %item)\n  %v = load double, ptr %item" + SQUARE.format(target="%out"),
