@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from coenzyme.analysis.tape import Policy
@@ -29,7 +30,7 @@ SQUARE = """
   store double %q, ptr {target}
 """
 
-THROUGH = {
+REFUSED = {
     "an integer, to read": "%a = ptrtoint ptr %x to i64\n  %p = inttoptr i64 %a to ptr\n"
     "  %v = load double, ptr %p" + SQUARE.format(target="%out"),
     "an integer, to write": "%a = ptrtoint ptr %out to i64\n  %p = inttoptr i64 %a to ptr\n"
@@ -39,11 +40,31 @@ THROUGH = {
     "  call void @get(ptr %list, ptr %item)\n  %v = load double, ptr %item" + SQUARE.format(target="%out"),
 }
 
+FOLLOWED = {
+    "a struct that is read": "store ptr %x, ptr %box\n  %whole = load { ptr, i8 }, ptr %box\n"
+    "  %p = extractvalue { ptr, i8 } %whole, 0\n  %v = load double, ptr %p" + SQUARE.format(target="%out"),
+    "a struct that is written": "%whole = insertvalue { ptr, i8 } zeroinitializer, ptr %x, 0\n"
+    "  store { ptr, i8 } %whole, ptr %box\n  %p = load ptr, ptr %box\n  %v = load double, ptr %p"
+    + SQUARE.format(target="%out"),
+    "a struct in a struct": "%inner = insertvalue { ptr, i8 } zeroinitializer, ptr %x, 0\n"
+    "  %outer = insertvalue { i8, { ptr, i8 } } undef, { ptr, i8 } %inner, 1\n"
+    "  %part = extractvalue { i8, { ptr, i8 } } %outer, 1\n  store { ptr, i8 } %part, ptr %box\n"
+    "  %p = load ptr, ptr %box\n  %v = load double, ptr %p" + SQUARE.format(target="%out"),
+}
+
 
 @pytest.mark.parametrize("mode", [Mode.FORWARD, Mode.REVERSE])
-@pytest.mark.parametrize("body", THROUGH.values(), ids=THROUGH.keys())
+@pytest.mark.parametrize("body", REFUSED.values(), ids=REFUSED.keys())
 def test_number_that_cannot_be_followed_is_refused(body: str, mode: Mode) -> None:
     with pytest.raises(CoenzymeError) as caught:
         build(FUNCTION.format(body=body), mode, policy=Policy.CUT)
     assert not isinstance(caught.value, GeneratedIRError)
     assert caught.value.remedy
+
+
+@pytest.mark.parametrize("body", FOLLOWED.values(), ids=FOLLOWED.keys())
+def test_number_behind_a_struct_is_followed(body: str) -> None:
+    declared = "\n".join(line for line in FUNCTION.split("\n") if not line.startswith("declare"))
+    text = declared.format(body=body)
+    assert build(text, Mode.FORWARD).call({"x": np.array([1.0])})["out"] == 6.0
+    assert build(text, Mode.REVERSE).call({"out": np.array([1.0])})["x"] == 6.0

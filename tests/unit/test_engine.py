@@ -180,9 +180,8 @@ def attempt(call: Callable[[], Any]) -> str | None:
 @pytest.mark.skipif(sys.platform == "win32", reason="counts per process on POSIX")
 def test_a_hundred_calls_leave_no_block_behind() -> None:
     left = in_a_child(blocks_left_per_call)
-    # Numba itself abandons the arrays alive at a raise, a block and its owner each. The reverse sweep
-    # frees their
-    # shadows; the forward sweep, which keeps no list of them, abandons them too (docs/limitations.md).
+    # Numba itself abandons the arrays alive at a raise, a block and its owner each. The reverse sweep frees
+    # their shadows; the forward sweep, which keeps no list of them, abandons them too (docs/limitations.md).
     abandoned = 2 * 1
     allowed = {name: abandoned if name.startswith("error") else 0 for name in left}
     allowed["error in forward"] = 2 * abandoned
@@ -243,8 +242,9 @@ def test_tape_does_not_grow_over_calls_and_its_end_is_a_memory_error() -> None:
     assert found["grown"] < 8 << 20
     assert [e.split(":")[0] for e in found["errors"]] == ["MemoryError"] * 3
     assert found["again"]
-    # The array alive when memory ran out is abandoned, as Numba does with any error: two blocks a call.
-    assert found["left"] <= 3 * 2
+    # The array alive when memory ran out is abandoned with its shadow, two blocks each; Numba counts what
+    # was asked for in vain, too.
+    assert found["left"] <= 8
 
 
 def ends_long_before_its_bound() -> list[str | None]:
