@@ -75,15 +75,22 @@ RISKY: dict[str, str] = {
         grown = growth(lambda: expect(ValueError, lambda: gradient(x)))
         assert grown < 100, f"{grown} MiB"
         """,
-    "temporaries-are-freed-when-the-function-raises": """
-        x, dx = np.ones(200_000), np.zeros(200_000)
+    "a-raise-abandons-what-numba-abandons": """
+        x, dx = np.ones(200), np.zeros(200)
         x[-1] = -1.0
-        assert growth(lambda: expect(ValueError, lambda: sum_of_roots(x))) < 100, "numba itself leaks"
-        for mode in (cz.Forward, cz.Reverse):
-            grown = growth(
-                lambda: expect(ValueError, lambda: cz.autodiff(mode, sum_of_roots, cz.Duplicated(x, dx)))
-            )
-            assert grown < 100, f"{grown} MiB"
+        inside = nb.njit(lambda x: sum_of_roots(x))
+
+        def abandoned(call):
+            before = unreleased()
+            for _ in range(50):
+                expect(ValueError, call)
+            return unreleased() - before
+
+        by_numba = abandoned(lambda: inside(x))
+        # The forward sweep abandons the shadow of the temporary with the temporary (docs/limitations.md).
+        for mode, times in ((cz.Reverse, 1), (cz.Forward, 2)):
+            by_us = abandoned(lambda: cz.autodiff(mode, sum_of_roots, cz.Duplicated(x, dx)))
+            assert by_us <= times * by_numba, f"{by_us}, Numba itself {by_numba}"
         """,
     "calls-do-not-leak": """
         x = np.ones(200_000)
