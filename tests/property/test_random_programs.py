@@ -1,6 +1,6 @@
 """Random programs: forward, reverse and finite differences agree on the whole Jacobian matrix of each.
 
-`COENZYME_FUZZ` says how many programs there are; the number that `make test` has takes about two minutes on an idle machine.
+`COENZYME_FUZZ` says how many programs there are; those that `make test` has take about two minutes.
 """
 
 from __future__ import annotations
