@@ -4,12 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tests.property.programs import Array, Clear, Number, Program, Whole
+from tests.property.programs import (
+    Array,
+    Clear,
+    For,
+    Helper,
+    Invoke,
+    Number,
+    Program,
+    Return,
+    Whole,
+)
 
 __all__ = ["COUNTEREXAMPLES"]
 
 COUNTEREXAMPLES: Mapping[str, Program] = {
     "eight bytes cleared at once become an integer store": Program(
         (Clear(Array("a"), Whole(0), Whole(1)),), Number(0.5)
+    ),
+    "a recursive function is called again, and then memory is exhausted": Program(
+        (
+            For(
+                "i",
+                Whole(0),
+                Whole(2),
+                1,
+                (Invoke("z", "recursive", Array("a"), Whole(0), Number(0.5)),),
+            ),
+        ),
+        Number(0.5),
+        (
+            Helper(
+                "recursive",
+                (
+                    Return(Number(0.5)),
+                    Invoke("y", "recursive", Array("r"), Whole(0), Number(0.5)),
+                ),
+                Number(0.5),
+            ),
+        ),
+        n=4,
+        m=2,
+        seed=863,
+        relaxed=True,
+        level=3,
     ),
 }

@@ -20,7 +20,7 @@ from coenzyme.frontends.program import ComponentActivity, Mode
 from coenzyme.ir.builder import Builder, const_int
 from coenzyme.ir.instructions import Alloca, Block, Call, Function, Unreachable
 from coenzyme.ir.types import I8, I32, PTR, VOID, FunctionType, Type
-from coenzyme.ir.values import Argument, Value
+from coenzyme.ir.values import Argument, ConstantNull, Value
 
 __all__ = [
     "CallTable",
@@ -80,6 +80,7 @@ class ReverseCalls:
 
     pair_of: dict[Call, Derivatives] = field(default_factory=dict[Call, Derivatives])
     record_of: dict[Call, Value] = field(default_factory=dict[Call, Value])
+    """The record of each call, null where the callee failed."""
 
 
 class CallTable:
@@ -218,6 +219,7 @@ def replace_calls(
             if how is ComponentActivity.DUPLICATED
         ]
         at = Builder.before(call)
+        at.store(ConstantNull(), where)
         new = at.call(pair.augmented, [*call.arguments, *extras, where], name=call.name)
         assert isinstance(new, Call)
         new.metadata = dict(call.metadata)

@@ -180,7 +180,7 @@ class _Deriver:
             draft.shadows,
             request.aliasing,
             self.policy,
-            calls.record_of,
+            calls.pair_of.keys(),
             self.module,
         )
         halves = emit_reverse(self.context, plan, draft.scalars, calls, seed)

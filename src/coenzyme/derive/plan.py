@@ -5,7 +5,7 @@ Emission (:mod:`coenzyme.derive.reverse`) reads a :class:`ReversePlan` and decid
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from coenzyme.analysis.activity import Activity
@@ -105,15 +105,15 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
     shadows: Shadows,
     aliasing: Aliasing,
     policy: Policy,
-    tapes_of_calls: Mapping[Call, Value],
+    derived_calls: Collection[Call],
     module: Module,
 ) -> ReversePlan:
     """Return the plan of the reverse sweep over an augmented primal.
 
     Parameters
     ----------
-    tapes_of_calls
-        For calls of functions kept out of line, the value that holds the callee's tape.
+    derived_calls
+        The calls of functions kept out of line that have derivatives.
     """
     live = [b for b in shape.exits.live]
     merges = _find_merges(shape)
@@ -126,7 +126,7 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
     required: dict[Instruction, tuple[Value, ...]] = {}
     for block in live:
         for instruction in instructions[block]:
-            values = needed_values(instruction, activity, contents, shadows, tapes_of_calls, copies)
+            values = needed_values(instruction, activity, contents, shadows, derived_calls, copies)
             if values:
                 required[instruction] = tuple(values)
     wanted: list[Value] = [v for values in required.values() for v in values]
@@ -175,7 +175,7 @@ def needed_values(
     activity: Activity,
     contents: Contents,
     shadows: Shadows,
-    tapes_of_calls: Mapping[Call, Value],
+    derived_calls: Collection[Call],
     copies: Copies,
 ) -> list[Value]:
     """Return the primal values and shadow pointers that the adjoint of `instruction` reads."""
@@ -191,7 +191,7 @@ def needed_values(
         case Select():
             return [instruction.operands[0]] if activity.is_active(instruction) else []
         case Call():
-            return _needed_by_call(instruction, activity, contents, shadows, tapes_of_calls, copies)
+            return _needed_by_call(instruction, activity, contents, shadows, derived_calls, copies)
         case _:
             return _needed_by_rule(instruction, activity)
 
@@ -249,11 +249,11 @@ def _needed_by_call(
     activity: Activity,
     contents: Contents,
     shadows: Shadows,
-    tapes_of_calls: Mapping[Call, Value],
+    derived_calls: Collection[Call],
     copies: Copies,
 ) -> list[Value]:
-    if call in tapes_of_calls:
-        found: list[Value] = [tapes_of_calls[call], *call.arguments]
+    if call in derived_calls:
+        found: list[Value] = list(call.arguments)
         found.extend(shadows.of(a) for a in call.arguments if a.type.is_pointer and activity.has_shadow(a))
         return found
     effect = called_effect(call)

@@ -16,7 +16,7 @@ from coenzyme.analysis.exits import ExitKind, normal_statuses
 from coenzyme.analysis.objects import Storage
 from coenzyme.analysis.tape import field_size
 from coenzyme.derive.adjoints import Adjoints
-from coenzyme.derive.calls import ReverseCalls
+from coenzyme.derive.calls import Derivatives, ReverseCalls
 from coenzyme.derive.context import Context
 from coenzyme.derive.plan import ReversePlan
 from coenzyme.derive.positions import Position, ReverseValues
@@ -116,6 +116,8 @@ class _Emitter:
         self.stacks: dict[Loop, Value] = {}
         self.keep_stacks: dict[str, Value] = {}
         """For each function that gives memory back, the stack of the blocks it is to give back."""
+        self.record_stacks: dict[Function, Value] = {}
+        """For each function that discards the records of a callee, the stack of those in wait."""
         self.entries: dict[tuple[Block, Block, Loop], Position] = {}
         self.guards: list[Guard] = []
         self.status = Alloca(I32, const_int(I32, 1), "status")
@@ -156,6 +158,7 @@ class _Emitter:
                     *self.values.stored.values(),
                     *self.stacks.values(),
                     *self.keep_stacks.values(),
+                    *self.record_stacks.values(),
                 ]
             ),
             outputs=frozenset(self.outputs.values()),
@@ -204,6 +207,7 @@ class _Emitter:
             self.keep_block(call)
         for copy in self.plan.copies.values():
             self.keep_copy(copy)
+        self.keep_records()
         for call in self.plan.withheld:
             call.erase()
 
@@ -312,10 +316,27 @@ class _Emitter:
                 slot = self.make_slot(argument.type, "argument.bar")
                 adjoints.append((argument, slot))
                 arguments.append(slot)
-        arguments.append(self.values.get(self.calls.record_of[call], at))
+        pop = self.context.require("coenzyme.records.pop")
+        arguments.append(at.builder.call(pop, [self.record_stack(pair)]))
         at.builder.call(pair.reverse, arguments)
         for argument, slot in adjoints:
             self.adjoints.add(argument, at.builder.load(argument.type, slot), at)
+
+    def record_stack(self, pair: Derivatives) -> Value:
+        """Return the stack of the records of one callee."""
+        assert pair.discard is not None
+        if pair.discard not in self.record_stacks:
+            self.record_stacks[pair.discard] = self.make_slot(PTR, "records")
+        return self.record_stacks[pair.discard]
+
+    def keep_records(self) -> None:
+        """Hold on to the records of calls until their reverse sweeps run."""
+        if self.calls is None:
+            return
+        push = self.context.require("coenzyme.records.push")
+        for call, record in self.calls.record_of.items():
+            assert isinstance(record, Instruction)
+            self.after(record).call(push, [self.record_stack(self.calls.pair_of[call]), record])
 
     def redirect_returns(self) -> None:
         for block, kind in self.shape.exits.kinds.items():
@@ -542,6 +563,9 @@ class _Emitter:
         at = Builder(self.cleanup)
         for stack in self.stacks.values():
             at.call(self.context.require("coenzyme.tape.release"), [stack])
+        for discard, stack in self.record_stacks.items():
+            release = self.context.require(f"coenzyme.records.release.{discard.name}")
+            at.call(release, [stack])
         # Blocks that refer to each other are not taken apart by force: one may be freed with another.
         objects = self.plan.activity.objects
         plain = not any(

@@ -3,7 +3,9 @@
 A tape stack is ``{ptr top, ptr end, ptr chunk}``. A chunk starts with what is needed to go back to the one
 before it: ``{ptr chunk, ptr top, ptr end, i64 size}``. A frame never straddles two chunks. A *keep* stack
 ``{ptr items, i64 count, i64 capacity}`` holds the reference-counted blocks that must outlive the forward
-sweep. Everything that takes the address of a stack is inlined, so that stacks live in registers.
+sweep. A stack of *records*, those of calls whose
+reverse sweep is still to come, is linked through the records themselves, so that keeping one cannot fail.
+Everything that takes the address of a stack is inlined, so that stacks live in registers.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from coenzyme.ir.instructions import Function, Module
 from coenzyme.ir.parser import parse_module
 from coenzyme.ir.types import I64, PTR, FloatType, StructType
 
-__all__ = ["DESTROY", "KEEP_STACK", "STACK", "TapeMemory", "adopt", "require"]
+__all__ = ["DESTROY", "KEEP_STACK", "RECORD_HEADER", "STACK", "TapeMemory", "adopt", "require"]
 
 
 DESTROY = "coenzyme.destroy"
@@ -32,6 +34,8 @@ class TapeMemory(Enum):
 
 STACK = StructType((PTR, PTR, PTR))
 KEEP_STACK = StructType((PTR, I64, I64))
+RECORD_HEADER = 16
+"""A record starts with the number of the return that was taken, and the record below it on its stack."""
 
 HEADER = 32
 SMALLEST = 1 << 16
@@ -459,6 +463,57 @@ out:
 }}
 """
 
+_RECORDS = """
+define internal void @coenzyme.records.push(ptr %stack, ptr %record) alwaysinline nounwind {
+entry:
+  %none = icmp eq ptr %record, null
+  br i1 %none, label %out, label %link
+
+link:
+  %below = load ptr, ptr %stack, align 8
+  %slot = getelementptr i8, ptr %record, i64 8
+  store ptr %below, ptr %slot, align 8
+  store ptr %record, ptr %stack, align 8
+  br label %out
+
+out:
+  ret void
+}
+
+define internal ptr @coenzyme.records.pop(ptr %stack) alwaysinline nounwind {
+entry:
+  %record = load ptr, ptr %stack, align 8
+  %slot = getelementptr i8, ptr %record, i64 8
+  %below = load ptr, ptr %slot, align 8
+  store ptr %below, ptr %stack, align 8
+  ret ptr %record
+}
+"""
+
+_RELEASE_RECORDS = """
+declare void @"{discard}"(ptr)
+
+define internal void @"coenzyme.records.release.{discard}"(ptr %stack) alwaysinline nounwind {{
+entry:
+  %top = load ptr, ptr %stack, align 8
+  br label %head
+
+head:
+  %current = phi ptr [ %top, %entry ], [ %below, %body ]
+  %none = icmp eq ptr %current, null
+  br i1 %none, label %out, label %body
+
+body:
+  %slot = getelementptr i8, ptr %current, i64 8
+  %below = load ptr, ptr %slot, align 8
+  call void @"{discard}"(ptr %current)
+  br label %head
+
+out:
+  ret void
+}}
+"""
+
 _DESTROY = """
 declare void @NRT_decref(ptr)
 
@@ -562,6 +617,10 @@ def require(module: Module, name: str, memory: TapeMemory = TapeMemory.POOLED) -
             if release == DESTROY:
                 free = f"{free}\n{_DESTROY}"
             text = (_KEEP if pooled else _PLAIN_KEEP).format(release=release, free=free, declare=declare)
+        elif name.startswith("coenzyme.records.release."):
+            text = _RELEASE_RECORDS.format(discard=name.split(".", 3)[3])
+        elif name.startswith("coenzyme.records."):
+            text = _RECORDS
         else:
             text = _TEXT if pooled else _PLAIN
         adopt(module, text)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from coenzyme.derive.emission import split_block
-from coenzyme.derive.runtime import DESTROY, require
+from coenzyme.derive.runtime import DESTROY, RECORD_HEADER, require
 from coenzyme.frontends.program import Status
 from coenzyme.ir.builder import Builder, const_int, zero
 from coenzyme.ir.clone import clone_instruction
@@ -117,7 +117,7 @@ class _Splitter:
         self.augmented = augmented
         self.reverse = reverse
         self.offsets: dict[Alloca, int] = {}
-        self.size = 8
+        self.size = RECORD_HEADER
         for slot in halves.slots:
             if slot in halves.shared:
                 self._place(slot, slot.allocated_type)
@@ -136,8 +136,8 @@ class _Splitter:
     def make_discard(self, function: Function) -> None:
         """Make the function that gives a record back unused: what the first half does after an error."""
         function.blocks.clear()
-        at = Builder(function.add_block(Block("entry")))
         record = function.arguments[0]
+        at = Builder(function.add_block(Block("entry")))
         mapping: dict[Value, Value] = {}
         for slot in self.offsets:
             if slot in self.halves.locals:
