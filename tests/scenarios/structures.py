@@ -54,6 +54,29 @@ def pair_of_arrays(pair):
     return u[0] * v[1]
 
 
+def product_of_slice_made_contiguous(x):
+    c = np.ascontiguousarray(x.reshape((3, 4))[:, 1:3])
+    return np.sum(c * c * c[0, 0])
+
+
+def item_of_local_list_of_tuples(x, k):
+    pairs = [(x * 2.0, True), (x * x, False)]
+    a, positive = pairs[k]
+    s = np.sum(a * x)
+    return s if positive else -s
+
+
+def view_chosen_by_branch(x, k):
+    if k > 2:
+        y = x[1:] * 2.0
+    else:
+        y = x[::2] * x[::2]
+    z = y
+    for t in range(3):
+        z = z * y if t % 2 else z + y
+    return np.sum(z)
+
+
 SCENARIOS = (
     Scenario(
         "pair-argument",
@@ -77,5 +100,22 @@ SCENARIOS = (
         "pair-of-arrays",
         pair_of_arrays,
         (Point(((array(2, 3), array(4, 5)),), gradient=((array(20, 0), array(10, 8)),)),),
+    ),
+    Scenario(
+        "slice-made-contiguous",
+        product_of_slice_made_contiguous,
+        (Point((np.linspace(0.5, 1.6, 12),)),),
+    ),
+    Scenario(
+        "local-list-of-tuples",
+        item_of_local_list_of_tuples,
+        (Point((array(1, 2, 3), 0)), Point((array(1, 2, 3), 1), gradient=(array(-3, -12, -27), None))),
+        argnums=(0,),
+    ),
+    Scenario(
+        "view-chosen-by-branch",
+        view_chosen_by_branch,
+        (Point((array(1, 2, 3, 4), 0)), Point((array(1, 2, 3, 4), 3))),
+        argnums=(0,),
     ),
 )

@@ -176,7 +176,8 @@ class Adjoints:
                 raise self.context.unsupported(instruction, "an operand that is no real number is active")
             amount = emit_partial(emitter, expression, rule, operands, result, bar)
             if amount is not None:
-                if instruction in self.plan.guarded and not expression.is_constant:
+                guarded = instruction in self.plan.guarded and not expression.is_constant
+                if guarded or expression.may_be_infinite:
                     nothing = zero(instruction.type)
                     amount = at.builder.select(at.builder.fcmp("oeq", bar, nothing), nothing, amount)
                 self.add(instruction.operands[index], amount, at, flags)

@@ -210,7 +210,8 @@ def find_guarded(live: Iterable[Block], activity: Activity) -> frozenset[Instruc
     """Return the operations whose result may be thrown away by a select.
 
     LLVM computes both sides of a select. The side not taken has the adjoint 0, and its partial may be
-    infinite: their product must be 0, not NaN.
+    infinite, an operand of a product that has overflowed, say: the product of the two must be 0, not NaN.
+    (A partial that can be infinite by itself is guarded everywhere.)
     """
     found: set[Instruction] = set()
     pending: list[Value] = []

@@ -205,6 +205,10 @@ def _walk(node: Node) -> Iterator[Node]:
         yield from _walk(child)
 
 
+_UNBOUNDED = frozenset({"log", "pow", "powi", "digamma"})
+"""Functions that are infinite at a finite number."""
+
+
 @dataclass(frozen=True)
 class Expression:
     """A parsed expression: its text and its tree."""
@@ -221,6 +225,15 @@ class Expression:
     def families(self) -> frozenset[str]:
         """The functions that it calls."""
         return frozenset(node.family for node in _walk(self.root) if isinstance(node, Call))
+
+    @cached_property
+    def may_be_infinite(self) -> bool:
+        """Whether the value can be infinite where all operands are finite and no arithmetic overflows."""
+        return any(
+            (isinstance(node, Arithmetic) and node.opcode == "fdiv" and not isinstance(node.right, Number))
+            or (isinstance(node, Call) and node.family in _UNBOUNDED)
+            for node in _walk(self.root)
+        )
 
     @property
     def is_constant(self) -> bool:
