@@ -67,10 +67,7 @@ def item_of_local_list_of_tuples(x, k):
 
 
 def view_chosen_by_branch(x, k):
-    if k > 2:
-        y = x[1:] * 2.0
-    else:
-        y = x[::2] * x[::2]
+    y = x[1:] * 2.0 if k > 2 else x[::2] * x[::2]
     z = y
     for t in range(3):
         z = z * y if t % 2 else z + y
