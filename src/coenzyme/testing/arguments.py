@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -120,19 +120,27 @@ def _float_arrays(x: Any) -> list[npt.NDArray[Any]]:
 
 
 def _merge_owners(arrays: Sequence[npt.NDArray[Any]]) -> list[_Owner]:
-    """Return the runs of memory behind `arrays`, overlapping runs of one dtype merged."""
+    """Return the runs of memory behind `arrays`, overlapping runs of one dtype merged.
+
+    They come in the order of `arrays`: addresses differ from call to call, the vector's layout must not.
+    """
+    merged: list[_Owner] = []
+    first_seen: list[int] = []
+    spans = sorted((*_byte_bounds(a), a.dtype.str, number) for number, a in enumerate(arrays))
+    for first, last, code, number in spans:
+        low, high, dtype, seen = first, last, np.dtype(code), number
+        if merged and low < merged[-1].high:
+            if merged[-1].dtype != dtype or (low - merged[-1].low) % dtype.itemsize:
+                raise ValueError("arrays that overlap must have one dtype and one alignment")
+            low, high, seen = merged[-1].low, max(high, merged[-1].high), min(seen, first_seen.pop())
+            merged.pop()
+        merged.append(_Owner(low, high, dtype, start=0))
+        first_seen.append(seen)
     owners: list[_Owner] = []
     start = 0
-    spans = sorted((*_byte_bounds(a), a.dtype.str) for a in arrays)
-    for first, last, code in spans:
-        low, high, dtype = first, last, np.dtype(code)
-        if owners and low < owners[-1].high:
-            if owners[-1].dtype != dtype or (low - owners[-1].low) % dtype.itemsize:
-                raise ValueError("arrays that overlap must have one dtype and one alignment")
-            low, high = owners[-1].low, max(high, owners[-1].high)
-            start = owners.pop().start
-        owners.append(_Owner(low, high, dtype, start))
-        start += owners[-1].size
+    for _, owner in sorted(zip(first_seen, merged, strict=True), key=lambda pair: pair[0]):
+        owners.append(replace(owner, start=start))
+        start += owner.size
     return owners
 
 

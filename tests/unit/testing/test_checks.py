@@ -244,6 +244,15 @@ def test_separate_arrays_stay_separate() -> None:
     assert arguments.point.size == 4
 
 
+def test_the_vector_follows_the_order_of_the_arguments_not_their_addresses() -> None:
+    base = np.arange(6.0)
+    first, second, both = base[:2], base[3:5], base[2:]
+    assert Arguments((second, first)).point.tolist() == [3.0, 4.0, 0.0, 1.0]
+    assert Arguments((first, second)).point.tolist() == [0.0, 1.0, 3.0, 4.0]
+    # `first` touches nothing else; `second` and `both` share a run, whose place is that of the first of them.
+    assert Arguments((second, first, both)).point.tolist() == [2.0, 3.0, 4.0, 5.0, 0.0, 1.0]
+
+
 def test_cotangents_of_shared_cells_add_up() -> None:
     x = np.ones(2)
     arguments = Arguments((x, x))
