@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     )
     from coenzyme.api.autodiff import autodiff
     from coenzyme.api.jacobian import jacfwd, jacobian, jacrev
+    from coenzyme.api.second_order import gradient_and_hvp, hessian, hvp, hvp_into, linearize
     from coenzyme.api.transforms import grad, jvp, value_and_grad, vjp
     from coenzyme.api.zero import make_zero, make_zero_into
 
@@ -46,10 +47,15 @@ _HOMES = {
     "ReverseWithPrimal": "api.annotations",
     "autodiff": "api.autodiff",
     "grad": "api.transforms",
+    "gradient_and_hvp": "api.second_order",
+    "hessian": "api.second_order",
+    "hvp": "api.second_order",
+    "hvp_into": "api.second_order",
     "jacfwd": "api.jacobian",
     "jacobian": "api.jacobian",
     "jacrev": "api.jacobian",
     "jvp": "api.transforms",
+    "linearize": "api.second_order",
     "make_zero": "api.zero",
     "make_zero_into": "api.zero",
     "value_and_grad": "api.transforms",
@@ -70,10 +76,15 @@ __all__ = [
     "autodiff",
     "errors",
     "grad",
+    "gradient_and_hvp",
+    "hessian",
+    "hvp",
+    "hvp_into",
     "jacfwd",
     "jacobian",
     "jacrev",
     "jvp",
+    "linearize",
     "make_zero",
     "make_zero_into",
     "value_and_grad",

@@ -37,6 +37,7 @@ __all__ = [
     "Outcome",
     "add_derivative",
     "apply",
+    "call_of",
     "cast",
     "entry_of",
     "implementation",
@@ -142,6 +143,11 @@ def entry_of(call: Call) -> Compiled:
     return _EntryDispatcher(entry, call)
 
 
+def call_of(function: Compiled) -> Call | None:
+    """Return the call that a function was made for by `entry_of`, None if it was not."""
+    return function.call if isinstance(function, _EntryDispatcher) else None
+
+
 class _EntryCompiler(_FunctionCompiler):  # pyright: ignore[reportUntypedBaseClass]
     """Compiles the body of a call in the place of the function that applies it.
 
@@ -168,6 +174,7 @@ class _EntryDispatcher(CPUDispatcher):
         nogil = bool(call.function.targetoptions.get("nogil"))
         super().__init__(entry, targetoptions={"nopython": True, "boundscheck": None, "nogil": nogil})
         self._compiler = _EntryCompiler(self._compiler, call)
+        self.call = call
 
 
 def implementation(source: Source, function: Compiled, count: int) -> Callable[..., Any]:

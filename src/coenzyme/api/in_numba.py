@@ -29,6 +29,14 @@ from coenzyme.api.autodiff import AnnotatedCall, autodiff
 from coenzyme.api.calls import apply, tuple_of
 from coenzyme.api.functions import Compiled, NumbaCallable
 from coenzyme.api.jacobian import jacfwd, jacobian, jacrev
+from coenzyme.api.second_order import (
+    HessianProductCall,
+    Product,
+    gradient_and_hvp,
+    hessian,
+    hvp,
+    hvp_into,
+)
 from coenzyme.api.sharing import Sharing
 from coenzyme.api.source import Source, implements
 from coenzyme.api.structure import holds_floats, parts_of
@@ -184,21 +192,30 @@ def _value_and_grad_in_numba(f: Any, argnums: Any = 0, has_aux: Any = False) -> 
 
 
 @implements(jacobian, prefer_literal=True)
-def _jacobian_in_numba(f: Any, argnums: Any = 0, mode: Any = "auto") -> Callable[..., Any]:
-    made = jacobian(_function_of(f, "jacobian"), _literal(argnums, "argnums"), _literal(mode, "mode"))
-    return lambda f, argnums=0, mode="auto": made
+def _jacobian_in_numba(
+    f: Any, argnums: Any = 0, mode: Any = "auto", chunk_size: Any = None
+) -> Callable[..., Any]:
+    made = jacobian(
+        _function_of(f, "jacobian"),
+        _literal(argnums, "argnums"),
+        _literal(mode, "mode"),
+        _literal(chunk_size, "chunk_size"),
+    )
+    return lambda f, argnums=0, mode="auto", chunk_size=None: made
 
 
-@implements(jacfwd, prefer_literal=True)
-def _jacfwd_in_numba(f: Any, argnums: Any = 0) -> Callable[..., Any]:
-    made = jacfwd(_function_of(f, "jacfwd"), _literal(argnums, "argnums"))
-    return lambda f, argnums=0: made
+def _by_columns(transform: Callable[..., Any]) -> None:
+    @implements(transform, prefer_literal=True)
+    def in_numba(f: Any, argnums: Any = 0, chunk_size: Any = None) -> Callable[..., Any]:
+        function = _function_of(f, transform.__name__)
+        made = transform(function, _literal(argnums, "argnums"), _literal(chunk_size, "chunk_size"))
+        return lambda f, argnums=0, chunk_size=None: made
+
+    _ = in_numba
 
 
-@implements(jacrev, prefer_literal=True)
-def _jacrev_in_numba(f: Any, argnums: Any = 0) -> Callable[..., Any]:
-    made = jacrev(_function_of(f, "jacrev"), _literal(argnums, "argnums"))
-    return lambda f, argnums=0: made
+for _transform in (jacfwd, jacrev, hessian):
+    _by_columns(_transform)
 
 
 @implements(transforms.jvp)
@@ -225,6 +242,34 @@ def _jvp_in_numba(f: Any, primals: Any, tangents: Any) -> Callable[..., Any]:
     return source.function("jvp", "f, primals, tangents")
 
 
+def _product_in_numba(name: str, f: Any, given: Any, product: Product) -> Callable[..., Any]:
+    """Return the body of a product with the Hessian; the memory to write into, if any, comes before `f`."""
+    function = _function_of(f, name)
+    kinds = parts_of(given[0]) if len(given) == 1 and isinstance(given[0], types.BaseTuple) else given
+    source = Source()
+    request = HessianProductCall(function, 1 + len(kinds), product)
+    others = [f"args[{i}]" for i in range(len(kinds))]
+    out = ["out"] if product is Product.INTO else []
+    operands = tuple_of(["x", *others, "v", *out])
+    source.add(f"return {source.name('apply', apply)}({source.name('call', request)}, {operands})")
+    return source.function(name, ", ".join([*out, "f", "x", "v", "*args"]))
+
+
+@implements(hvp)
+def _hvp_in_numba(f: Any, x: Any, v: Any, *args: Any) -> Callable[..., Any]:
+    return _product_in_numba("hvp", f, args, Product.ALONE)
+
+
+@implements(gradient_and_hvp)
+def _gradient_and_hvp_in_numba(f: Any, x: Any, v: Any, *args: Any) -> Callable[..., Any]:
+    return _product_in_numba("gradient_and_hvp", f, args, Product.WITH_GRADIENT)
+
+
+@implements(hvp_into)
+def _hvp_into_in_numba(out: Any, f: Any, x: Any, v: Any, *args: Any) -> Callable[..., Any]:
+    return _product_in_numba("hvp_into", f, args, Product.INTO)
+
+
 def _function_of(kind: types.Type, caller: str) -> Compiled:
     if isinstance(kind, types.Dispatcher):
         return kind.dispatcher if isinstance(kind.dispatcher, CPUDispatcher) else _for_cpu(kind.dispatcher)
@@ -246,6 +291,8 @@ def _literal(kind: Any, name: str) -> Any:
     """Return the value of a constant argument from its Numba type."""
     if isinstance(kind, (int, bool, str, tuple)):
         return kind
+    if isinstance(kind, types.NoneType) or kind is None:
+        return None
     if isinstance(kind, types.Omitted):
         return kind.value
     if isinstance(kind, types.Literal):

@@ -13,7 +13,7 @@ from numba.core import types
 from numba.core.errors import NumbaError
 
 from coenzyme import engine
-from coenzyme.api.calls import Call, entry_of
+from coenzyme.api.calls import Call, call_of, entry_of
 from coenzyme.api.functions import Compiled, bind, explain, name_of
 from coenzyme.api.sharing import AliasError, Sharing
 from coenzyme.api.structure import argument_name
@@ -80,11 +80,20 @@ def recover(
         # written, is seen here.
         values = bind(function, args, kwargs) if given is None else given
         sharing = resolve_sharing(function, values, differentiated, shadows)
-        return entry_of(replace(cast(Any, request), sharing=sharing))(*args, **kwargs)
+        return entry_of(_sharing(request, sharing))(*args, **kwargs)
     if isinstance(error, CoenzymeError):
         raise error
     values, names = (args, kwargs) if given is None else (given, {})
     raise explain(error, function, values, names) from error
+
+
+def _sharing(request: Call, sharing: Sharing) -> Call:
+    """Return a call for arguments known to share memory in this way, and so the calls that it is made of."""
+    changes: dict[str, Any] = {"sharing": sharing}
+    inner = call_of(request.function)
+    if inner is not None:
+        changes["function"] = entry_of(_sharing(inner, sharing))
+    return replace(cast(Any, request), **changes)
 
 
 def resolve_sharing(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import Parameter
 from typing import Any, ClassVar
@@ -29,7 +29,15 @@ from coenzyme.api.structure import (
 from coenzyme.errors import ActivityError, ShadowError, UnsupportedIRError
 from coenzyme.frontends.program import Mode
 
-__all__ = ["PullbackCall", "PushforwardCall", "add_refusal", "check_return", "pair_up", "positional"]
+__all__ = [
+    "PullbackCall",
+    "PushforwardCall",
+    "add_refusal",
+    "add_tangents",
+    "check_return",
+    "pair_up",
+    "positional",
+]
 
 
 def positional(stem: str, count: int) -> list[Parameter]:
@@ -120,9 +128,7 @@ class PushforwardCall(Call):
         for k, i in enumerate(chosen, start=self.count):
             argument = argument_name(self.function, i)
             pairs = pair_up(arrangement.trees[i], f"a{k}", argtypes[k], function=name, argument=argument)
-            for leaf in leaves_of(arrangement.trees[i]):
-                if leaf.differentiated:
-                    tangents[leaf.path] = _add_tangent(source, leaf, pairs[leaf.path], name, argument)
+            tangents |= add_tangents(source, arrangement.trees[i], pairs, function=name, argument=argument)
         outcome = add_derivative(
             source,
             arrangement,
@@ -133,6 +139,23 @@ class PushforwardCall(Call):
         )
         source.add(f"return {outcome.primal}, {outcome.tangent}")
         return implementation(source, self.function, len(argtypes))
+
+
+def add_tangents(
+    source: Source, tree: Tree, pairs: Mapping[str, str], *, function: str, argument: str
+) -> dict[str, str]:
+    """Add copies of the tangents in the layout of the leaves of `tree`, and return their names by path.
+
+    Parameters
+    ----------
+    pairs
+        What `pair_up` has found.
+    """
+    return {
+        leaf.path: _add_tangent(source, leaf, pairs[leaf.path], function, argument)
+        for leaf in leaves_of(tree)
+        if leaf.differentiated
+    }
 
 
 def _add_tangent(source: Source, leaf: Leaf, path: str, function: str, argument: str) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import coenzyme as cz
-from coenzyme.errors import ActivityError, UnsupportedIRError
+from coenzyme.errors import ActivityError
 
 X = np.array([1.0, 2.0, 3.0])
 JACOBIANS = [cz.jacfwd, cz.jacrev, cz.jacobian]
@@ -70,14 +70,48 @@ def test_jacobian_of_a_gradient_is_the_hessian():
     np.testing.assert_allclose(cz.jacfwd(gradient)(X), np.diag(6 * X))
 
 
-def test_jacobian_with_respect_to_a_tuple_is_refused():
-    with pytest.raises(UnsupportedIRError, match="tuple"):
-        cz.jacfwd(lambda p: p[0] * p[1])((1.0, X))
+@pytest.mark.parametrize("transform", JACOBIANS)
+def test_jacobian_of_a_tuple_by_a_tuple_is_a_tuple_of_tuples(transform):
+    def f(p, n):
+        return p[0] * p[1], p[0] ** n, n, (p[1].sum(), p[1][1:] * p[0])
+
+    product, power, n, (total, tail) = transform(f)((2.0, X), 3)
+    np.testing.assert_allclose(product[0], X)
+    np.testing.assert_allclose(product[1], 2.0 * np.eye(3))
+    np.testing.assert_allclose(power[0], 12.0)
+    np.testing.assert_allclose(power[1], np.zeros(3))
+    assert n == 3
+    np.testing.assert_allclose(total[0], 0.0)
+    np.testing.assert_allclose(total[1], np.ones(3))
+    np.testing.assert_allclose(tail[0], [2.0, 3.0])
+    np.testing.assert_allclose(tail[1], [[0.0, 2.0, 0.0], [0.0, 0.0, 2.0]])
 
 
-def test_jacobian_of_a_tuple_is_refused():
-    with pytest.raises(ActivityError, match="returns UniTuple"):
-        cz.jacrev(lambda x: (x, x))(1.0)
+@pytest.mark.parametrize("transform", JACOBIANS)
+def test_jacobian_of_a_tuple_by_several_arguments(transform):
+    (by_x, by_a), (_, by_a_again) = transform(lambda x, a: (x * a, x + a), (0, 1))(X, 2.0)
+    np.testing.assert_allclose(by_x, 2.0 * np.eye(3))
+    np.testing.assert_allclose(by_a, X)
+    np.testing.assert_allclose(by_a_again, np.ones(3))
+
+
+def test_jacobian_of_nothing_is_refused():
+    def f(x):
+        x[0] = 1.0
+
+    with pytest.raises(ActivityError, match="returns None"):
+        cz.jacrev(f)(X)
+
+
+@pytest.mark.parametrize("chunk_size", [1, 2, np.int64(100), None])
+def test_chunk_size_does_not_change_the_result(chunk_size):
+    np.testing.assert_allclose(cz.jacfwd(lambda x: x * x, chunk_size=chunk_size)(X), np.diag(2 * X))
+
+
+@pytest.mark.parametrize("chunk_size", [0, -1, 1.5, True, "all"])
+def test_chunk_size_must_be_a_positive_integer(chunk_size):
+    with pytest.raises(ActivityError, match="chunk_size"):
+        cz.jacobian(neighbours, chunk_size=chunk_size)
 
 
 def test_unknown_mode_is_refused():
