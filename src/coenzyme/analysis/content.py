@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from coenzyme.analysis.objects import MemoryObject, Objects, blas_pointers, called_effect
+from coenzyme.analysis.objects import MemoryObject, Objects, Storage, blas_pointers, called_effect
 from coenzyme.ir.instructions import AtomicReadModifyWrite, Call, Function, Instruction, Load, Store
 from coenzyme.ir.types import ArrayType, FloatType, StructType, Type, VectorType
 from coenzyme.ir.values import Argument, ConstantInt, Value
@@ -117,7 +117,8 @@ def find_contents(function: Function, objects: Objects, elements: Mapping[Argume
     for instruction in function.instructions():
         for pointer, type in _moved(instruction):
             for item in objects.of(pointer):
-                content(item).include(type)
+                if not _finds_nothing(instruction, item, objects):
+                    content(item).include(type)
         if isinstance(instruction, Call) and called_effect(instruction) in (Effect.MEMCPY, Effect.MEMMOVE):
             copies.append(instruction)
     changed = True
@@ -129,6 +130,19 @@ def find_contents(function: Function, objects: Objects, elements: Mapping[Argume
                     changed |= content(target).merge(content(source))
                     changed |= content(source).merge(content(target))
     return Contents(found, objects)
+
+
+def _finds_nothing(instruction: Instruction, item: MemoryObject, objects: Objects) -> bool:
+    """Whether `instruction` would load a pointer from memory of this call where none is stored.
+
+    What follows a linked list may seem to load from what the list holds: objects have no fields.
+    """
+    return (
+        isinstance(instruction, Load)
+        and instruction.type.is_pointer
+        and item.storage in (Storage.STACK, Storage.HEAP)
+        and not objects.contents.get(item)
+    )
 
 
 def _moved(instruction: Instruction) -> list[tuple[Value, Type]]:

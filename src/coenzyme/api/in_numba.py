@@ -14,7 +14,7 @@ from typing import Any, cast
 import numba
 from numba.core import types
 from numba.core.imputils import impl_ret_borrowed, lower_constant
-from numba.core.registry import CPUDispatcher
+from numba.core.registry import CPUDispatcher, cpu_target
 from numba.extending import (
     intrinsic,
     make_attribute_wrapper,
@@ -304,3 +304,8 @@ def _literal(kind: Any, name: str) -> Any:
         argument=name,
         remedy="write the number itself, or make the transform outside the compiled function",
     )
+
+
+# The first to mention one of the names may be a function that Numba is just compiling, unaware of them.
+for _context in cast(tuple[Any, ...], (cpu_target.typing_context, cpu_target.target_context)):
+    _context.refresh()

@@ -197,7 +197,10 @@ class _Memory:
         at = builder.ptrtoint(self.like.data, low.type)
         self.size = builder.select(empty, low.type(0), builder.sub(high, low))
         self.offset = builder.select(empty, low.type(0), builder.sub(at, low))
-        self.original = builder.inttoptr(builder.sub(at, self.offset), cgutils.voidptr_t)
+        # A step from the data, not an address as a number: a derivative must see whose memory this is.
+        self.original = cgutils.pointer_add(
+            builder, self.like.data, builder.neg(self.offset), cgutils.voidptr_t
+        )
         alignment = context.get_preferred_array_alignment(kind.dtype)
         self.meminfo = context.nrt.meminfo_alloc_aligned_unchecked(builder, self.size, alignment)
         with cgutils.if_unlikely(builder, cgutils.is_null(builder, self.meminfo)):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numba as nb
 import numpy as np
 import pytest
@@ -181,3 +184,18 @@ def test_hessian_vector_product(order):
         "pullback": lambda: cz.vjp(gradient_of_cubes, X)[1](V)[0],
     }[order]()
     np.testing.assert_allclose(found, 6 * X * V)
+
+
+def test_the_first_mention_of_a_name_may_be_in_compiled_code():
+    code = """
+import numba as nb, coenzyme as cz
+@nb.njit
+def square(x):
+    return x * x
+@nb.njit
+def slope(x):
+    return cz.grad(square)(x)
+print(slope(3.0))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "6.0", done.stderr
