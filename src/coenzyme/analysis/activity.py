@@ -29,8 +29,11 @@ from coenzyme.ir.instructions import (
     AtomicReadModifyWrite,
     Block,
     Call,
+    Cast,
     CompareExchange,
+    Freeze,
     Function,
+    GetElementPtr,
     Instruction,
     Load,
     Phi,
@@ -341,8 +344,17 @@ class _Finder:
                 through = value in varied and carries_floats(value.type)
             else:
                 continue
-            if through and self.objects.unknown in self.objects.of(pointer):
+            targets = self.objects.of(pointer)
+            if through and (self.objects.unknown in targets or self._is_untraced(pointer)):
                 raise self._untraceable(instruction)
+
+    def _is_untraced(self, pointer: Value) -> bool:
+        """Whether `pointer` was read where no pointer is known to lie, and so leads nobody knows where."""
+        while isinstance(pointer, GetElementPtr | Cast | Freeze):
+            pointer = pointer.operands[0]
+        if not isinstance(pointer, Load) or self.objects.of(pointer):
+            return False
+        return any(o.storage is not Storage.GLOBAL for o in self.objects.of(pointer.pointer))
 
     def _refusal(self, culprit: Instruction, message: str, operation: str, remedy: str) -> UnsupportedIRError:
         error = UnsupportedIRError(message, function=self.function.name, operation=operation, remedy=remedy)

@@ -250,6 +250,12 @@ class _Solver:
         for argument in self.function.arguments:
             if not argument.type.is_pointer:
                 continue
+            if is_error_slot(argument):
+                # The description of an exception is nobody's data, wherever it is put.
+                target = MemoryObject(Storage.ARGUMENT, argument, argument.name)
+                self.result.points_to[argument] = {target}
+                self.flat.add(target)
+                continue
             group = groups.get(argument)
             if group == NULL_GROUP:
                 self.result.points_to[argument] = set()

@@ -5,12 +5,18 @@ A derivative is keyed by the callee and the activity of its parameters; recursio
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from coenzyme.analysis.activity import Activity
-from coenzyme.analysis.content import Contents
-from coenzyme.analysis.objects import MemoryObject, is_error_slot
+from coenzyme.analysis.content import Content, Contents
+from coenzyme.analysis.objects import (
+    MemoryObject,
+    Storage,
+    called_effect,
+    is_error_slot,
+    is_internal_call,
+)
 from coenzyme.derive.context import Context
 from coenzyme.derive.normalise import Shape
 from coenzyme.derive.plan import internal_calls
@@ -18,9 +24,10 @@ from coenzyme.derive.shadows import Shadows
 from coenzyme.errors import UnsupportedIRError
 from coenzyme.frontends.program import ComponentActivity, Mode
 from coenzyme.ir.builder import Builder, const_int
-from coenzyme.ir.instructions import Alloca, Block, Call, Function, Unreachable
+from coenzyme.ir.instructions import Alloca, Block, Call, Function, Store, Unreachable
 from coenzyme.ir.types import I8, I32, PTR, VOID, FunctionType, Type
 from coenzyme.ir.values import Argument, ConstantNull, Value
+from coenzyme.rules import Effect
 
 __all__ = [
     "CallTable",
@@ -151,32 +158,50 @@ def _extra_types(callee: Function, activities: Sequence[ComponentActivity]) -> l
 
 def describe_call(call: Call, activity: Activity, contents: Contents, mode: Mode) -> Passed:
     """Return what `call` passes."""
+    targets = {a: set(activity.objects.of(a)) for a in call.arguments if a.type.is_pointer}
+    together = _join(targets.values())
     groups: list[int | None] = []
     elements: list[Type | None] = []
-    known: list[set[MemoryObject]] = []
     for argument in call.arguments:
-        if not argument.type.is_pointer:
+        if argument not in targets:
             groups.append(None)
             elements.append(None)
             continue
-        targets = set(activity.objects.of(argument))
-        groups.append(_group_of(targets, known))
-        floats = contents.behind(argument).only_float
-        flat = bool(targets) and targets <= activity.objects.flat
-        elements.append(I8 if floats is None and flat else floats)
+        number = next((n for n, group in enumerate(together) if not group.isdisjoint(targets[argument])), -1)
+        groups.append(number)
+        elements.append(_element_of(together[number], activity, contents) if number >= 0 else None)
     return Passed(_call_activities(call, activity, mode), tuple(groups), tuple(elements))
 
 
-def _group_of(targets: set[MemoryObject], known: list[set[MemoryObject]]) -> int:
-    """Return the number of the first group that shares an object with `targets`, which joins it."""
-    if not targets:
-        return -1
-    for number, group in enumerate(known):
-        if not group.isdisjoint(targets):
-            group.update(targets)
-            return number
-    known.append(targets)
-    return len(known) - 1
+def _element_of(group: set[MemoryObject], activity: Activity, contents: Contents) -> Type | None:
+    """Return the type of the numbers that `group` holds, an integer where they are no floats of one type.
+
+    To the callee a group is one piece of memory, so that what is said of it must be true of all of it. What
+    this function does with memory that others have filled says nothing of what else is there.
+    """
+    objects = activity.objects
+    for item in group:
+        own = item.storage in (Storage.STACK, Storage.HEAP) and not objects.contents.get(item)
+        if item not in objects.flat and not own:
+            return None
+    held = Content()
+    for item in group:
+        held.merge(contents.of(item))
+    return I8 if held.only_float is None and group <= objects.flat else held.only_float
+
+
+def _join(sets: Iterable[set[MemoryObject]]) -> list[set[MemoryObject]]:
+    """Return disjoint sets, in the order of their first parts, after joining those that share an object."""
+    found: list[set[MemoryObject]] = []
+    for new in sets:
+        if not new:
+            continue
+        touched = [group for group in found if not group.isdisjoint(new)]
+        joined = new.union(*touched)
+        place = found.index(touched[0]) if touched else len(found)
+        found = [group for group in found if group.isdisjoint(new)]
+        found.insert(place, joined)
+    return found
 
 
 def _call_activities(call: Call, activity: Activity, mode: Mode) -> tuple[ComponentActivity, ...]:
@@ -242,6 +267,10 @@ def replace_forward_call(
     """Make a call of a function kept out of line call its forward derivative."""
     callee = call.callee
     assert isinstance(callee, Function)
+    if releases_only(callee) and all(a.type.is_pointer and activity.has_shadow(a) for a in call.arguments):
+        # What is given back with the primal's memory is given back with the shadow's.
+        Builder.before(call).call(callee, [shadows.of(a) for a in call.arguments])
+        return
     _require_status(callee, table.context)
     pair = table.get(callee, describe_call(call, activity, contents, Mode.FORWARD), Mode.FORWARD)
     extras = [
@@ -252,6 +281,35 @@ def replace_forward_call(
     new = Builder.before(call).call(pair.augmented, [*call.arguments, *extras], name=call.name)
     call.replace_all_uses_with(new)
     call.erase()
+
+
+def releases_only(function: Function, assumed: frozenset[Function] = frozenset()) -> bool:
+    """Whether all that `function` does is to free the memory that hangs on its arguments.
+
+    Parameters
+    ----------
+    assumed
+        Functions of which that is taken for granted, because the question is about them.
+    """
+    if function.function_type.result != VOID or function.is_declaration:
+        return False
+    for instruction in function.instructions():
+        match instruction:
+            case Store() if not isinstance(instruction.pointer, Alloca):
+                return False
+            case Call() if is_internal_call(instruction):
+                callee = instruction.callee
+                assert isinstance(callee, Function)
+                known = callee is function or callee in assumed
+                if not (known or releases_only(callee, assumed | {function})):
+                    return False
+            case Call() if called_effect(instruction) not in (Effect.DEALLOCATION, Effect.REFERENCE_COUNT):
+                return False
+            case _ if instruction.opcode in ("atomicrmw", "cmpxchg", "fence"):
+                return False
+            case _:
+                pass
+    return True
 
 
 def _require_status(callee: Function, context: Context) -> None:
