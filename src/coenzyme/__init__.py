@@ -28,8 +28,10 @@ if TYPE_CHECKING:
         ReverseWithPrimal,
     )
     from coenzyme.api.autodiff import autodiff
+    from coenzyme.api.ignore import ignore_derivatives
     from coenzyme.api.jacobian import jacfwd, jacobian, jacrev
     from coenzyme.api.second_order import gradient_and_hvp, hessian, hvp, hvp_into, linearize
+    from coenzyme.api.split import autodiff_thunk
     from coenzyme.api.transforms import grad, jvp, value_and_grad, vjp
     from coenzyme.api.zero import make_zero, make_zero_into
 
@@ -51,6 +53,7 @@ _HOMES = {
     "hessian": "api.second_order",
     "hvp": "api.second_order",
     "hvp_into": "api.second_order",
+    "ignore_derivatives": "api.ignore",
     "jacfwd": "api.jacobian",
     "jacobian": "api.jacobian",
     "jacrev": "api.jacobian",
@@ -80,6 +83,7 @@ __all__ = [
     "hessian",
     "hvp",
     "hvp_into",
+    "ignore_derivatives",
     "jacfwd",
     "jacobian",
     "jacrev",

@@ -23,7 +23,7 @@ from numba.extending import (
     typeof_impl,
 )
 
-from coenzyme.api import transforms
+from coenzyme.api import ignore, transforms
 from coenzyme.api.annotations import Active, Const, DerivativeMode, Duplicated, DuplicatedNoNeed
 from coenzyme.api.autodiff import AnnotatedCall, autodiff
 from coenzyme.api.calls import apply, tuple_of
@@ -307,5 +307,7 @@ def _literal(kind: Any, name: str) -> Any:
 
 
 # The first to mention one of the names may be a function that Numba is just compiling, unaware of them.
+_REGISTERED_BY_IMPORT = (ignore,)
+
 for _context in cast(tuple[Any, ...], (cpu_target.typing_context, cpu_target.target_context)):
     _context.refresh()

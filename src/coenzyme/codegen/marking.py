@@ -49,6 +49,7 @@ _FACTS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             "nounwind willreturn memory(argmem: readwrite, inaccessiblemem: readwrite)",
         ),
         (r"numba_attempt_nocopy_reshape", "nounwind willreturn memory(argmem: readwrite)"),
+        (r"coenzyme\.constant\.f(?:32|64)", _PURE),
         # errno is not read by Numba's code.
         (rf"(?:{_MATHEMATICS})[fl]?|numba_gammaf?|numba_lgammaf?|numba_fixed_fmodf?", _PURE),
     )

@@ -96,6 +96,8 @@ _INACTIVE = re.compile(
     |numba_({_NUMBA})
     |{_PYTHON}|Py(Err|Unicode|Bytes|Exc)_\w+|PyLong_From\w+
     |{_C}
+    # What the user declares to be a constant
+    |coenzyme\.constant\.f(32|64)
     # Numba's own functions that only ever raise, under their mangled names
     |.*(ol_raise_with_shape_context|__excinfo_unwrap_args).*
     """,

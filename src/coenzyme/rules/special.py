@@ -211,6 +211,21 @@ done:
     )
 
 
+def _constant(float_type: str) -> Definition:
+    """Return the definition of the identity whose result is a constant to differentiation.
+
+    It is defined in what is compiled. To differentiation it is a name, which must not be inlined.
+    """
+    real = float_type
+    return Definition(
+        f"""define internal {real} @{name_of("constant", real)}({real} %x) alwaysinline {_PURE} {{
+entry:
+  ret {real} %x
+}}
+"""
+    )
+
+
 @dataclass(frozen=True)
 class Family:
     """A function that is defined here: what its operands are, and its text in either precision."""
@@ -220,6 +235,7 @@ class Family:
 
 
 FAMILIES: Mapping[str, Family] = {
+    "constant": Family((OperandKind.REAL,), _constant),
     "digamma": Family((OperandKind.REAL,), _digamma),
     "powi": Family((OperandKind.REAL, OperandKind.INTEGER), _powi),
 }
