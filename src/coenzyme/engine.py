@@ -13,7 +13,8 @@ Read from top to bottom it is the table of contents of the engine:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import count
@@ -21,17 +22,21 @@ from typing import Any
 
 from numba.core.compiler_lock import global_compiler_lock
 
+import coenzyme.frontends.numba_factorisations  # noqa: F401  # pyright: ignore[reportUnusedImport]  # rules
+from coenzyme.analysis.objects import Storage
 from coenzyme.analysis.overwritten import Aliasing
 from coenzyme.analysis.tape import Policy
-from coenzyme.codegen import prepare, verify
-from coenzyme.derive.derivative import Request, derive
+from coenzyme.codegen import canonicalise_loops, prepare, verify
+from coenzyme.derive.derivative import Request, derive, derive_split
 from coenzyme.derive.emission import type_named
 from coenzyme.derive.plan import ReversePlan
 from coenzyme.derive.runtime import TapeMemory
 from coenzyme.derive.seeds import find_places
 from coenzyme.errors import CoenzymeError
 from coenzyme.frontends.numba_link import link
+from coenzyme.frontends.numba_link_split import SplitSymbols, link_split
 from coenzyme.frontends.numba_lower import lower
+from coenzyme.frontends.numba_rules import environments_of, is_ruled, provide
 from coenzyme.frontends.program import (
     ArgumentActivity,
     Mode,
@@ -43,12 +48,17 @@ from coenzyme.ir.debug import SourceMap
 from coenzyme.ir.instructions import Function, Module
 from coenzyme.ir.parser import parse_module
 from coenzyme.ir.printer import print_module
-from coenzyme.rules import definitions
+from coenzyme.ir.reducible import make_reducible
+from coenzyme.ir.values import Argument
+from coenzyme.rules import definitions, is_inactive
 
-__all__ = ["Derivative", "Options", "derivative", "primal"]
+__all__ = ["Derivative", "Options", "SplitDerivative", "derivative", "primal", "split_derivative"]
 
 _RESULT_PARAMETERS = 2
 SCOPED = ("alias.scope", "noalias")
+_CONSTANT = "@coenzyme.constant."
+"""How text shows that it holds what must not be inlined before it is differentiated."""
+_FOREIGN = (Storage.REACHED, Storage.UNKNOWN)
 _numbers = count()
 
 
@@ -62,10 +72,16 @@ class Options:
         How the tape is planned; the naive plan is the oracle for the clever one.
     arguments_disjoint
         Whether distinct array arguments may be assumed not to overlap.
+    caller_keeps
+        Whether arguments and result are left alone between the halves of a split derivative.
+    strong_zero
+        Whether a zero tangent or adjoint contributes zero where the slope is infinite or a NaN.
     """
 
     policy: Policy = Policy.CUT
     arguments_disjoint: bool = True
+    caller_keeps: bool = True
+    strong_zero: bool = False
 
 
 @dataclass(frozen=True)
@@ -94,6 +110,40 @@ class Derivative:
     text: str
 
 
+@dataclass(frozen=True)
+class SplitDerivative:
+    """A compiled reverse derivative in two halves.
+
+    Attributes
+    ----------
+    forward
+        Called with the arguments, then a shadow for each ``DUPLICATED`` one. Returns ``(primal, (tape,
+        shadow))``; the shadow is that of the primal's result, None where there is none.
+    reverse
+        Called with the tape, and with the cotangent of the result if it is seeded. Returns the adjoints.
+    restype, program, plan, text
+        As in `Derivative`.
+    """
+
+    forward: Any
+    reverse: Any
+    restype: Any
+    program: Program
+    plan: ReversePlan
+    text: str
+
+    @property
+    def writes(self) -> bool:
+        """Whether the function may write to what its caller gave it, unless it raises."""
+        given = range(_RESULT_PARAMETERS, len(self.program.parameter_types))
+        return any(
+            isinstance(item.origin, Argument) and item.origin.index in given
+            if item.storage is Storage.ARGUMENT
+            else item.storage in _FOREIGN
+            for item in self.plan.overwrites.written
+        )
+
+
 def derivative(
     function: Callable[..., Any],
     argtypes: tuple[Any, ...],
@@ -118,6 +168,31 @@ def derivative(
         return _derivative(function, tuple(argtypes), tuple(activities), mode, return_active, options)
 
 
+def split_derivative(
+    function: Callable[..., Any],
+    argtypes: tuple[Any, ...],
+    activities: tuple[ArgumentActivity, ...],
+    *,
+    return_active: bool,
+    seeded: bool,
+    options: Options = Options(),
+) -> SplitDerivative:
+    """Return the reverse derivative of `function` in two halves; remembered.
+
+    Parameters
+    ----------
+    seeded
+        The reverse half takes the cotangent of the result; there is no shadow of the result then.
+
+    Raises
+    ------
+    CompilationError, ActivityError, MissingRuleError, UnsupportedIRError
+        As :func:`derivative` does.
+    """
+    with global_compiler_lock:
+        return _split_derivative(function, tuple(argtypes), tuple(activities), return_active, seeded, options)
+
+
 def primal(function: Callable[..., Any], argtypes: tuple[Any, ...]) -> Any:
     """Return the Numba type of what `function` returns for arguments of these types."""
     with global_compiler_lock:
@@ -134,7 +209,7 @@ def lowered(function: Callable[..., Any], argtypes: tuple[Any, ...]) -> Program:
 def prepared(function: Callable[..., Any], argtypes: tuple[Any, ...]) -> str:
     """Return `function` as simplified LLVM text."""
     program = lowered(function, argtypes)
-    return prepare(program.text, program.entry)
+    return prepare(program.text, program.entry, is_ruled)
 
 
 @lru_cache(maxsize=4096)
@@ -157,27 +232,76 @@ def _derivative(
         again = replace(request, memory=TapeMemory.PLAIN)
         return _derive_text(source, program, again, name)[0]
 
+    environments = {**program.environments, **environments_of(text)}
     dispatcher = link(
         text,
         name,
-        program,
+        replace(program, environments=environments),
         activities,
         mode,
         _plain(program.qualname.rsplit(".", 1)[-1]) + f"_{mode.value}",
         return_active=return_active,
-        text_again=text_again if mode is Mode.REVERSE else None,
+        text_again=text_again if mode is Mode.REVERSE or _CONSTANT in text else None,
     )
     return Derivative(dispatcher, program.restype, program, plan, text)
+
+
+@lru_cache(maxsize=4096)
+def _split_derivative(
+    function: Callable[..., Any],
+    argtypes: tuple[Any, ...],
+    activities: tuple[ArgumentActivity, ...],
+    return_active: bool,
+    seeded: bool,
+    options: Options,
+) -> SplitDerivative:
+    program = lowered(function, argtypes)
+    request = replace(_request(program, activities, Mode.REVERSE, return_active, options), result=None)
+    name = f"coenzyme.split.{next(_numbers)}.{_plain(program.qualname)}"
+    module, entry = _parse_program(prepared(function, argtypes), program)
+    with _named_arguments():
+        made, plan = derive_split(module, entry, request, name, SourceMap(module).locate, program.qualname)
+    for half in (made.augmented, made.reverse, made.discard):
+        _finish(module, half, entry)
+    text = _with_definitions(module)
+    linked = link_split(
+        text,
+        SplitSymbols(made.augmented.name, made.reverse.name, made.discard.name),
+        replace(program, environments={**program.environments, **environments_of(text)}),
+        activities,
+        _plain(program.qualname.rsplit(".", 1)[-1]),
+        return_active=return_active,
+        seeded=seeded,
+    )
+    return SplitDerivative(linked.forward, linked.reverse, program.restype, program, plan, text)
 
 
 def _derive_text(
     source: str, program: Program, request: Request, name: str
 ) -> tuple[str, ReversePlan | None]:
     """Return the text of a derivative called `name`, and the plan it was made from."""
-    module = parse_module(source)
-    entry = module.functions[program.entry]
-    try:
+    module, entry = _parse_program(source, program)
+    with _named_arguments():
         derived = derive(module, entry, request, name, SourceMap(module).locate, program.qualname)
+    _finish(module, derived.function, entry)
+    text = _with_definitions(module, again=request.memory is TapeMemory.PLAIN)
+    verify(text, program.qualname)
+    return text, derived.plan
+
+
+def _parse_program(source: str, program: Program) -> tuple[Module, Function]:
+    """Return the objects of prepared text, and the function to differentiate among them."""
+    module = _parse(source)
+    for callee in module.functions.values():
+        callee.ruled = is_ruled(callee.name) and not callee.is_declaration
+    return module, module.functions[program.entry]
+
+
+@contextmanager
+def _named_arguments() -> Generator[None, None, None]:
+    """Let errors name the user's arguments."""
+    try:
+        yield
     except CoenzymeError as error:
         # The parts of an array have names of their own; the user knows the array's.
         found = re.match(r"arg\.(\w+)", error.argument or "")
@@ -185,10 +309,16 @@ def _derive_text(
             error.argument = found.group(1)
             error.args = (error.describe(),)
         raise
-    _finish(module, derived.function, entry)
-    text = _with_definitions(module)
-    verify(text, program.qualname)
-    return text, derived.plan
+
+
+def _parse(source: str) -> Module:
+    """Return the objects of prepared text, every cycle a natural loop.
+
+    LLVM threads jumps into loops at times, which leaves cycles with two entries.
+    """
+    module = parse_module(source)
+    changed = [make_reducible(f) for f in module.functions.values() if not f.is_declaration]
+    return parse_module(canonicalise_loops(print_module(module))) if any(changed) else module
 
 
 def _request(
@@ -217,9 +347,11 @@ def _request(
         activities=component_activities(program, activities, mode, return_active),
         elements=elements,
         groups=groups,
-        aliasing=Aliasing(arguments_disjoint=options.arguments_disjoint),
+        aliasing=Aliasing(options.arguments_disjoint, options.caller_keeps),
         policy=options.policy,
         result=find_places(program.result) if seeded else None,
+        strong_zero=options.strong_zero,
+        provide=provide,
     )
 
 
@@ -246,10 +378,17 @@ def _finish(module: Module, derived: Function, entry: Function) -> None:
     entry.prefix = "internal"
 
 
-def _with_definitions(module: Module) -> str:
-    """Return the text of `module`, with the functions that derivatives call and no library has."""
+def _with_definitions(module: Module, *, again: bool = False) -> str:
+    """Return the text of `module`, with the functions that derivatives call and no library has.
+
+    Parameters
+    ----------
+    again
+        The text will be differentiated: what is no more than a name to differentiation stays one.
+    """
     text = print_module(module)
-    extra = definitions(f.name for f in module.functions.values() if f.is_declaration)
+    called = (f.name for f in module.functions.values() if f.is_declaration)
+    extra = definitions(name for name in called if not (again and is_inactive(name)))
     if not extra:
         return text
     known = parse_module(extra)

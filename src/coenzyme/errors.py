@@ -16,6 +16,7 @@ __all__ = [
     "ParseError",
     "PreparationMismatchError",
     "ShadowError",
+    "TapeError",
     "UnsupportedIRError",
 ]
 
@@ -111,6 +112,10 @@ class ActivityError(CoenzymeError, TypeError):
 
 class ShadowError(ActivityError, ValueError):
     """A shadow whose shape, dtype, layout or memory does not fit its primal."""
+
+
+class TapeError(CoenzymeError, ValueError):
+    """A tape that has been used already, or that belongs to another call."""
 
 
 class PreparationMismatchError(CoenzymeError, ValueError):

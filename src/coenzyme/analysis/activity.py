@@ -20,9 +20,13 @@ from coenzyme.analysis.objects import (
     blas_pointers,
     called_effect,
     holds_pointers,
+    is_growth,
     is_internal_call,
+    is_ruled_call,
     passed_pointers,
+    written_pointers,
 )
+from coenzyme.analysis.payload import is_list_header
 from coenzyme.errors import ActivityError, UnsupportedIRError
 from coenzyme.frontends.program import ComponentActivity
 from coenzyme.ir.instructions import (
@@ -77,6 +81,14 @@ class Activity:
         """Whether the memory behind `pointer` has a shadow in some runs only, and may be null in others."""
         targets = self.objects.of(pointer)
         return any(o in self.shadowed for o in targets) and any(o not in self.shadowed for o in targets)
+
+    def unshadowed(self, pointer: Value) -> list[str]:
+        """Return the names of the arguments without shadow whose memory `pointer` may lead to."""
+        return [
+            o.label
+            for o in self.objects.of(pointer)
+            if o.storage is Storage.ARGUMENT and o not in self.shadowed
+        ]
 
 
 def find_activity(
@@ -167,7 +179,11 @@ class _Finder:
         marked = self.marked
         match instruction:
             case Load():
-                if not instruction.type.is_pointer and self._touches(instruction.pointer):
+                if (
+                    not instruction.type.is_pointer
+                    and self._touches(instruction.pointer)
+                    and not is_list_header(instruction.pointer, self.objects)
+                ):
                     self._mark(instruction)
             case Store():
                 if instruction.value in marked:
@@ -201,7 +217,7 @@ class _Finder:
                 inputs, output = blas_pointers(call)
                 if any(self._touches(pointer) for pointer in inputs):
                     self._mark_memory(self.objects.of(output))
-            case Effect.UNKNOWN | Effect.LAPACK | Effect.REALLOCATION:
+            case Effect.UNKNOWN | Effect.LAPACK | Effect.REALLOCATION if not is_growth(call):
                 self._vary_unknown(call)
             case _:
                 pass
@@ -211,6 +227,8 @@ class _Finder:
         pointers = [p for p in pointers if p.type.is_pointer]
         reached = self.objects.reachable(pointers)
         if any(o in self.memory for o in reached) or any(a in self.marked for a in call.arguments):
+            if is_ruled_call(call):
+                reached = self.objects.reachable(written_pointers(call))
             self._mark_memory(o for o in reached if self._may_hold_floats(o))
             if not is_internal_call(call):
                 self._mark_memory({self.objects.unknown})
@@ -281,10 +299,11 @@ class _Finder:
                 inputs, output = blas_pointers(call)
                 if self._touches(output):
                     self._mark_memory(o for pointer in inputs for o in self.objects.of(pointer))
-            case Effect.UNKNOWN | Effect.LAPACK | Effect.REALLOCATION:
+            case Effect.UNKNOWN | Effect.LAPACK | Effect.REALLOCATION if not is_growth(call):
                 pointers = passed_pointers(call) if is_internal_call(call) else call.arguments
                 reached = self.objects.reachable(p for p in pointers if p.type.is_pointer)
-                if call in self.marked or any(o in self.memory for o in reached):
+                written = self.objects.reachable(written_pointers(call)) if is_ruled_call(call) else reached
+                if call in self.marked or any(o in self.memory for o in written):
                     self._mark_memory(o for o in reached if self._may_hold_floats(o))
                     for argument in call.arguments:
                         if not argument.type.is_pointer:

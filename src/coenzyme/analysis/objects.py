@@ -47,8 +47,11 @@ __all__ = [
     "find_objects",
     "holds_pointers",
     "is_error_slot",
+    "is_growth",
     "is_internal_call",
+    "is_ruled_call",
     "passed_pointers",
+    "written_pointers",
 ]
 
 
@@ -169,6 +172,14 @@ def is_internal_call(instruction: Instruction) -> bool:
     )
 
 
+_GROWING = ("NRT_MemInfo_varsize_realloc", "coenzyme.grow")
+
+
+def is_growth(instruction: Instruction) -> bool:
+    """Whether `instruction` gives the payload of a counted block another size, and perhaps another place."""
+    return isinstance(instruction, Call) and instruction.callee_name in _GROWING
+
+
 def is_error_slot(parameter: Argument) -> bool:
     """Whether `parameter` is where Numba's calling convention reports an exception."""
     return parameter.index == 1 and parameter.name.split(".")[0] == "excinfo"
@@ -183,6 +194,20 @@ def passed_pointers(call: Call) -> list[Value]:
         for actual, formal in zip(call.arguments, callee.arguments, strict=False)
         if actual.type.is_pointer and not is_error_slot(formal)
     ]
+
+
+def is_ruled_call(instruction: Instruction) -> bool:
+    """Whether `instruction` calls a function whose derivatives come from a rule."""
+    return (
+        isinstance(instruction, Call)
+        and isinstance(instruction.callee, Function)
+        and instruction.callee.ruled
+    )
+
+
+def written_pointers(call: Call) -> list[Value]:
+    """Return the pointers that an internal `call` may write through."""
+    return call.arguments[:1] if is_ruled_call(call) else passed_pointers(call)
 
 
 def holds_pointers(type: Type) -> bool:
@@ -362,7 +387,7 @@ class _Solver:
             case Effect.ALLOCATION:
                 if call not in self.result.points_to:
                     self._include(call, {MemoryObject(Storage.HEAP, call, call.name or "allocation")})
-            case Effect.MEMINFO_DATA:
+            case _ if effect is Effect.MEMINFO_DATA or is_growth(call):
                 self._include(call, self.result.of(pointers[0]))
             case Effect.MEMCPY | Effect.MEMMOVE:
                 self._store_into(self.result.of(pointers[0]), self._loaded_from(self.result.of(pointers[1])))
@@ -370,7 +395,12 @@ class _Solver:
                 # A function kept out of line may link whatever it reaches, and what it allocates.
                 if call not in self.from_call:
                     self.from_call[call] = MemoryObject(Storage.RETURNED, call, "memory from a call")
-                reached = self.result.reachable(passed_pointers(call)) | {self.from_call[call]}
+                if is_ruled_call(call):
+                    # The arrays it returns are new, and hold numbers.
+                    self.flat.add(self.from_call[call])
+                    self._store_into(self.result.of(call.arguments[0]), {self.from_call[call]})
+                    return
+                reached = self.result.reachable(written_pointers(call)) | {self.from_call[call]}
                 self._store_into(reached, reached)
                 if holds_pointers(call.type):
                     self._include(call, reached)

@@ -16,8 +16,9 @@ from coenzyme.analysis.objects import (
     Storage,
     blas_pointers,
     called_effect,
+    is_growth,
     is_internal_call,
-    passed_pointers,
+    written_pointers,
 )
 from coenzyme.ir.instructions import (
     AtomicReadModifyWrite,
@@ -120,6 +121,7 @@ class _Search:
         self.successors = [[self.index[s] for s in block.successors if s in self.index] for block in live]
         self.later = self._reachable(avoiding=None)
         self.without: dict[int, list[int]] = {}
+        self.handed_out = _handed_out(objects)
         self.writes: dict[MemoryObject, list[_Write]] = {}
         for block in live:
             for position, instruction in enumerate(block.instructions):
@@ -132,7 +134,7 @@ class _Search:
         here = self.index[block]
         targets = self.objects.of(pointer)
         for item in targets:
-            if not self.aliasing.caller_keeps and item.storage in _CALLER_OWNED:
+            if not self.aliasing.caller_keeps and (item.storage in _CALLER_OWNED or item in self.handed_out):
                 return True
             if item.storage is Storage.GLOBAL and _is_constant(item):
                 continue
@@ -210,7 +212,9 @@ def written_objects(instruction: Instruction, objects: Objects) -> Iterable[Memo
         case AtomicReadModifyWrite() | CompareExchange():
             return objects.of(instruction.operands[0])
         case Call() if is_internal_call(instruction):
-            return objects.reachable(passed_pointers(instruction))
+            return objects.reachable(written_pointers(instruction))
+        case Call() if is_growth(instruction):
+            return ()
         case Call():
             effect = called_effect(instruction)
             pointers = [a for a in instruction.arguments if a.type.is_pointer]
@@ -238,6 +242,18 @@ def may_overlap(a: MemoryObject, b: MemoryObject, aliasing: Aliasing) -> bool:
         reached = Storage.REACHED in (a.storage, b.storage)
         return reached or not aliasing.arguments_disjoint
     return False
+
+
+def _handed_out(objects: Objects) -> set[MemoryObject]:
+    """Return the objects whose address the caller finds in its own memory: what a function returns."""
+    found: set[MemoryObject] = set()
+    pending = [o for o in objects.contents if o.storage in _CALLER_OWNED]
+    while pending:
+        for held in objects.contents.get(pending.pop(), ()):
+            if held not in found:
+                found.add(held)
+                pending.append(held)
+    return found
 
 
 def _is_local(item: MemoryObject) -> bool:

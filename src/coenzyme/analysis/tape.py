@@ -84,11 +84,15 @@ class Question:
     indices: frozenset[Phi]
     recurrences: Mapping[Phi, tuple[Value, ...]]
     repeatable: Callable[[Load], bool]
+    movable: frozenset[Value] = frozenset()
+    """Addresses that are different ones in the reverse sweep: they are computed again, whatever it costs."""
     policy: Policy = Policy.CUT
     keep: dict[Value, Keep] = field(default_factory=dict[Value, Keep])
 
 
 _EXPENSIVE = frozenset({"fdiv", "frem"})
+_NEVER = 1 << 40
+"""The cost of taping what cannot be taped."""
 _SIMPLE = frozenset(
     {"add", "sub", "mul", "shl", "lshr", "ashr", "and", "or", "xor", "udiv", "sdiv", "urem", "srem"}
     | {"icmp", "getelementptr", "sext", "zext", "trunc", "ptrtoint", "inttoptr", "bitcast", "freeze"}
@@ -145,6 +149,8 @@ def plan_tape(question: Question) -> TapePlan:
 
 def _how(question: Question, value: Instruction, taped: set[Value] | None) -> Keep:
     assert value.block is not None
+    if value in question.movable:
+        return Keep.RECOMPUTE
     if isinstance(value, Phi):
         if value in question.indices:
             return Keep.INDEX
@@ -208,8 +214,8 @@ def _cut(question: Question, wanted: list[Instruction]) -> set[Value]:
         if is_free or loop is None:
             continue
         depth = loop.depth
-        problem.add(value, _cost(value, depth))
-        if not can_repeat(question, value, generous=True):
+        problem.add(value, _NEVER if value in question.movable else _cost(value, depth))
+        if value not in question.movable and not can_repeat(question, value, generous=True):
             problem.supply(value)
             continue
         for source in _sources(question, value):
@@ -226,7 +232,7 @@ def _cost(value: Instruction, depth: int) -> int:
     try:
         size = field_size(value.type)
     except ValueError:
-        return 1 << 40
+        return _NEVER
     # An 8th of a byte more, so that of two equal cuts the one nearer to the uses wins.
     return (size * 8 + (1 if value.type == I1 else 0)) * 16 ** min(depth, 6)
 

@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from coenzyme.errors import ActivityError
 from coenzyme.frontends.program import Mode
 
 __all__ = [
@@ -18,6 +19,8 @@ __all__ = [
     "Forward",
     "ForwardWithPrimal",
     "Reverse",
+    "ReverseSplitNoPrimal",
+    "ReverseSplitWithPrimal",
     "ReverseWithPrimal",
 ]
 
@@ -98,7 +101,8 @@ Annotation: TypeAlias = Const | Active | Duplicated | DuplicatedNoNeed
 class DerivativeMode:
     """Which sweep to run, and whether the value of the function is returned beside the derivative.
 
-    Use the values `Forward`, `ForwardWithPrimal`, `Reverse` and `ReverseWithPrimal`.
+    Use the values `Forward`, `ForwardWithPrimal`, `Reverse` and `ReverseWithPrimal`, and for `autodiff_thunk`
+    `ReverseSplitNoPrimal` and `ReverseSplitWithPrimal`.
 
     Parameters
     ----------
@@ -106,6 +110,16 @@ class DerivativeMode:
         Forward carries tangents along with the values; reverse carries cotangents back.
     with_primal
         Return ``(derivative, value)`` in place of the derivative alone.
+    split
+        The sweep comes as two functions, one that runs the primal and one that runs the reverse sweep later.
+    strong_zero
+        A tangent or cotangent that is zero contributes exactly zero, also where a slope is infinite or not a
+        number. In reverse mode this is so anyway of elementary functions whose slope can be infinite at a
+        finite argument; here it holds of every operation, such as the product with a factor that has
+        overflowed. Linear algebra on whole arrays is excepted.
+    arguments_kept
+        For a split sweep, a promise: between its halves nothing is written to the arguments and to the value.
+        What the reverse half needs of them is then not kept on the tape.
 
     Examples
     --------
@@ -116,6 +130,20 @@ class DerivativeMode:
 
     sweep: Mode
     with_primal: bool = False
+    split: bool = False
+    arguments_kept: bool = False
+    strong_zero: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse options of another type."""
+        for name in ("with_primal", "split", "arguments_kept", "strong_zero"):
+            value = getattr(self, name)
+            if not isinstance(value, bool):
+                raise ActivityError(
+                    f"the option {name} of a mode is {value!r}",
+                    argument=name,
+                    remedy="pass True or False",
+                )
 
     def replace(self, **changes: Any) -> DerivativeMode:
         """Return this mode with some options changed.
@@ -129,7 +157,20 @@ class DerivativeMode:
         -------
         DerivativeMode
             A new value; this one stays as it is.
+
+        Raises
+        ------
+        ActivityError
+            For an option that does not exist, or a value that it cannot have.
         """
+        known = {field.name for field in dataclasses.fields(self)}
+        for name in changes:
+            if name not in known:
+                raise ActivityError(
+                    f"a mode has no option {name!r}",
+                    argument=name,
+                    remedy=f"the options are {', '.join(sorted(known))}",
+                )
         return dataclasses.replace(self, **changes)
 
 
@@ -137,3 +178,5 @@ Forward = DerivativeMode(Mode.FORWARD)
 ForwardWithPrimal = DerivativeMode(Mode.FORWARD, with_primal=True)
 Reverse = DerivativeMode(Mode.REVERSE)
 ReverseWithPrimal = DerivativeMode(Mode.REVERSE, with_primal=True)
+ReverseSplitNoPrimal = DerivativeMode(Mode.REVERSE, split=True)
+ReverseSplitWithPrimal = DerivativeMode(Mode.REVERSE, with_primal=True, split=True)

@@ -70,6 +70,12 @@ class AnnotatedCall(Call):
 
     def implement(self, argtypes: tuple[types.Type, ...]) -> Callable[..., Any]:
         """Return the body for arguments of the given Numba types."""
+        if self.mode.split:
+            raise ActivityError(
+                "autodiff was given a split mode",
+                function=name_of(self.function),
+                remedy="use autodiff_thunk, or pass Reverse or ReverseWithPrimal",
+            )
         count = len(self.kinds)
         chosen = frozenset(i for i, kind in enumerate(self.kinds) if kind is not Const)
         for i in sorted(chosen):
@@ -85,7 +91,13 @@ class AnnotatedCall(Call):
         sweep = self.mode.sweep
         seed = source.name("seed", one_of(restype)) if active and sweep is Mode.REVERSE else None
         outcome = add_derivative(
-            source, arrangement, sweep, Operands(shadows, seed), return_active=active, sharing=self.sharing
+            source,
+            arrangement,
+            sweep,
+            Operands(shadows, seed),
+            return_active=active,
+            sharing=self.sharing,
+            strong_zero=self.mode.strong_zero,
         )
         derivative = outcome.tangent
         if sweep is Mode.REVERSE:
@@ -123,6 +135,9 @@ class AnnotatedCall(Call):
         requested, name = self.returns, name_of(self.function)
         if requested is Const or (requested in (None, *_SHADOWED) and isinstance(restype, types.NoneType)):
             return False
+        counts = isinstance(types.unliteral(restype), (types.Integer, types.Boolean))
+        if requested is None and counts and any(kind in _SHADOWED for kind in self.kinds):
+            return False  # a number of steps or a flag, beside what is written into shadowed memory
         if self.mode.sweep is Mode.FORWARD:
             if requested is Active:
                 raise ActivityError(
@@ -182,7 +197,7 @@ def autodiff(mode: DerivativeMode, f: Callable[..., Any], /, *annotated: Any, **
         The arguments, each wrapped in `Const`, `Active`, `Duplicated` or `DuplicatedNoNeed`; an argument
         without annotation is `Const`. One of these classes itself may come first: the activity of the return.
         Left out, it is `Active` for a real return in reverse mode, `Duplicated` in forward mode, and `Const`
-        for None.
+        for None, and for an integer or a truth value beside shadowed arrays.
     **kwargs
         Arguments by name, annotated in the same way.
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from inspect import Parameter
 from itertools import count
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numba
 from numba.core import cgutils, types
@@ -24,10 +24,11 @@ from numba.extending import intrinsic, models, register_model, typeof_impl
 
 from coenzyme import engine
 from coenzyme.api.functions import Compiled, name_of, parameters_of
-from coenzyme.api.memory import as_type, call_derivative, emit_call, writable
+from coenzyme.api.memory import as_type, call_derivative, emit_call, writable, zero_like
 from coenzyme.api.sharing import Sharing
 from coenzyme.api.source import Source
 from coenzyme.api.structure import Arrangement, Leaf
+from coenzyme.errors import ActivityError
 from coenzyme.frontends.program import ArgumentActivity, Mode
 
 __all__ = [
@@ -42,9 +43,11 @@ __all__ = [
     "entry_of",
     "implementation",
     "tuple_of",
+    "with_scratch",
 ]
 
 _serial = count()
+D = TypeVar("D")
 
 
 class Call:
@@ -230,7 +233,7 @@ class Operands:
     values: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-def add_derivative(
+def add_derivative(  # noqa: PLR0913 - what one call of a derivative is made of
     source: Source,
     arrangement: Arrangement,
     mode: Mode,
@@ -238,6 +241,7 @@ def add_derivative(
     *,
     return_active: bool,
     sharing: Sharing = Sharing.READ,
+    strong_zero: bool = False,
     depth: int = 0,
 ) -> Outcome:
     """Add the call of a derivative to a body.
@@ -256,6 +260,8 @@ def add_derivative(
         Whether the return is differentiated.
     sharing
         What is known of arguments in one memory.
+    strong_zero
+        A zero tangent or adjoint contributes zero whatever the slope.
     depth
         Indentation of the added lines.
 
@@ -265,9 +271,13 @@ def add_derivative(
         The names of what the call gives.
     """
     leaves, activities = arrangement.leaves, arrangement.activities(mode)
-    options = engine.Options(arguments_disjoint=sharing in (Sharing.REFUSED, Sharing.READ))
-    derivative = engine.derivative(
-        arrangement.function, arrangement.types, activities, mode, return_active, options
+    disjoint = sharing in (Sharing.REFUSED, Sharing.READ)
+    options = engine.Options(arguments_disjoint=disjoint, strong_zero=strong_zero)
+    function, kinds = arrangement.function, arrangement.types
+    derivative, activities = with_scratch(
+        arrangement,
+        activities,
+        lambda a: engine.derivative(function, kinds, a, mode, return_active, options),
     )
     values = [operands.values.get(leaf.path, leaf.path) for leaf in leaves]
     seed = [operands.seed] if operands.seed is not None and return_active else []
@@ -280,6 +290,9 @@ def add_derivative(
         arrays, others = [leaf.path for leaf in shadowed], seed
     else:
         shadows = dict(operands.shadows)
+        for leaf in shadowed:
+            if leaf.path not in shadows:
+                shadows[leaf.path] = f"{source.name('zero_like', zero_like)}({leaf.path})"
         arrays: list[str] = []
         others = [*(cast(source, shadows[leaf.path], writable(leaf.kind)) for leaf in shadowed), *seed]
     groups = ", ".join(tuple_of(group) for group in (values, arrays, others))
@@ -287,6 +300,46 @@ def add_derivative(
     source.add(f"{primal}, {tangent}, {made} = {call}({dispatcher}, {groups})", depth=depth)
     active = [leaf.path for leaf, a in zip(leaves, activities, strict=True) if a is ArgumentActivity.ACTIVE]
     return Outcome(primal, tangent, tuple(active), shadows)
+
+
+def with_scratch(
+    arrangement: Arrangement,
+    activities: tuple[ArgumentActivity, ...],
+    derive: Callable[[tuple[ArgumentActivity, ...]], D],
+) -> tuple[D, tuple[ArgumentActivity, ...]]:
+    """Return a derivative, and what it was told of the arguments.
+
+    A constant array that active data passes through gets a shadow of its own, which nobody else sees.
+
+    Parameters
+    ----------
+    arrangement
+        The function and its arguments.
+    activities
+        What is known of the arguments to begin with.
+    derive
+        Makes the derivative.
+    """
+    function, kinds = arrangement.function, arrangement.types
+    while True:
+        try:
+            return derive(activities), activities
+        except ActivityError as error:
+            names = [a.name for a in engine.lowered(function, kinds).arguments]
+            position = names.index(error.argument) if error.argument in names else -1
+            if position < 0 or not _may_have_shadow(kinds[position], activities[position]):
+                raise
+            changed = list(activities)
+            changed[position] = ArgumentActivity.DUPLICATED
+            activities = tuple(changed)
+
+
+def _may_have_shadow(kind: types.Type, activity: ArgumentActivity) -> bool:
+    return (
+        activity is ArgumentActivity.CONST
+        and isinstance(kind, types.Array)
+        and isinstance(kind.dtype, types.Float)
+    )
 
 
 def tuple_of(parts: Sequence[str]) -> str:

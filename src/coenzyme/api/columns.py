@@ -3,47 +3,74 @@
 The value of a function and its arguments are trees of numbers and arrays. A Jacobian is a tree of the value's
 shape; in the place of each of its leaves stands one entry for each argument, shaped like that; and in the
 place of each leaf of that stands the array of the partial derivatives of the one leaf by the other.
+
+A complex number is a pair of real ones to the sweeps. Where a real number depends on a complex one, x + iy, the
+entry is ∂/∂x + i ∂/∂y, the gradient, from a sweep along 1 and another along i, or from one pullback. Where a
+complex number depends on a real one, it is the derivative of the real part plus i times that of the imaginary
+part. Where both are complex the function must be holomorphic: one sweep gives the complex derivative.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numba.core import types
 
-from coenzyme.api.calls import Operands, add_derivative, cast
+from coenzyme.api.calls import Operands, Outcome, add_derivative, cast
 from coenzyme.api.memory import copy_like, zero_like
-from coenzyme.api.source import Source, implements
-from coenzyme.api.structure import Arrangement, Leaf, Tree, leaves_of, one_of, rebuild, tree_of, zero_of
+from coenzyme.api.parts import combine, conjugate, store_column
+from coenzyme.api.source import Source
+from coenzyme.api.structure import (
+    Arrangement,
+    Leaf,
+    Tree,
+    imaginary_unit_of,
+    is_complex,
+    leaves_of,
+    one_of,
+    rebuild,
+    scalar_of,
+    tree_of,
+    zero_of,
+)
+from coenzyme.errors import ActivityError
 from coenzyme.frontends.program import Mode
 
-__all__ = ["Blocks", "add_columns", "add_copies", "add_rows"]
+__all__ = ["Blocks", "Sweeps", "add_copies", "check_complex"]
 
 Blocks = dict[tuple[str, str], str]
 """For the paths of a leaf of the value and one of an argument, the expression of the partial derivatives."""
 
 
-def store_column(jacobian: Any, column: int, values: Any) -> None:
-    """Write a number, or the entries of an array, down a column of a matrix, in compiled code."""
-    raise NotImplementedError
+def check_complex(
+    outputs: Sequence[Leaf], inputs: Sequence[Leaf], function: str, *, holomorphic: bool
+) -> None:
+    """Refuse derivatives of complex values by complex arguments that are not declared to be holomorphic.
 
-
-@implements(store_column)
-def _store_column(jacobian: Any, column: Any, values: Any) -> Callable[..., None]:
-    if not isinstance(values, types.Array):
-
-        def store_number(jacobian: Any, column: Any, values: Any) -> None:
-            jacobian[0, column] = values
-
-        return store_number
-
-    def store_array(jacobian: Any, column: Any, values: Any) -> None:
-        for row, value in enumerate(values.flat):
-            jacobian[row, column] = value
-
-    return store_array
+    Raises
+    ------
+    ActivityError
+        If the function is complex and not declared to be holomorphic, or the other way around.
+    """
+    for group, name in ((inputs, "arguments"), (outputs, "value")):
+        if holomorphic and not all(is_complex(leaf.kind) for leaf in group):
+            raise ActivityError(
+                f"with holomorphic=True the {name} must be complex, and there are real ones",
+                function=function,
+                remedy="leave holomorphic out, or convert with astype(complex)",
+            )
+    crossing = any(is_complex(leaf.kind) for leaf in inputs) and any(
+        is_complex(leaf.kind) for leaf in outputs
+    )
+    if crossing and not holomorphic:
+        raise ActivityError(
+            "a complex value of complex arguments has a complex derivative only if the function is holomorphic",
+            function=function,
+            remedy="pass holomorphic=True if it is; or use jvp or vjp, one direction at a time",
+        )
 
 
 def add_copies(source: Source, arrangement: Arrangement) -> dict[str, str]:
@@ -56,16 +83,6 @@ def add_copies(source: Source, arrangement: Arrangement) -> dict[str, str]:
     return copies
 
 
-def _fresh(source: Source, copies: Mapping[str, str]) -> dict[str, str]:
-    """Return expressions for arguments that one evaluation may write to."""
-    return {path: f"{source.name('copy_like', copy_like)}({saved})" for path, saved in copies.items()}
-
-
-def _dtype_of(source: Source, leaf: Leaf) -> str:
-    kind: Any = leaf.kind.dtype if isinstance(leaf.kind, types.Array) else leaf.kind
-    return source.name("dtype", np.dtype(str(kind)))
-
-
 def _shape(*leaves: Leaf) -> str:
     """Return the expression of the shapes of arrays, one after the other; numbers have none."""
     return " + ".join(f"{leaf.path}.shape" for leaf in leaves if leaf.is_array)
@@ -75,131 +92,166 @@ def _size(leaf: Leaf) -> str:
     return f"{leaf.path}.size" if leaf.is_array else "1"
 
 
-def _differentiated(leaves: Sequence[Leaf]) -> list[Leaf]:
-    return [leaf for leaf in leaves if leaf.differentiated]
-
-
-def add_columns(
-    source: Source, arrangement: Arrangement, chosen: Sequence[Leaf], copies: Mapping[str, str], restype: Any
-) -> Blocks:
-    """Add a loop of pushforwards along the entries of each chosen leaf.
+@dataclass(frozen=True)
+class Sweeps:
+    """The sweeps of one Jacobian, which are added to a body in which ``y`` is the value of the function.
 
     Parameters
     ----------
     source
-        The body, in which ``y`` is the value of the function.
+        The body.
     arrangement
         The function and its arguments.
-    chosen
-        The leaves of the arguments to differentiate by.
-    copies
-        The names of copies of the arguments, by path.
     restype
         The Numba type of the value.
+    copies
+        The names of copies of the arguments, by path.
+    holomorphic
+        Whether complex values are differentiated by complex arguments.
     """
-    outputs = _differentiated(list(leaves_of(tree_of(restype, "y", differentiated=True))))
-    blocks: Blocks = {}
-    for leaf in chosen:
-        tangents: dict[str, str] = {}
-        for other in _differentiated(arrangement.leaves):
-            zero = f"{source.name('zero_like', zero_like)}({other.path})"
-            tangents[other.path] = zero if other.is_array else source.name("zero", zero_of(other.kind))
-        if leaf.is_array:
-            blocks |= _add_array_columns(source, arrangement, leaf, tangents, copies, restype)
-            continue
-        tangents[leaf.path] = source.name("one", one_of(leaf.kind))
-        operands = Operands(tangents, values=_fresh(source, copies))
-        outcome = add_derivative(source, arrangement, Mode.FORWARD, operands, return_active=True)
-        for out in outputs:
-            blocks[out.path, leaf.path] = outcome.tangent + out.path.removeprefix("y")
-    return blocks
 
+    source: Source
+    arrangement: Arrangement
+    restype: types.Type
+    copies: Mapping[str, str]
+    holomorphic: bool
 
-def _add_array_columns(
-    source: Source,
-    arrangement: Arrangement,
-    leaf: Leaf,
-    tangents: dict[str, str],
-    copies: Mapping[str, str],
-    restype: Any,
-) -> Blocks:
-    outputs = _differentiated(list(leaves_of(tree_of(restype, "y", differentiated=True))))
-    k, tangent = source.variable("k"), source.variable("tangent")
-    matrices = {out.path: source.variable("jacobian") for out in outputs}
-    empty = source.name("empty", np.empty)
-    for out in outputs:
-        size = f"({_size(out)}, {leaf.path}.size)"
-        source.add(f"{matrices[out.path]} = {empty}({size}, {_dtype_of(source, out)})")
-    source.add(f"for {k} in range({leaf.path}.size):")
-    source.add(f"{tangent} = {source.name('zero_like', zero_like)}({leaf.path})", depth=1)
-    source.add(f"{tangent}.flat[{k}] = 1.0", depth=1)
-    operands = Operands({**tangents, leaf.path: tangent}, values=_fresh(source, copies))
-    outcome = add_derivative(source, arrangement, Mode.FORWARD, operands, return_active=True, depth=1)
-    store = source.name("store_column", store_column)
-    for out in outputs:
-        column = outcome.tangent + out.path.removeprefix("y")
-        source.add(f"{store}({matrices[out.path]}, {k}, {column})", depth=1)
-    return {(out.path, leaf.path): f"{matrices[out.path]}.reshape({_shape(out, leaf)})" for out in outputs}
+    @property
+    def tree(self) -> Tree:
+        """The leaves of the value."""
+        return tree_of(self.restype, "y", differentiated=True)
 
+    @property
+    def outputs(self) -> list[Leaf]:
+        """The leaves of the value that have derivatives."""
+        return [leaf for leaf in leaves_of(self.tree) if leaf.differentiated]
 
-def add_rows(
-    source: Source, arrangement: Arrangement, chosen: Sequence[Leaf], copies: Mapping[str, str], restype: Any
-) -> Blocks:
-    """Add a loop of pullbacks along the entries of each leaf of the value; parameters as `add_columns`."""
-    tree = tree_of(restype, "y", differentiated=True)
-    blocks: Blocks = {}
-    for out in _differentiated(list(leaves_of(tree))):
-        if out.is_array:
-            blocks |= _add_array_rows(source, arrangement, chosen, copies, (tree, out))
-            continue
-        seed = _seed(source, tree, out, source.name("one", one_of(out.kind)))
-        operands = Operands(None, seed, _fresh(source, copies))
-        outcome = add_derivative(source, arrangement, Mode.REVERSE, operands, return_active=True)
+    def columns(self, chosen: Sequence[Leaf]) -> Blocks:
+        """Add pushforwards along the entries of each chosen leaf of the arguments."""
+        blocks: Blocks = {}
         for leaf in chosen:
-            blocks[out.path, leaf.path] = outcome.adjoint(leaf)
-    return blocks
+            if leaf.is_array:
+                blocks |= self._array_columns(leaf)
+                continue
+            runs = [self._push(leaf, unit) for unit in self._units(leaf)]
+            for out in self.outputs:
+                blocks[out.path, leaf.path] = self._combined([_tangent_of(run, out) for run in runs])
+        return blocks
 
+    def rows(self, chosen: Sequence[Leaf]) -> Blocks:
+        """Add pullbacks of the entries of each leaf of the value, for the chosen leaves of the arguments."""
+        blocks: Blocks = {}
+        for out in self.outputs:
+            if out.is_array:
+                blocks |= self._array_rows(out, chosen)
+                continue
+            runs = [self._pull(out, unit) for unit in self._units(out)]
+            for leaf in chosen:
+                blocks[out.path, leaf.path] = self._combined([self._adjoint(run, leaf) for run in runs])
+        return blocks
 
-def _seed(source: Source, tree: Tree, chosen: Leaf, expression: str) -> str:
-    """Return the expression of a cotangent that is `expression` at one leaf, and zero elsewhere."""
+    def _units(self, leaf: Leaf) -> list[str]:
+        """Return the directions of an entry: 1, and i where the real and imaginary parts are on their own."""
+        kind = scalar_of(leaf.kind)
+        units = [self.source.name("one", one_of(kind))]
+        if is_complex(kind) and not self.holomorphic:
+            units.append(self.source.name("unit", imaginary_unit_of(kind)))
+        return units
 
-    def part(leaf: Leaf) -> str:
-        if leaf.path == chosen.path:
-            return expression
-        if not leaf.differentiated:
-            return leaf.path
+    def _combined(self, parts: Sequence[str]) -> str:
+        return f"{self.source.name('combine', combine)}({', '.join(parts)})" if len(parts) > 1 else parts[0]
+
+    def _adjoint(self, run: Outcome, leaf: Leaf) -> str:
+        # The transpose of multiplication by a complex number is that by its conjugate.
+        found = run.adjoint(leaf)
+        return f"{self.source.name('conjugate', conjugate)}({found})" if self.holomorphic else found
+
+    def _fresh(self) -> dict[str, str]:
+        """Return expressions for arguments that one evaluation may write to."""
+        return {
+            path: f"{self.source.name('copy_like', copy_like)}({saved})"
+            for path, saved in self.copies.items()
+        }
+
+    def _zero(self, leaf: Leaf) -> str:
         if leaf.is_array:
-            return cast(source, f"{source.name('zero_like', zero_like)}({leaf.path})", leaf.kind)
-        return source.name("zero", zero_of(leaf.kind))
+            return f"{self.source.name('zero_like', zero_like)}({leaf.path})"
+        return self.source.name("zero", zero_of(leaf.kind))
 
-    return rebuild(tree, part, source)
+    def _push(self, leaf: Leaf, tangent: str, depth: int = 0) -> Outcome:
+        """Add the pushforward of a tangent of one leaf."""
+        tangents = {x.path: self._zero(x) for x in self.arrangement.leaves if x.differentiated}
+        operands = Operands({**tangents, leaf.path: tangent}, values=self._fresh())
+        return add_derivative(
+            self.source, self.arrangement, Mode.FORWARD, operands, return_active=True, depth=depth
+        )
+
+    def _pull(self, out: Leaf, cotangent: str, depth: int = 0) -> Outcome:
+        """Add the pullback of a cotangent of one leaf of the value."""
+
+        def part(leaf: Leaf) -> str:
+            if leaf.path == out.path:
+                return cast(self.source, cotangent, out.kind) if out.is_array else cotangent
+            if not leaf.differentiated:
+                return leaf.path
+            zero = self._zero(leaf)
+            return cast(self.source, zero, leaf.kind) if leaf.is_array else zero
+
+        operands = Operands(None, rebuild(self.tree, part, self.source), self._fresh())
+        return add_derivative(
+            self.source, self.arrangement, Mode.REVERSE, operands, return_active=True, depth=depth
+        )
+
+    def _matrix(self, out: Leaf, leaf: Leaf, rows: str, columns: str) -> str:
+        """Add an empty matrix for the partial derivatives of a leaf by another, and return its name."""
+        kind: Any = scalar_of(out.kind)
+        dtype = np.dtype(str(kind))
+        if is_complex(leaf.kind) and not is_complex(kind):
+            dtype = np.result_type(dtype, np.complex64)
+        name = self.source.variable("jacobian")
+        empty = self.source.name("empty", np.empty)
+        self.source.add(f"{name} = {empty}(({rows}, {columns}), {self.source.name('dtype', dtype)})")
+        return name
+
+    def _unit_array(self, leaf: Leaf, k: str, unit: str) -> str:
+        """Add an array that is `unit` at one entry and zero elsewhere, within a loop, and return its name."""
+        name = self.source.variable("direction")
+        self.source.add(f"{name} = {self.source.name('zero_like', zero_like)}({leaf.path})", depth=1)
+        self.source.add(f"{name}.flat[{k}] = {unit}", depth=1)
+        return name
+
+    def _store(self, matrix: str, k: str, parts: Sequence[str]) -> None:
+        store = self.source.name("store_column", store_column)
+        self.source.add(f"{store}({matrix}, {k}, {self._combined(parts)})", depth=1)
+
+    def _array_columns(self, leaf: Leaf) -> Blocks:
+        source, outputs = self.source, self.outputs
+        size = f"{leaf.path}.size"
+        matrices = {out.path: self._matrix(out, leaf, _size(out), size) for out in outputs}
+        k = source.variable("k")
+        source.add(f"for {k} in range({size}):")
+        runs = [self._push(leaf, self._unit_array(leaf, k, unit), depth=1) for unit in self._units(leaf)]
+        for out in outputs:
+            self._store(matrices[out.path], k, [_tangent_of(run, out) for run in runs])
+        return {
+            (out.path, leaf.path): f"{matrices[out.path]}.reshape({_shape(out, leaf)})" for out in outputs
+        }
+
+    def _array_rows(self, out: Leaf, chosen: Sequence[Leaf]) -> Blocks:
+        source = self.source
+        size = f"{out.path}.size"
+        matrices = {leaf.path: self._matrix(out, leaf, _size(leaf), size) for leaf in chosen}
+        k = source.variable("k")
+        source.add(f"for {k} in range({size}):")
+        runs = [self._pull(out, self._unit_array(out, k, unit), depth=1) for unit in self._units(out)]
+        for leaf in chosen:
+            self._store(matrices[leaf.path], k, [self._adjoint(run, leaf) for run in runs])
+        ascontiguous = source.name("ascontiguousarray", np.ascontiguousarray)
+        return {
+            (out.path, leaf.path): f"{ascontiguous}({matrices[leaf.path]}.T).reshape({_shape(out, leaf)})"
+            for leaf in chosen
+        }
 
 
-def _add_array_rows(
-    source: Source,
-    arrangement: Arrangement,
-    chosen: Sequence[Leaf],
-    copies: Mapping[str, str],
-    place: tuple[Tree, Leaf],
-) -> Blocks:
-    tree, out = place
-    matrices = {leaf.path: source.variable("jacobian") for leaf in chosen}
-    empty = source.name("empty", np.empty)
-    for leaf in chosen:
-        size = f"({_size(leaf)}, {out.path}.size)"
-        source.add(f"{matrices[leaf.path]} = {empty}({size}, {_dtype_of(source, out)})")
-    k, row = source.variable("k"), source.variable("seed")
-    source.add(f"for {k} in range({out.path}.size):")
-    source.add(f"{row} = {source.name('zero_like', zero_like)}({out.path})", depth=1)
-    source.add(f"{row}.flat[{k}] = 1.0", depth=1)
-    seed = _seed(source, tree, out, cast(source, row, out.kind))
-    operands = Operands(None, seed, _fresh(source, copies))
-    outcome = add_derivative(source, arrangement, Mode.REVERSE, operands, return_active=True, depth=1)
-    store = source.name("store_column", store_column)
-    for leaf in chosen:
-        source.add(f"{store}({matrices[leaf.path]}, {k}, {outcome.adjoint(leaf)})", depth=1)
-    ascontiguous = source.name("ascontiguousarray", np.ascontiguousarray)
-    return {
-        (out.path, leaf.path): f"{ascontiguous}({matrices[leaf.path]}.T).reshape({_shape(out, leaf)})"
-        for leaf in chosen
-    }
+def _tangent_of(run: Outcome, out: Leaf) -> str:
+    return run.tangent + out.path.removeprefix("y")

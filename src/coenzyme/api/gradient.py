@@ -11,8 +11,10 @@ from numba.core import types
 
 from coenzyme import engine
 from coenzyme.api.calls import Call, Operands, add_derivative, implementation, tuple_of
+from coenzyme.api.columns import check_complex
 from coenzyme.api.functions import Compiled, name_of
 from coenzyme.api.memory import copy_like
+from coenzyme.api.parts import conjugate
 from coenzyme.api.sharing import Sharing, add_alias_checks, refuse_written
 from coenzyme.api.source import Source
 from coenzyme.api.structure import (
@@ -20,12 +22,13 @@ from coenzyme.api.structure import (
     Leaf,
     arrange,
     check_argnums,
+    leaves_of,
     one_of,
     parts_of,
     rebuild,
     zero_of,
 )
-from coenzyme.errors import ActivityError, UnsupportedIRError
+from coenzyme.errors import ActivityError
 from coenzyme.frontends.program import Mode
 
 __all__ = ["GradientCall", "check_value"]
@@ -47,6 +50,8 @@ class GradientCall(Call):
         The function returns ``(value, aux)``.
     with_value
         Return ``(value, gradient)``.
+    holomorphic
+        The derivative of a holomorphic function in place of the gradient of a real one.
     sharing
         What is known of arguments in one memory.
     """
@@ -56,6 +61,7 @@ class GradientCall(Call):
     single: bool
     has_aux: bool
     with_value: bool
+    holomorphic: bool = False
     sharing: Sharing = Sharing.REFUSED
     label: ClassVar[str] = "gradient"
 
@@ -65,6 +71,11 @@ class GradientCall(Call):
         arrangement = arrange(self.function, argtypes, frozenset(self.argnums))
         restype = engine.primal(arrangement.function, arrangement.types)
         value_type, seeds = self._seeds(restype)
+        if self.holomorphic:
+            chosen = [leaf for i in self.argnums for leaf in leaves_of(arrangement.trees[i])]
+            inputs = [leaf for leaf in chosen if leaf.differentiated]
+            value = Leaf("value", value_type, True)
+            check_complex([value], inputs, name_of(self.function), holomorphic=True)
         source = Source(arrangement.defaults)
         add_alias_checks(source, arrangement, self.sharing, {})
         if seeds is None:
@@ -85,7 +96,7 @@ class GradientCall(Call):
     def _seeds(self, restype: types.Type) -> tuple[types.Type, Any]:
         """Return the type of the value, and the cotangent of the return; None where its shape is unknown."""
         if not self.has_aux:
-            check_value(restype, name_of(self.function))
+            check_value(restype, name_of(self.function), holomorphic=self.holomorphic)
             return restype, one_of(restype)
         if not (isinstance(restype, types.BaseTuple) and len(parts_of(restype)) == 2):
             raise ActivityError(
@@ -94,8 +105,8 @@ class GradientCall(Call):
                 remedy="return a pair, or leave has_aux out",
             )
         value_type, aux_type = parts_of(restype)
-        check_value(value_type, name_of(self.function))
-        if isinstance(aux_type, types.Float):
+        check_value(value_type, name_of(self.function), holomorphic=self.holomorphic)
+        if isinstance(aux_type, (types.Float, types.Complex)):
             return value_type, (one_of(value_type), zero_of(aux_type))
         return value_type, None
 
@@ -131,7 +142,15 @@ class GradientCall(Call):
         value: str,
         aux: str | None,
     ) -> Callable[..., Any]:
-        parts = [rebuild(arrangement.trees[i], result, source) for i in self.argnums]
+
+        def entry(leaf: Leaf) -> str:
+            found = result(leaf)
+            if not (self.holomorphic and leaf.differentiated):
+                return found
+            # The transpose of multiplication by a complex number is that by its conjugate.
+            return f"{source.name('conjugate', conjugate)}({found})"
+
+        parts = [rebuild(arrangement.trees[i], entry, source) for i in self.argnums]
         gradient = parts[0] if self.single else tuple_of(parts)
         if self.with_value:
             value = value if aux is None else f"({value}, {aux})"
@@ -141,21 +160,21 @@ class GradientCall(Call):
         return implementation(source, self.function, arrangement.count)
 
 
-def check_value(kind: types.Type, function: str) -> None:
+def check_value(kind: types.Type, function: str, *, holomorphic: bool) -> None:
     """Refuse a return type that has no gradient.
 
     Raises
     ------
     ActivityError
-        Unless the function returns a real floating-point number.
-    UnsupportedIRError
-        If it returns a complex one.
+        Unless the function returns a real floating-point number, or, if it is holomorphic, a complex one.
     """
     if isinstance(kind, types.Complex):
-        raise UnsupportedIRError(
-            f"the function returns {types.unliteral(kind)}, which is not differentiated",
+        if holomorphic:
+            return
+        raise ActivityError(
+            f"a gradient needs a real value, and the function returns {types.unliteral(kind)}",
             function=function,
-            remedy="return a real number",
+            remedy="pass holomorphic=True if it is holomorphic; or use vjp with a cotangent of the value",
         )
     if isinstance(kind, types.Float):
         return

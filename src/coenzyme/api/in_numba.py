@@ -7,6 +7,7 @@ compiled code, where `f` is an ``@njit`` function.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from functools import cache
 from typing import Any, cast
@@ -176,46 +177,27 @@ def _autodiff_in_numba(mode: Any, f: Any, *annotated: Any) -> Callable[..., Any]
     return source.function("autodiff", "mode, f, *annotated")
 
 
-@implements(transforms.grad, prefer_literal=True)
-def _grad_in_numba(f: Any, argnums: Any = 0, has_aux: Any = False) -> Callable[..., Any]:
-    made = transforms.grad(
-        _function_of(f, "grad"), _literal(argnums, "argnums"), _literal(has_aux, "has_aux")
-    )
-    return lambda f, argnums=0, has_aux=False: made
+def _offer(transform: Callable[..., Any]) -> None:
+    """Let compiled code call a transform: with a function, and with options that are constants."""
+    options = list(inspect.signature(transform).parameters.values())[1:]
+    names = [option.name for option in options]
+    header = ", ".join(["f", *(f"{option.name}={option.default!r}" for option in options)])
+
+    def typing(f: Any, *given: Any) -> Callable[..., Any]:
+        literals = {name: _literal(value, name) for name, value in zip(names, given, strict=True)}
+        source = Source()
+        source.add(
+            f"return {source.name('made', transform(_function_of(f, transform.__name__), **literals))}"
+        )
+        return source.function(transform.__name__, header)
+
+    source = Source()
+    source.add(f"return {source.name('typing', typing)}({', '.join(['f', *names])})")
+    implements(transform, prefer_literal=True)(source.function(transform.__name__, header))
 
 
-@implements(transforms.value_and_grad, prefer_literal=True)
-def _value_and_grad_in_numba(f: Any, argnums: Any = 0, has_aux: Any = False) -> Callable[..., Any]:
-    function = _function_of(f, "value_and_grad")
-    made = transforms.value_and_grad(function, _literal(argnums, "argnums"), _literal(has_aux, "has_aux"))
-    return lambda f, argnums=0, has_aux=False: made
-
-
-@implements(jacobian, prefer_literal=True)
-def _jacobian_in_numba(
-    f: Any, argnums: Any = 0, mode: Any = "auto", chunk_size: Any = None
-) -> Callable[..., Any]:
-    made = jacobian(
-        _function_of(f, "jacobian"),
-        _literal(argnums, "argnums"),
-        _literal(mode, "mode"),
-        _literal(chunk_size, "chunk_size"),
-    )
-    return lambda f, argnums=0, mode="auto", chunk_size=None: made
-
-
-def _by_columns(transform: Callable[..., Any]) -> None:
-    @implements(transform, prefer_literal=True)
-    def in_numba(f: Any, argnums: Any = 0, chunk_size: Any = None) -> Callable[..., Any]:
-        function = _function_of(f, transform.__name__)
-        made = transform(function, _literal(argnums, "argnums"), _literal(chunk_size, "chunk_size"))
-        return lambda f, argnums=0, chunk_size=None: made
-
-    _ = in_numba
-
-
-for _transform in (jacfwd, jacrev, hessian):
-    _by_columns(_transform)
+for _transform in (transforms.grad, transforms.value_and_grad, jacobian, jacfwd, jacrev, hessian):
+    _offer(_transform)
 
 
 @implements(transforms.jvp)

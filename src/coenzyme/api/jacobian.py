@@ -12,7 +12,7 @@ from numba.core import types
 
 from coenzyme import engine
 from coenzyme.api.calls import Call, implementation, tuple_of
-from coenzyme.api.columns import add_columns, add_copies, add_rows
+from coenzyme.api.columns import Sweeps, add_copies, check_complex
 from coenzyme.api.functions import Compiled, as_dispatcher, bind, call, name_of
 from coenzyme.api.gradient import GradientCall
 from coenzyme.api.invoke import invoke
@@ -52,12 +52,17 @@ class JacobianCall(Call):
         Return the Jacobian itself, not a tuple with one entry.
     direction
         Column by column, row by row, or whichever the types decide; column by column from arrays to arrays.
+    holomorphic
+        Whether complex values are differentiated by complex arguments.
+    sharing
+        What is known of arguments in one memory.
     """
 
     function: Compiled
     argnums: tuple[int, ...]
     single: bool
     direction: Direction
+    holomorphic: bool = False
     sharing: Sharing = Sharing.REFUSED
     label: ClassVar[str] = "jacobian"
 
@@ -67,20 +72,24 @@ class JacobianCall(Call):
         arrangement = arrange(self.function, argtypes, frozenset(self.argnums))
         restype = engine.primal(arrangement.function, arrangement.types)
         self._check_value(restype)
-        if isinstance(restype, types.Float) and self.direction is not Direction.FORWARD:
-            return GradientCall(
-                self.function, self.argnums, self.single, False, False, self.sharing
-            ).implement(argtypes)
+        real = isinstance(restype, types.Float) and not self.holomorphic
+        if real and self.direction is not Direction.FORWARD:
+            call = GradientCall(self.function, self.argnums, self.single, False, False)
+            return replace(call, sharing=self.sharing).implement(argtypes)
         source = Source(arrangement.defaults)
         add_alias_checks(source, arrangement, self.sharing, {})
         refuse_written(self.sharing, self.function)
-        copies = add_copies(source, arrangement)
+        name = name_of(self.function)
         paths = ", ".join(leaf.path for leaf in arrangement.leaves)
-        source.add(f"y = {source.name('function', arrangement.function)}({paths})")
         trees = [arrangement.trees[i] for i in self.argnums]
         leaves = {leaf.path: leaf for tree in trees for leaf in leaves_of(tree) if leaf.differentiated}
-        add = add_rows if self.direction is Direction.REVERSE else add_columns
-        blocks = add(source, arrangement, list(leaves.values()), copies, restype)
+        copies = add_copies(source, arrangement)
+        source.add(f"y = {source.name('function', arrangement.function)}({paths})")
+        sweeps = Sweeps(source, arrangement, restype, copies, self.holomorphic)
+        chosen = list(leaves.values())
+        check_complex(sweeps.outputs, chosen, name, holomorphic=self.holomorphic)
+        reverse = self.direction is Direction.REVERSE
+        blocks = sweeps.rows(chosen) if reverse else sweeps.columns(chosen)
 
         def by_arguments(out: Leaf) -> str:
             if not out.differentiated:
@@ -102,7 +111,7 @@ class JacobianCall(Call):
                 remedy="return the value to differentiate, or use autodiff with a shadow for the output",
             )
         for leaf in leaves_of(tree_of(restype, "y", differentiated=True)):
-            if leaf.differentiated and not isinstance(leaf.kind, (types.Float, types.Array)):
+            if leaf.differentiated and not isinstance(leaf.kind, (types.Float, types.Complex, types.Array)):
                 raise ActivityError(
                     f"a Jacobian needs a function that returns numbers and arrays, and it returns {restype}",
                     function=name,
@@ -178,6 +187,7 @@ def jacobian(
     argnums: int | Sequence[int] = 0,
     mode: Literal["auto", "forward", "reverse"] = "auto",
     chunk_size: int | None = None,
+    holomorphic: bool = False,
 ) -> Jacobian:
     """Return the Jacobian of `f`: a function of the same arguments.
 
@@ -193,6 +203,8 @@ def jacobian(
     chunk_size
         The largest number of directions to follow in one sweep, which bounds the memory of a sweep. The
         result does not depend on it.
+    holomorphic
+        The function is a holomorphic function of complex arguments: the result is its complex derivative.
 
     Returns
     -------
@@ -209,6 +221,9 @@ def jacobian(
 
     Notes
     -----
+    Of a real value and a complex argument x + iy the entry is the gradient ∂/∂x + i ∂/∂y, as for `grad`; of a
+    complex value and a real argument it is the complex derivative.
+
     What `f` writes into its arguments is written once; the sweeps run on copies. ``"auto"``
     evaluates `f` on copies once for each new choice of shapes; from ``@njit`` code it goes forward where both
     sides are arrays.
@@ -231,17 +246,21 @@ def jacobian(
         ) from None
     check_chunk_size(chunk_size, function)
     chosen, single = normalise_argnums(function, argnums)
-    return Jacobian(JacobianCall(function, chosen, single, direction), chosen[0] if single else chosen)
+    request = JacobianCall(function, chosen, single, direction, bool(holomorphic))
+    return Jacobian(request, chosen[0] if single else chosen)
 
 
 def jacfwd(
-    f: Callable[..., Any], argnums: int | Sequence[int] = 0, chunk_size: int | None = None
+    f: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    chunk_size: int | None = None,
+    holomorphic: bool = False,
 ) -> Jacobian:
     """Return the Jacobian of `f`, built column by column in forward mode.
 
     Parameters
     ----------
-    f, argnums, chunk_size
+    f, argnums, chunk_size, holomorphic
         As for `jacobian`.
 
     Returns
@@ -255,17 +274,20 @@ def jacfwd(
     >>> cz.jacfwd(lambda t: np.array([t, t * t]))(3.0)
     array([1., 6.])
     """
-    return jacobian(f, argnums, "forward", chunk_size)
+    return jacobian(f, argnums, "forward", chunk_size, holomorphic)
 
 
 def jacrev(
-    f: Callable[..., Any], argnums: int | Sequence[int] = 0, chunk_size: int | None = None
+    f: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    chunk_size: int | None = None,
+    holomorphic: bool = False,
 ) -> Jacobian:
     """Return the Jacobian of `f`, built row by row in reverse mode.
 
     Parameters
     ----------
-    f, argnums, chunk_size
+    f, argnums, chunk_size, holomorphic
         As for `jacobian`.
 
     Returns
@@ -280,4 +302,4 @@ def jacrev(
     array([[2., 1., 0.],
            [0., 3., 2.]])
     """
-    return jacobian(f, argnums, "reverse", chunk_size)
+    return jacobian(f, argnums, "reverse", chunk_size, holomorphic)

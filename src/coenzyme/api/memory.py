@@ -45,7 +45,9 @@ def as_type(typing_context: Any, value: Any, kind: Any) -> Any:
         fits = isinstance(value, types.Array) and value.ndim == target.ndim and value.dtype == target.dtype
     else:
         numbers = (types.Integer, types.Float, types.Boolean)
-        fits = isinstance(target, types.Float) and isinstance(value, numbers)
+        if isinstance(target, types.Complex):
+            numbers = (*numbers, types.Complex)
+        fits = isinstance(target, (types.Float, types.Complex)) and isinstance(value, numbers)
     if not fits:
         raise ShadowError(
             f"a value of type {value} stands for the shadow of one of type {target}",
@@ -68,7 +70,7 @@ def zero_like(typing_context: Any, x: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         if not isinstance(x, types.Array):
-            return context.get_constant(x, 0)
+            return context.get_constant_null(x)
         _refuse_overlapping_itself(context, builder, x, args[0])
         memory = _Memory(context, builder, x, args[0])
         cgutils.memset(builder, memory.start, memory.size, 0)

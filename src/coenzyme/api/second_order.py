@@ -6,7 +6,7 @@ Source: Pearlmutter, "Fast exact multiplication by the Hessian", Neural Computat
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from inspect import Parameter
 from typing import Any, ClassVar
@@ -85,7 +85,7 @@ class HessianProductCall(Call):
         name, argument = name_of(self.function), argument_name(self.function, 0)
         kinds, count = argtypes[: self.count], self.count
         arrange(self.function, kinds, frozenset({0}))  # complains in terms of the user's function
-        gradient = entry_of(GradientCall(self.function, (0,), True, False, False, self.sharing))
+        gradient = entry_of(GradientCall(self.function, (0,), True, False, False, sharing=self.sharing))
         arrangement = arrange(gradient, kinds, frozenset({0}))
         source = Source(arrangement.defaults)
         add_alias_checks(source, arrangement, self.sharing, {})
@@ -248,8 +248,10 @@ class HessianCall(Call):
         """Return the body for arguments of the given Numba types."""
         check_argnums(self.function, self.argnums, len(argtypes))
         arrange(self.function, argtypes, frozenset(self.argnums))  # complains about the user's function
-        inner = JacobianCall(self.function, self.argnums, self.single, Direction.REVERSE, self.sharing)
-        outer = JacobianCall(entry_of(inner), self.argnums, self.single, Direction.FORWARD, self.sharing)
+        inner = JacobianCall(
+            self.function, self.argnums, self.single, Direction.REVERSE, sharing=self.sharing
+        )
+        outer = replace(inner, function=entry_of(inner), direction=Direction.FORWARD)
         return outer.implement(argtypes)
 
 

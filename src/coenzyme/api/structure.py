@@ -32,10 +32,13 @@ __all__ = [
     "check_argnums",
     "check_differentiable",
     "holds_floats",
+    "imaginary_unit_of",
+    "is_complex",
     "leaves_of",
     "one_of",
     "parts_of",
     "rebuild",
+    "scalar_of",
     "tree_of",
     "zero_of",
 ]
@@ -121,7 +124,7 @@ def check_differentiable(kind: types.Type, *, function: str, argument: str) -> N
     ActivityError
         For integers, booleans, strings and other values without a derivative.
     UnsupportedIRError
-        For complex numbers, lists and other types that are not differentiated.
+        For lists and other types that are not differentiated.
     """
     if isinstance(kind, types.BaseTuple) and holds_floats(kind):
         for part in parts_of(kind):
@@ -147,16 +150,12 @@ def _problem(kind: types.Type) -> tuple[type[CoenzymeError], str, str] | None:
             return inner
         remedy = "leave it out of argnums or annotate it Const; or convert it with x.astype(float)"
         return ActivityError, f"an array of {kind.dtype} has no derivative", remedy
+    if isinstance(kind, types.Complex):
+        return None
     if isinstance(kind, types.Float):
         if kind.bitwidth in _WIDTHS:
             return None
         return UnsupportedIRError, f"{kind} is not differentiated", "convert it to float64"
-    if isinstance(kind, types.Complex):
-        return (
-            UnsupportedIRError,
-            f"{kind} is not differentiated",
-            "pass the real and imaginary parts separately",
-        )
     if isinstance(kind, (types.Integer, types.Boolean)):
         return ActivityError, f"a value of type {kind} has no derivative", "pass a float, such as 2.0 for 2"
     if isinstance(kind, (types.List, types.ListType, types.DictType, types.Set)):
@@ -306,10 +305,31 @@ def rebuild(tree: Tree, expression: Callable[[Leaf], str], source: Source) -> st
 
 
 def one_of(kind: types.Type) -> Any:
-    """Return 1 as a constant of a floating-point type."""
-    return np.float32(1) if kind == types.float32 else 1.0
+    """Return 1 as a constant of a floating-point type, real or complex."""
+    return _number(kind, 1)
 
 
 def zero_of(kind: types.Type) -> Any:
-    """Return 0 as a constant of a floating-point type."""
-    return np.float32(0) if kind == types.float32 else 0.0
+    """Return 0 as a constant of a floating-point type, real or complex."""
+    return _number(kind, 0)
+
+
+def imaginary_unit_of(kind: types.Type) -> Any:
+    """Return i as a constant of a complex type."""
+    return _number(kind, 1j)
+
+
+def _number(kind: types.Type, value: complex) -> Any:
+    scalar = np.dtype(str(kind)).type(value)
+    # Of a constant in double precision Numba takes the type from Python's own types.
+    return scalar.item() if kind in (types.float64, types.complex128) else scalar
+
+
+def scalar_of(kind: types.Type) -> types.Type:
+    """Return the type of the entries of an array, and that of a number itself."""
+    return kind.dtype if isinstance(kind, types.Array) else kind
+
+
+def is_complex(kind: types.Type) -> bool:
+    """Return whether a number, or the entries of an array, are complex."""
+    return isinstance(scalar_of(kind), types.Complex)

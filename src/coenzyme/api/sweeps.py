@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from numba.core import types
 
 from coenzyme import engine
-from coenzyme.api.calls import Call, Operands, add_derivative, cast, implementation, tuple_of
+from coenzyme.api.calls import Call, Operands, add_derivative, implementation
 from coenzyme.api.functions import Compiled, name_of
 from coenzyme.api.memory import same_shape, zero_like
 from coenzyme.api.sharing import Sharing, add_alias_checks
@@ -23,14 +23,11 @@ from coenzyme.api.structure import (
     holds_floats,
     leaves_of,
     parts_of,
-    rebuild,
-    tree_of,
 )
-from coenzyme.errors import ActivityError, ShadowError, UnsupportedIRError
+from coenzyme.errors import ActivityError, ShadowError
 from coenzyme.frontends.program import Mode
 
 __all__ = [
-    "PullbackCall",
     "PushforwardCall",
     "add_refusal",
     "add_tangents",
@@ -87,6 +84,8 @@ def pair_up(tree: Tree, path: str, kind: types.Type, *, function: str, argument:
 def _fits(primal: types.Type, shadow: types.Type) -> bool:
     if isinstance(primal, types.Array):
         return isinstance(shadow, types.Array) and (shadow.ndim, shadow.dtype) == (primal.ndim, primal.dtype)
+    if isinstance(primal, types.Complex) and isinstance(shadow, types.Complex):
+        return True
     return isinstance(shadow, (types.Float, types.Integer))
 
 
@@ -175,48 +174,6 @@ def _add_tangent(source: Source, leaf: Leaf, path: str, function: str, argument:
     return tangent
 
 
-@dataclass(frozen=True)
-class PullbackCall(Call):
-    """The cotangents of all arguments from the arguments and a cotangent of the return."""
-
-    function: Compiled
-    count: int
-    label: ClassVar[str] = "pullback"
-
-    def parameters(self) -> Sequence[Parameter]:
-        """Return the primals, then what goes with them."""
-        return [*positional("x", self.count), *positional("y_bar", 1)]
-
-    def implement(self, argtypes: tuple[types.Type, ...]) -> Callable[..., Any]:
-        """Return the body for arguments of the given Numba types."""
-        chosen = frozenset(i for i in range(self.count) if holds_floats(argtypes[i]))
-        arrangement = arrange(self.function, argtypes[: self.count], chosen)
-        restype = engine.primal(arrangement.function, arrangement.types)
-        active = check_return(restype, name_of(self.function))
-        source = Source(arrangement.defaults)
-        seed = None
-        if active:
-            seed = rebuild(
-                tree_of(restype, f"a{self.count}", differentiated=True),
-                lambda leaf: _cotangent_part(source, leaf),
-                source,
-            )
-        outcome = add_derivative(source, arrangement, Mode.REVERSE, Operands(seed=seed), return_active=active)
-        parts = [
-            rebuild(tree, outcome.adjoint, source) if i in chosen else "None"
-            for i, tree in enumerate(arrangement.trees[: self.count])
-        ]
-        source.add(f"return {tuple_of(parts)}")
-        return implementation(source, self.function, len(argtypes))
-
-
-def _cotangent_part(source: Source, leaf: Leaf) -> str:
-    """Return the expression of a leaf of a cotangent, in the very type that the engine expects."""
-    if isinstance(leaf.kind, types.Literal):
-        return repr(leaf.kind.literal_value)
-    return cast(source, leaf.path, leaf.kind) if leaf.differentiated else leaf.path
-
-
 def check_return(restype: types.Type, function: str) -> bool:
     """Return whether a return value has a cotangent; None has not.
 
@@ -224,19 +181,9 @@ def check_return(restype: types.Type, function: str) -> bool:
     ------
     ActivityError
         If nothing in the return can be differentiated.
-    UnsupportedIRError
-        If it is complex.
     """
     if isinstance(restype, types.NoneType):
         return False
-    if isinstance(restype, types.Complex) or (
-        isinstance(restype, types.Array) and isinstance(restype.dtype, types.Complex)
-    ):
-        raise UnsupportedIRError(
-            f"the function returns {types.unliteral(restype)}, which is not differentiated",
-            function=function,
-            remedy="return real numbers",
-        )
     if not holds_floats(restype):
         raise ActivityError(
             f"the function returns {types.unliteral(restype)}, which has no derivative",

@@ -14,10 +14,10 @@ from numba.core.errors import NumbaError
 from coenzyme.api.functions import Compiled, name_of
 from coenzyme.api.structure import argument_name, holds_floats
 from coenzyme.api.validation import rebuild_tuple
-from coenzyme.api.zero import copy_with_strides, zeros_with_strides
+from coenzyme.api.zero import copy_with_strides
 from coenzyme.errors import ActivityError, ShadowError
 
-__all__ = ["check_no_tangent", "copied", "cotangent_for", "has_floats", "tangent_for", "varied_positions"]
+__all__ = ["check_no_tangent", "copied", "has_floats", "tangent_for", "varied_positions"]
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -71,7 +71,12 @@ def tangent_for(function: Compiled, position: int, primal: Any, tangent: Any) ->
             fitted_parts = [tangent_for(function, position, p, t) if has_floats(p) else p for p, t in pairs]
             return rebuild_tuple(parts, fitted_parts)
     elif isinstance(primal, (float, np.floating)):
-        if _is_number(tangent):
+        if _is_number(tangent, "fiu"):
+            return type(primal)(tangent)
+        if _is_number(tangent, "c"):
+            problem = "the tangent is complex, for a real primal"
+    elif isinstance(primal, (complex, np.complexfloating)):
+        if _is_number(tangent, "fiuc"):
             return type(primal)(tangent)
     else:
         return primal  # refused by type, before compiled code is made
@@ -83,16 +88,18 @@ def tangent_for(function: Compiled, position: int, primal: Any, tangent: Any) ->
     )
 
 
-def _is_number(x: Any) -> bool:
-    return isinstance(x, (int, float, np.integer, np.floating)) or (
-        isinstance(x, np.ndarray) and cast(Array, x).ndim == 0 and cast(Array, x).dtype.kind in "fiu"
-    )
+def _is_number(x: Any, kinds: str) -> bool:
+    """Return whether a value is a number of one of these kinds, in NumPy's letters."""
+    if isinstance(x, (bool, int, float, complex, np.generic)) or (isinstance(x, np.ndarray) and x.ndim == 0):
+        kind = np.asarray(cast(Any, x)).dtype.kind
+        return kind in kinds or (kind == "b" and isinstance(x, bool))
+    return False
 
 
 def _array_like(primal: Array, tangent: Any) -> Array | str:
     """Return a tangent or cotangent as an array of the primal's dtype, or what is wrong with it."""
     array = np.asarray(tangent)
-    if array.dtype.kind not in "fiub":
+    if array.dtype.kind not in ("fiubc" if primal.dtype.kind == "c" else "fiub"):
         return f"its values are {array.dtype}, for a primal of {primal.dtype}"
     if array.shape != primal.shape:
         return f"it has shape {array.shape}, for a primal of shape {primal.shape}"
@@ -114,42 +121,6 @@ def check_no_tangent(function: Compiled, position: int, primal: Any, tangent: An
         function=name_of(function),
         argument=argument_name(function, position),
         remedy="pass None as its tangent, or convert the argument to floats",
-    )
-
-
-def cotangent_for(function: Compiled, value: Any, cotangent: Any) -> Any:
-    """Return the cotangent of a return value in the types and strides of the value.
-
-    Raises
-    ------
-    ShadowError
-        If it is not shaped like the value.
-    """
-    problem = f"the cotangent is a {type(cotangent).__name__}"
-    if isinstance(value, np.ndarray):
-        fitted = _array_like(cast(Array, value), cotangent)
-        if isinstance(fitted, np.ndarray):
-            seed = zeros_with_strides(cast(Array, value))
-            seed[...] = fitted
-            return seed
-        problem = fitted
-    elif isinstance(value, tuple):
-        parts = cast(tuple[Any, ...], value)
-        if isinstance(cotangent, (tuple, list)) and len(cast(Sequence[Any], cotangent)) == len(parts):
-            pairs = zip(parts, cast(Sequence[Any], cotangent), strict=True)
-            return rebuild_tuple(
-                parts, [cotangent_for(function, p, c) if has_floats(p) else p for p, c in pairs]
-            )
-    elif value is None:
-        if cotangent is None:
-            return None
-    elif _is_number(cotangent):
-        return float(cotangent)
-    raise ShadowError(
-        problem,
-        function=name_of(function),
-        argument="the cotangent of the return",
-        remedy=f"give it the structure of the value, a {type(value).__name__}",
     )
 
 

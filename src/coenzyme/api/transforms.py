@@ -10,19 +10,13 @@ import numpy as np
 from numba.core.errors import NumbaError
 
 from coenzyme.api.calls import Call, entry_of
-from coenzyme.api.functions import Compiled, NumbaCallable, as_dispatcher, call, name_of, parameters_of
+from coenzyme.api.functions import Compiled, NumbaCallable, as_dispatcher, name_of, parameters_of
 from coenzyme.api.gradient import GradientCall
 from coenzyme.api.invoke import invoke, recover, resolve_sharing
+from coenzyme.api.pullback import Pullback, run_with_pullback
 from coenzyme.api.sharing import refuse_written
-from coenzyme.api.sweeps import PullbackCall, PushforwardCall
-from coenzyme.api.tangents import (
-    check_no_tangent,
-    copied,
-    cotangent_for,
-    has_floats,
-    tangent_for,
-    varied_positions,
-)
+from coenzyme.api.sweeps import PushforwardCall
+from coenzyme.api.tangents import check_no_tangent, tangent_for, varied_positions
 from coenzyme.errors import ActivityError
 
 __all__ = ["Gradient", "Pullback", "Transform", "grad", "jvp", "normalise_argnums", "value_and_grad", "vjp"]
@@ -57,7 +51,12 @@ class Gradient(Transform):
     made_by = "gradient"
 
 
-def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Gradient:
+def grad(
+    f: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+) -> Gradient:
     """Return the gradient of `f`: a function of the same arguments.
 
     Parameters
@@ -69,6 +68,9 @@ def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool 
         The position of the argument to differentiate, or a tuple of positions.
     has_aux
         `f` returns ``(value, aux)``, and only the value is differentiated.
+    holomorphic
+        `f` is a holomorphic function of complex arguments with a complex value: the result is its complex
+        derivative.
 
     Returns
     -------
@@ -90,6 +92,10 @@ def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool 
     A call of the gradient does what a call of `f` does, once: what `f` writes into its arguments
     is written. The gradient is with respect to what the arguments held before.
 
+    By a complex argument z = x + iy the gradient of a real value is ∂/∂x + i ∂/∂y, the direction of steepest
+    ascent: df = Re(conj(g) dz). This is the convention of `vjp` too, in which the pullback of a holomorphic
+    function is multiplication by the conjugate of its derivative.
+
     With `has_aux` and an `aux` other than a float the value is differentiated on copies of the arguments, and
     `f` runs once more: it costs one more evaluation of `f`.
 
@@ -102,18 +108,23 @@ def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool 
     (-400.0, 200.0)
     >>> cz.grad(lambda x: (x * x).sum())(np.array([1.0, 2.0]))
     array([2., 4.])
+    >>> cz.grad(lambda z: z * z, holomorphic=True)(3.1 + 2.7j)
+    (6.2+5.4j)
     """
-    return _gradient(f, argnums, has_aux=has_aux, with_value=False)
+    return _gradient(f, argnums, has_aux=has_aux, with_value=False, holomorphic=holomorphic)
 
 
 def value_and_grad(
-    f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
+    f: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
 ) -> Gradient:
     """Return a function that computes both the value of `f` and its gradient.
 
     Parameters
     ----------
-    f, argnums, has_aux
+    f, argnums, has_aux, holomorphic
         As for `grad`.
 
     Returns
@@ -132,13 +143,15 @@ def value_and_grad(
     >>> cz.value_and_grad(lambda x, n: x**n)(2.0, 3)
     (8.0, 12.0)
     """
-    return _gradient(f, argnums, has_aux=has_aux, with_value=True)
+    return _gradient(f, argnums, has_aux=has_aux, with_value=True, holomorphic=holomorphic)
 
 
-def _gradient(f: object, argnums: int | Sequence[int], *, has_aux: bool, with_value: bool) -> Gradient:
+def _gradient(
+    f: object, argnums: int | Sequence[int], *, has_aux: bool, with_value: bool, holomorphic: bool
+) -> Gradient:
     function = as_dispatcher(f)
     chosen, single = normalise_argnums(function, argnums)
-    request = GradientCall(function, chosen, single, bool(has_aux), with_value)
+    request = GradientCall(function, chosen, single, bool(has_aux), with_value, bool(holomorphic))
     return Gradient(request, chosen[0] if single else chosen)
 
 
@@ -249,6 +262,7 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Pullback]:
     tuple
         ``(y, pullback)``. ``pullback(y_bar)`` takes a cotangent shaped like `y` and returns a tuple with one
         cotangent for each argument, None for integers and other constants. It can be called many times.
+        Dropping it frees what it holds.
 
     Raises
     ------
@@ -257,8 +271,11 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Pullback]:
 
     Notes
     -----
-    The arguments are copied here, so that the pullback is at the point of this call whatever
-    happens to them later. Each call of the pullback evaluates `f` again, on copies.
+    `f` runs once, on copies of the arguments, so that the pullback is at the point of this call whatever
+    happens to them and to the value later. What `f` writes to its arguments is written back.
+
+    The first call of the pullback is one reverse sweep. Each later one runs `f` again before, on copies; if
+    `f` then returns another value, because it draws random numbers, say, the call raises `TapeError`.
 
     Examples
     --------
@@ -271,31 +288,4 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Pullback]:
     """
     function = as_dispatcher(f)
     refuse_written(resolve_sharing(function, primals, varied_positions(function, primals)), function)
-    saved = tuple(copied(primal) for primal in primals)
-    y = call(function, function, primals, {})
-    if y is not None and not has_floats(y):
-        raise ActivityError(
-            f"the function returns a {type(y).__name__}, which has no derivative",
-            function=name_of(function),
-            remedy="return floats",
-        )
-    return y, Pullback(function, saved, y)
-
-
-class Pullback:
-    """The map from a cotangent of a value to the cotangents of the arguments, made by `vjp`."""
-
-    def __init__(self, function: Compiled, primals: tuple[Any, ...], value: Any) -> None:
-        self._function = function
-        self._primals = primals
-        self._value = value
-        self._entry = entry_of(PullbackCall(function, len(primals)))
-
-    def __call__(self, y_bar: Any) -> tuple[Any, ...]:
-        """Return a tuple with one cotangent for each argument."""
-        seed = cotangent_for(self._function, self._value, y_bar)
-        primals = [copied(primal) for primal in self._primals]
-        return call(self._entry, self._function, (*primals, seed), {}, given=primals)
-
-    def __repr__(self) -> str:
-        return f"<pullback of {name_of(self._function)}>"
+    return run_with_pullback(function, primals)

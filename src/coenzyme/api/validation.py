@@ -80,12 +80,14 @@ def _pair(
         return rebuild_tuple(
             primal, [_pair(function, position, p, d, pairs) for p, d in zip(parts, others, strict=True)]
         )
-    if isinstance(primal, (float, np.floating)):
-        if isinstance(shadow, (int, float, np.integer, np.floating)):
-            return type(primal)(shadow)
-        raise _refusal(
-            function, position, primal, f"the primal is a number, its tangent is a {type(shadow).__name__}"
-        )
+    if isinstance(primal, (float, complex, np.inexact)):
+        numbers: tuple[type, ...] = (int, float, np.integer, np.floating)
+        if isinstance(primal, (complex, np.complexfloating)):
+            numbers = (*numbers, complex, np.complexfloating)
+        if isinstance(shadow, numbers):
+            return cast(Any, type(primal))(shadow)
+        problem = f"the primal is a {type(primal).__name__}, its tangent is a {type(shadow).__name__}"
+        raise _refusal(function, position, primal, problem)
     # Whatever else has a shadow is refused by type, before code is made; in a tuple it is a constant.
     return primal
 

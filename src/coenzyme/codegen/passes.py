@@ -14,6 +14,7 @@ import llvmlite.binding as llvm
 
 __all__ = [
     "canonicalise",
+    "canonicalise_loops",
     "drop_dead_globals",
     "inline_marked",
     "optimise_module",
@@ -89,6 +90,11 @@ def drop_dead_globals(module: Any) -> None:
 def canonicalise(module: Any) -> None:
     """Put every loop into loop-simplify and LCSSA form and give every instruction a name."""
     _run(module, "simplify_cfg", "loop_simplify", "lcssa", "instruction_namer")
+
+
+def canonicalise_loops(module: Any) -> None:
+    """Put loops into loop-simplify and LCSSA form, and change nothing else."""
+    _run(module, "loop_simplify", "lcssa", "instruction_namer")
 
 
 def optimise_module(module: Any, level: int) -> None:

@@ -16,7 +16,7 @@ from coenzyme.codegen import passes
 from coenzyme.codegen.marking import mark
 from coenzyme.codegen.verify import verify
 
-__all__ = ["optimise", "prepare"]
+__all__ = ["canonicalise_loops", "optimise", "prepare"]
 
 _ENVIRONMENT = re.compile(r"@_ZN08NumbaEnv[-\w.$]*")
 _SCOPE_CALL = re.compile(
@@ -74,6 +74,13 @@ def prepare(module: Any, entry: str, keep_out_of_line: Callable[[str], bool] = _
     passes.canonicalise(prepared)
     prepared.verify()
     return _drop_unused_environments(_drop_alias_scopes(str(prepared)))
+
+
+def canonicalise_loops(text: str) -> str:
+    """Return LLVM text with every loop in canonical form again, after a change of its cycles."""
+    module = verify(text)
+    passes.canonicalise_loops(module)
+    return str(module)
 
 
 def optimise(text: str, level: int = 3) -> str:

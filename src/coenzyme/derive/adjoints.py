@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from coenzyme.analysis.objects import called_effect
+from coenzyme.analysis.objects import called_effect, is_growth, is_ruled_call
 from coenzyme.derive.blas import Products, emit_adjoint
 from coenzyme.derive.context import Context
 from coenzyme.derive.emission import ExpressionEmitter, emit_partial, rule_of
@@ -176,8 +176,8 @@ class Adjoints:
                 raise self.context.unsupported(instruction, "an operand that is no real number is active")
             amount = emit_partial(emitter, expression, rule, operands, result, bar)
             if amount is not None:
-                guarded = instruction in self.plan.guarded and not expression.is_constant
-                if guarded or expression.may_be_infinite:
+                doubted = self.context.strong_zero or instruction in self.plan.guarded
+                if (doubted and not expression.is_constant) or expression.may_be_infinite:
                     nothing = zero(instruction.type)
                     amount = at.builder.select(at.builder.fcmp("oeq", bar, nothing), nothing, amount)
                 self.add(instruction.operands[index], amount, at, flags)
@@ -204,7 +204,9 @@ class Adjoints:
                 self.drop_kept(call, at)
         elif effect is Effect.BLAS:
             self._emit_product(call, at)
-        elif effect in (Effect.UNKNOWN, Effect.LAPACK, Effect.REALLOCATION):
+        elif effect in (Effect.UNKNOWN, Effect.LAPACK, Effect.REALLOCATION) and not (
+            is_ruled_call(call) or is_growth(call)
+        ):
             self._refuse_if_active(call)
 
     def _emit_product(self, call: Call, at: Position) -> None:

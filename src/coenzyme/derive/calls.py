@@ -99,7 +99,7 @@ class CallTable:
         Derives the callee into the functions of a new entry.
     """
 
-    def __init__(self, context: Context, fill: Callable[[Function, Derivatives, Mode], None]) -> None:
+    def __init__(self, context: Context, fill: Callable[[Function, Derivatives, Mode, int], None]) -> None:
         self.context = context
         self.module = context.module
         self.fill = fill
@@ -123,11 +123,11 @@ class CallTable:
                 if a is ComponentActivity.DUPLICATED
             ]
             augmented = self._placeholder(f"{callee.name}.augmented.{number}", callee, [*first, PTR], I32)
-            reverse = self._placeholder(f"{callee.name}.reverse.{number}", callee, [*extras, PTR], VOID)
+            reverse = self._placeholder(f"{callee.name}.reverse.{number}", callee, [*extras, PTR], I32)
             discard = self._new(f"{callee.name}.discard.{number}", [(PTR, "record")], VOID)
             entry = Derivatives(passed, augmented, reverse, discard)
         self.entries[key] = entry
-        self.fill(callee, entry, mode)
+        self.fill(callee, entry, mode, number)
         return entry
 
     def _placeholder(self, name: str, callee: Function, extras: Sequence[Type], result: Type) -> Function:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from coenzyme.derive.runtime import TapeMemory, require
-from coenzyme.errors import Location, MissingRuleError, UnsupportedIRError
+from coenzyme.errors import (
+    ActivityError,
+    CoenzymeError,
+    Location,
+    MissingRuleError,
+    UnsupportedIRError,
+)
 from coenzyme.ir.instructions import Call, Function, Instruction, Module
 
 __all__ = ["Context"]
@@ -28,6 +34,8 @@ class Context:
     locate: Callable[[Instruction], Location | None]
     function_name: str
     memory: TapeMemory = TapeMemory.POOLED
+    strong_zero: bool = False
+    """A zero tangent or adjoint times any partial is zero, an infinite one and a NaN included."""
 
     def require(self, name: str) -> Function:
         """Return the run-time function called `name`."""
@@ -41,6 +49,26 @@ class Context:
             operation=operation_name(instruction),
             location=self.locate(instruction),
             remedy="write a rule for the function that does it",
+        )
+
+    def partial(self, instruction: Instruction, constant: Sequence[str]) -> CoenzymeError:
+        """Return an error that says that `instruction` sees differentiated memory in some runs only.
+
+        Parameters
+        ----------
+        constant
+            The constant arguments whose memory it sees in others.
+        """
+        message = "a pointer leads to differentiated memory in some runs and to constant memory in others"
+        if not constant:
+            return self.unsupported(instruction, message)
+        return ActivityError(
+            message,
+            function=self.function_name,
+            argument=constant[0],
+            operation=operation_name(instruction),
+            location=self.locate(instruction),
+            remedy="mark the argument Duplicated, or copy it",
         )
 
     def missing_rule(self, instruction: Instruction) -> MissingRuleError:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from coenzyme.analysis.activity import Activity, find_activity
@@ -16,19 +17,21 @@ from coenzyme.derive.forward import emit_forward
 from coenzyme.derive.normalise import Shape, normalise
 from coenzyme.derive.plan import ReversePlan, make_plan
 from coenzyme.derive.reverse import Seed, emit_reverse
+from coenzyme.derive.ruled import fill_from_rule
 from coenzyme.derive.runtime import TapeMemory
 from coenzyme.derive.seeds import ResultPlaces
 from coenzyme.derive.shadows import Shadows, add_shadows
-from coenzyme.derive.split import Halves, split_function
+from coenzyme.derive.split import Halves, SplitFunctions, declare_halves, split_function
 from coenzyme.errors import CoenzymeError, Location
 from coenzyme.frontends.program import ComponentActivity, Mode
+from coenzyme.frontends.rule_code import RuleProvider
 from coenzyme.ir.clone import clone_function
 from coenzyme.ir.instructions import Call, Function, Instruction, Module
 from coenzyme.ir.types import PTR, Type
 from coenzyme.ir.values import Argument, ConstantNull, Value
 from coenzyme.rules import Effect
 
-__all__ = ["Request", "derive"]
+__all__ = ["Request", "derive", "derive_split"]
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,9 @@ class Request:
     memory: TapeMemory = TapeMemory.POOLED
     result: ResultPlaces | None = None
     """In reverse mode, a result that holds arrays: its seed is one more parameter, the last."""
+    strong_zero: bool = False
+    provide: RuleProvider | None = None
+    """Gives the code of functions that have a rule."""
 
 
 @dataclass
@@ -80,14 +86,38 @@ def derive(
     The derivative has the parameters of `function`, then one for each that is not constant: the shadow
     of a pointer, the tangent of a scalar, or a pointer to where a scalar's adjoint is stored.
     """
+    context = Context(module, locate, display_name, request.memory, request.strong_zero)
+    with _described(context):
+        return _Deriver(context, request.policy, request.provide).derive(function, request, name)
+
+
+def derive_split(
+    module: Module,
+    function: Function,
+    request: Request,
+    name: str,
+    locate: Callable[[Instruction], Location | None],
+    display_name: str,
+) -> tuple[SplitFunctions, ReversePlan]:
+    """Add the reverse derivative of `function` to `module` in two halves, and return them and their plan.
+
+    The parameters are those of :func:`derive`; the halves are those of :mod:`coenzyme.derive.split`. The
+    forward half has no parameters for the adjoints of scalars.
+    """
+    context = Context(module, locate, display_name, request.memory, request.strong_zero)
+    with _described(context):
+        return _Deriver(context, request.policy, request.provide).split(function, request, name)
+
+
+@contextmanager
+def _described(context: Context) -> Generator[None, None, None]:
+    """Let errors name the user's function and line."""
     try:
-        return _Deriver(Context(module, locate, display_name, request.memory), request.policy).derive(
-            function, request, name
-        )
+        yield
     except CoenzymeError as error:
-        error.function = display_name
+        error.function = context.function_name
         if error.location is None and isinstance(error.culprit, Instruction):
-            error.location = locate(error.culprit)
+            error.location = context.locate(error.culprit)
         error.culprit = None
         error.args = (error.describe(),)
         raise
@@ -107,7 +137,8 @@ class _Draft:
 
 
 class _Deriver:
-    def __init__(self, context: Context, policy: Policy) -> None:
+    def __init__(self, context: Context, policy: Policy, provide: RuleProvider | None) -> None:
+        self.provide = provide
         self.context = context
         self.module = context.module
         self.policy = policy
@@ -127,6 +158,15 @@ class _Deriver:
             seed = Seed(request.result, result, draft.pointers[result], draft.function.arguments[-1])
         plan, _ = self.emit_reverse(draft, request, seed)
         return Derived(draft.function, plan)
+
+    def split(self, function: Function, request: Request, name: str) -> tuple[SplitFunctions, ReversePlan]:
+        draft = self.draft(function, request, f"{name}.draft")
+        if request.aliasing.arguments_disjoint:
+            _mark_disjoint(draft)
+        plan, halves = self.emit_reverse(draft, request)
+        made = declare_halves(self.module, draft.function, halves, name)
+        split_function(self.module, draft.function, halves, made.augmented, made.reverse, made.discard)
+        return made, plan
 
     def draft(self, function: Function, request: Request, name: str) -> _Draft:
         extras, twin_of = _extra_parameters(function, request)
@@ -181,13 +221,17 @@ class _Deriver:
             request.aliasing,
             self.policy,
             calls.pair_of.keys(),
-            self.module,
+            self.context,
         )
         halves = emit_reverse(self.context, plan, draft.scalars, calls, seed)
         return plan, halves
 
-    def fill(self, callee: Function, entry: Derivatives, mode: Mode) -> None:
+    def fill(self, callee: Function, entry: Derivatives, mode: Mode, number: int) -> None:
         """Give the functions of a new entry of the call table their bodies."""
+        if callee.ruled:
+            assert self.provide is not None
+            fill_from_rule(self.context, callee, entry, mode, self.provide, number)
+            return
         request = Request(
             mode=mode,
             activities=entry.activities,

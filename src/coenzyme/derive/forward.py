@@ -9,12 +9,13 @@ from collections.abc import Callable, Mapping
 
 from coenzyme.analysis.activity import Activity
 from coenzyme.analysis.content import carries_floats
-from coenzyme.analysis.objects import called_effect, is_internal_call
+from coenzyme.analysis.objects import called_effect, is_growth, is_internal_call, is_ruled_call
 from coenzyme.analysis.overwritten import Aliasing
 from coenzyme.derive.adjoints import relaxed_flags
 from coenzyme.derive.blas import Products, emit_tangent
 from coenzyme.derive.context import Context
 from coenzyme.derive.emission import ExpressionEmitter, emit_partial, rule_of
+from coenzyme.derive.growth import keep_payloads
 from coenzyme.derive.normalise import Shape
 from coenzyme.derive.safety import Guard, guard
 from coenzyme.derive.scopes import Scopes, Side
@@ -174,10 +175,7 @@ class _Emitter:
         if carries_floats(store.value.type) and self.activity.has_shadow(store.pointer):
             at = self.after(store)
             if self.activity.is_partial(store.pointer):
-                message = (
-                    "a pointer leads to differentiated memory in some runs and to constant memory in others"
-                )
-                raise self.context.unsupported(store, message)
+                raise self.context.partial(store, self.activity.unshadowed(store.pointer))
             shadow = self.shadows.of(store.pointer)
             new = at.store(self.tangent(store.value), shadow, align=store.align)
             self.scopes.mark(new, Side.SHADOW, store.pointer)
@@ -196,9 +194,11 @@ class _Emitter:
                 continue
             if expression is None:
                 raise self.context.unsupported(instruction, "an operand that is no real number is active")
-            term = emit_partial(
-                emitter, expression, rule, instruction.operands, instruction, self.tangent(operand)
-            )
+            dot = self.tangent(operand)
+            term = emit_partial(emitter, expression, rule, instruction.operands, instruction, dot)
+            if term is not None and self.context.strong_zero and not expression.is_constant:
+                nothing = zero(instruction.type)
+                term = at.select(at.fcmp("oeq", dot, nothing), nothing, term)
             if term is not None:
                 total = term if total is None else at.fadd(total, term, flags=flags)
         self.tangents[instruction] = zero(instruction.type) if total is None else total
@@ -217,13 +217,18 @@ class _Emitter:
         elif effect is Effect.BLAS:
             emit_tangent(self.context, call, Products(self.activity, self.shadows), self.after(call))
         elif effect in (Effect.UNKNOWN, Effect.LAPACK, Effect.REALLOCATION):
+            if is_growth(call):
+                return
+            if is_ruled_call(call) and not self.activity.has_shadow(call.arguments[0]):
+                return
             if self.forward_call is not None and is_internal_call(call):
                 self.forward_call(call, self.tangent)
                 return
             raise self.context.missing_rule(call)
 
     def check_allocations(self) -> None:
-        if not self.shadows.allocations:
+        keep_payloads(self.context, self.shape.exits.live)
+        if not self.shadows.allocations and not self.shadows.growths:
             return
         function = self.shape.function
         status = Alloca(I32, const_int(I32, 1), "status")
@@ -239,4 +244,5 @@ class _Emitter:
         guards = [
             Guard(twin, Status.TAPE_EXHAUSTED, clear=call) for call, twin in self.shadows.allocations.items()
         ]
+        guards += [Guard(twin, Status.TAPE_EXHAUSTED) for twin in self.shadows.growths]
         guard(self.module, function, guards, abandon)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from coenzyme.analysis.exits import Exits, find_exits
 from coenzyme.analysis.induction import CountedExit, find_counted_exit
 from coenzyme.derive.aggregates import split_aggregates
+from coenzyme.derive.growth import merge_payload_addresses
 from coenzyme.derive.restore import restore_floats
 from coenzyme.errors import UnsupportedIRError
 from coenzyme.ir.builder import Builder, const_int
@@ -95,6 +96,7 @@ def normalise(function: Function, elements: dict[Argument, Type], has_status: bo
     _strip(function)
     _split_returns(function)
     split_aggregates(function)
+    merge_payload_addresses(function)
     restore_floats(function, elements)
     flow = ControlFlow(function)
     dominators = Dominators(flow)

@@ -12,11 +12,13 @@ from coenzyme.analysis.activity import Activity
 from coenzyme.analysis.branches import Decision, conditions, find_decision
 from coenzyme.analysis.content import Contents, carries_floats
 from coenzyme.analysis.induction import Recurrence, find_recurrence
-from coenzyme.analysis.objects import MemoryObject, Storage, called_effect, is_internal_call
+from coenzyme.analysis.objects import MemoryObject, Storage, called_effect, is_internal_call, is_ruled_call
 from coenzyme.analysis.overwritten import Aliasing, Overwrites, find_overwrites
 from coenzyme.analysis.tape import Frame, Keep, Policy, Question, TapePlan, plan_tape
 from coenzyme.derive.blas import Copies, Products, copy_overwritten, needed_by_product, read_again
+from coenzyme.derive.context import Context
 from coenzyme.derive.emission import rule_of
+from coenzyme.derive.growth import find_movable
 from coenzyme.derive.normalise import Shape
 from coenzyme.derive.shadows import Shadows
 from coenzyme.ir.builder import const_int
@@ -26,7 +28,6 @@ from coenzyme.ir.instructions import (
     Call,
     Instruction,
     Load,
-    Module,
     Phi,
     Select,
     Store,
@@ -106,7 +107,7 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
     aliasing: Aliasing,
     policy: Policy,
     derived_calls: Collection[Call],
-    module: Module,
+    context: Context,
 ) -> ReversePlan:
     """Return the plan of the reverse sweep over an augmented primal.
 
@@ -121,7 +122,7 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
     overwrites = find_overwrites(live, activity.objects, aliasing)
     # The copies are no part of the primal: the reverse sweep does not see them as instructions.
     instructions = {block: tuple(block.instructions) for block in live}
-    copies = copy_overwritten(module, live, activity, overwrites)
+    copies = copy_overwritten(context.module, live, activity, overwrites)
     recurrences = _find_recurrences(shape)
     required: dict[Instruction, tuple[Value, ...]] = {}
     for block in live:
@@ -147,6 +148,7 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
         indices=frozenset(c.index for c in shape.counted.values()),
         recurrences={phi: (r.start, r.step) for phi, r in recurrences.items()},
         repeatable=repeatable,
+        movable=find_movable(live, activity.objects, primal_of, context),
         policy=policy,
     )
     tape = plan_tape(question)
@@ -358,6 +360,8 @@ def internal_calls(shape: Shape, activity: Activity) -> list[Call]:
     for block in shape.exits.live:
         for instruction in block.instructions:
             if isinstance(instruction, Call) and is_internal_call(instruction):
+                if is_ruled_call(instruction) and not activity.has_shadow(instruction.arguments[0]):
+                    continue  # nobody asks for the derivative of its result
                 touches = any(a.type.is_pointer and activity.has_shadow(a) for a in instruction.arguments)
                 if touches or any(activity.is_active(a) for a in instruction.arguments):
                     found.append(instruction)

@@ -18,6 +18,7 @@ from coenzyme.analysis.tape import field_size
 from coenzyme.derive.adjoints import Adjoints
 from coenzyme.derive.calls import Derivatives, ReverseCalls
 from coenzyme.derive.context import Context
+from coenzyme.derive.growth import keep_payloads
 from coenzyme.derive.plan import ReversePlan
 from coenzyme.derive.positions import Position, ReverseValues
 from coenzyme.derive.runtime import DESTROY, KEEP_STACK, STACK
@@ -208,6 +209,8 @@ class _Emitter:
         for copy in self.plan.copies.values():
             self.keep_copy(copy)
         self.keep_records()
+        keep_payloads(self.context, self.shape.exits.live)
+        self.guards.extend(Guard(twin, Status.TAPE_EXHAUSTED) for twin in self.plan.shadows.growths)
         for call in self.plan.withheld:
             call.erase()
 
@@ -318,7 +321,10 @@ class _Emitter:
                 arguments.append(slot)
         pop = self.context.require("coenzyme.records.pop")
         arguments.append(at.builder.call(pop, [self.record_stack(pair)]))
-        at.builder.call(pair.reverse, arguments)
+        failed = at.builder.call(pair.reverse, arguments)
+        before = at.builder.load(I32, self.status)
+        fine = at.builder.icmp("eq", failed, const_int(I32, 0))
+        at.builder.store(at.builder.select(fine, before, failed), self.status)
         for argument, slot in adjoints:
             self.adjoints.add(argument, at.builder.load(argument.type, slot), at)
 

@@ -16,9 +16,11 @@ from coenzyme.ir.instructions import Function, Module
 from coenzyme.ir.parser import parse_module
 from coenzyme.ir.types import I64, PTR, FloatType, StructType
 
-__all__ = ["DESTROY", "KEEP_STACK", "RECORD_HEADER", "STACK", "TapeMemory", "adopt", "require"]
+__all__ = ["DESTROY", "GROW", "KEEP_STACK", "RECORD_HEADER", "STACK", "TapeMemory", "adopt", "require"]
 
 
+GROW = "coenzyme.grow"
+"""Gives the payload of a counted block another size, but never a smaller one, and clears what it adds."""
 DESTROY = "coenzyme.destroy"
 """Frees a counted block whatever its count."""
 
@@ -463,6 +465,39 @@ out:
 }}
 """
 
+_GROW = """
+declare ptr @NRT_MemInfo_varsize_realloc(ptr, i64)
+declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
+
+; A counted block: {count, destructor, its argument, payload, size, allocator}.
+define internal ptr @coenzyme.grow(ptr %block, i64 %size) nounwind {
+entry:
+  %payload.slot = getelementptr i8, ptr %block, i64 24
+  %size.slot = getelementptr i8, ptr %block, i64 32
+  %old = load i64, ptr %size.slot, align 8
+  %enough = icmp ule i64 %size, %old
+  br i1 %enough, label %stay, label %grow
+
+stay:
+  %payload = load ptr, ptr %payload.slot, align 8
+  ret ptr %payload
+
+grow:
+  %new = call ptr @NRT_MemInfo_varsize_realloc(ptr %block, i64 %size)
+  %failed = icmp eq ptr %new, null
+  br i1 %failed, label %out, label %clear
+
+clear:
+  %added = sub i64 %size, %old
+  %tail = getelementptr i8, ptr %new, i64 %old
+  call void @llvm.memset.p0.i64(ptr %tail, i8 0, i64 %added, i1 false)
+  br label %out
+
+out:
+  ret ptr %new
+}
+"""
+
 _RECORDS = """
 define internal void @coenzyme.records.push(ptr %stack, ptr %record) alwaysinline nounwind {
 entry:
@@ -617,6 +652,8 @@ def require(module: Module, name: str, memory: TapeMemory = TapeMemory.POOLED) -
             if release == DESTROY:
                 free = f"{free}\n{_DESTROY}"
             text = (_KEEP if pooled else _PLAIN_KEEP).format(release=release, free=free, declare=declare)
+        elif name == GROW:
+            text = _GROW
         elif name.startswith("coenzyme.records.release."):
             text = _RELEASE_RECORDS.format(discard=name.split(".", 3)[3])
         elif name.startswith("coenzyme.records."):

@@ -15,12 +15,14 @@ from coenzyme.frontends.program import Component, ResultLayout, Role
 from coenzyme.ir.builder import Builder, const_int
 from coenzyme.ir.instructions import Function, Module
 from coenzyme.ir.parser import parse_module
-from coenzyme.ir.types import I32, I64, PTR, VOID, FunctionType, StructType, Type
+from coenzyme.ir.types import I32, I64, PTR, VOID, FloatType, FunctionType, StructType, Type
 from coenzyme.ir.values import Value
 
 __all__ = ["ArrayPlace", "FloatPlace", "ResultPlaces", "add_seed", "drop_references", "find_places"]
 
 Path = tuple[int, ...]
+
+SIZES = {"half": 2, "float": 4, "double": 8}
 
 
 @dataclass(frozen=True)
@@ -33,13 +35,17 @@ class FloatPlace:
 
 @dataclass(frozen=True)
 class ArrayPlace:
-    """An array in the result: where its parts are; `element` is None where it holds no floats."""
+    """An array in the result: where its parts are.
+
+    `element` is the type of the floats in it, None where there are none; `lanes` of them make one entry.
+    """
 
     meminfo: Path
     data: Path
     shape: tuple[Path, ...]
     strides: tuple[Path, ...]
-    element: Type | None
+    element: FloatType | None
+    lanes: int = 1
 
 
 @dataclass(frozen=True)
@@ -75,19 +81,20 @@ def find_places(layout: ResultLayout) -> ResultPlaces:
 
 def _array(parts: Sequence[tuple[Path, Component]]) -> ArrayPlace:
     data: Path = ()
-    element: Type | None = None
+    element: FloatType | None = None
+    lanes = 1
     extents: list[Path] = []
     for path, component in parts:
         if component.role is Role.DATA:
             data = path
             if component.differentiable and component.element is not None:
-                element = type_named(component.element)
+                element, lanes = FloatType(component.element), component.lanes
         elif component.role is Role.EXTENT:
             extents.append(path)
     # nitems and itemsize come first
     rest = extents[2:]
     rank = len(rest) // 2
-    return ArrayPlace(parts[0][0], data, tuple(rest[:rank]), tuple(rest[rank:]), element)
+    return ArrayPlace(parts[0][0], data, tuple(rest[:rank]), tuple(rest[rank:]), element, lanes)
 
 
 def _type_of(text: str) -> Type:
@@ -115,9 +122,14 @@ def add_seed(module: Module, at: Builder, places: ResultPlaces, shadow: Value, s
             return at.load(type, _address(at, places, base, path))
 
         arguments = [read(shadow, place.data, PTR), read(seed, place.data, PTR)]
+        # The lanes of an entry lie side by side: one more, last, axis.
+        lanes: tuple[list[Value], list[Value]] = ([], [])
+        if place.lanes > 1:
+            lanes = [const_int(I64, place.lanes)], [const_int(I64, SIZES[place.element.name])]
         for base in (shadow, seed):
-            arguments.extend(read(base, path, I64) for path in (*place.shape, *place.strides))
-        same = at.call(_adder(module, place.element, len(place.shape)), arguments)
+            for paths, last in zip((place.shape, place.strides), lanes, strict=True):
+                arguments.extend([*(read(base, path, I64) for path in paths), *last])
+        same = at.call(_adder(module, place.element, len(place.shape) + len(lanes[0])), arguments)
         agreed = same if agreed is None else at.and_(agreed, same)
     if agreed is None:
         raise UnsupportedIRError(
@@ -134,7 +146,7 @@ def drop_references(module: Module, at: Builder, places: ResultPlaces, result: V
         at.call(drop, [at.load(PTR, _address(at, places, result, place.meminfo))])
 
 
-def _adder(module: Module, element: Type, rank: int) -> Function:
+def _adder(module: Module, element: FloatType, rank: int) -> Function:
     """Return a function that adds one strided array to another where their shapes agree."""
     name = f"coenzyme.seed.{element}.{rank}"
     if name not in module.functions:

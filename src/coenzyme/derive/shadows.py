@@ -8,11 +8,19 @@ from here; in the reverse sweep a shadow pointer is a value like any other, reco
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from coenzyme.analysis.activity import Activity
 from coenzyme.analysis.content import Contents
-from coenzyme.analysis.objects import Storage, called_effect, holds_pointers, is_internal_call
+from coenzyme.analysis.objects import (
+    MemoryObject,
+    Storage,
+    called_effect,
+    holds_pointers,
+    is_growth,
+    is_internal_call,
+    passed_pointers,
+)
 from coenzyme.derive.context import Context
 from coenzyme.errors import ActivityError
 from coenzyme.ir.builder import Builder, const_int, zero
@@ -63,6 +71,8 @@ class Shadows:
     pointers: dict[Value, Value]
     allocations: dict[Call, Call]
     mirrored: set[Instruction]
+    growths: list[Call] = field(default_factory=list[Call])
+    """The calls that give the payloads of shadow blocks another size."""
 
     def of(self, pointer: Value) -> Value:
         """Return the shadow of `pointer`."""
@@ -120,9 +130,15 @@ class _Augmenter:
         self.contents = contents
         self.mirror_floats = mirror_floats
         self.result = Shadows(dict(arguments), {}, set())
+        self.seen: set[MemoryObject] = set()
 
     def run(self, blocks: list[Block]) -> Shadows:
         pending: list[tuple[Phi, Phi]] = []
+        for block in blocks:
+            for instruction in block.instructions:
+                if is_internal_call(instruction):
+                    assert isinstance(instruction, Call)
+                    self.seen |= self.activity.objects.reachable(passed_pointers(instruction))
         for block in blocks:
             for instruction in list(block.instructions):
                 if isinstance(instruction, Phi):
@@ -279,11 +295,9 @@ class _Augmenter:
 
     def _require_whole(self, instruction: Instruction, *pointers: Value) -> None:
         """Refuse `instruction` where a shadow it would follow may be null."""
-        if any(self.activity.is_partial(p) for p in pointers if p.type.is_pointer):
-            raise self.context.unsupported(
-                instruction,
-                "a pointer leads to differentiated memory in some runs and to constant memory in others",
-            )
+        for pointer in pointers:
+            if pointer.type.is_pointer and self.activity.is_partial(pointer):
+                raise self.context.partial(instruction, self.activity.unshadowed(pointer))
 
     def _mirrors_integers(self, instruction: Store) -> bool:
         content = self.contents.behind(instruction.pointer)
@@ -298,6 +312,12 @@ class _Augmenter:
         match effect:
             case Effect.ALLOCATION if self._is_shadowed(call):
                 self._visit_allocation(call)
+            case Effect.REALLOCATION if is_growth(call) and self._is_shadowed(call.operands[0]):
+                twin = clone_instruction(call, {})
+                twin.name = f"{call.name}.shadow"
+                twin.set_operand(0, self.shadow(call.operands[0], call))
+                self._place(call, twin)
+                self.result.growths.append(twin)
             case Effect.MEMINFO_DATA if self._is_shadowed(call):
                 twin = clone_instruction(call, {})
                 twin.name = f"{call.name}.shadow"
@@ -334,6 +354,9 @@ class _Augmenter:
         if content.floats and not self.mirror_floats:
             if not (content.pointers or content.integers):
                 return
+            moved = call.operands[:1] if effect is Effect.MEMSET else call.operands[:2]
+            if not content.pointers and all(self._is_private(pointer) for pointer in moved):
+                return  # in such a shadow, what is no float is zero
             if effect is not Effect.MEMSET or not self._is_fresh(call.operands[0]):
                 raise self.context.unsupported(call, "a block of floats mixed with other data is moved")
             # The shadow of local memory holds no cotangents yet: clearing all of it clears the rest.
@@ -352,6 +375,13 @@ class _Augmenter:
             )
             return
         self._insert_after(call, twin)
+
+    def _is_private(self, pointer: Value) -> bool:
+        """Whether `pointer` leads to memory of this call that no function kept out of line has seen."""
+        return all(
+            o.storage in (Storage.STACK, Storage.HEAP) and o not in self.seen
+            for o in self.activity.objects.of(pointer)
+        )
 
     def _is_fresh(self, pointer: Value) -> bool:
         """Whether `pointer` leads to memory of this call only."""

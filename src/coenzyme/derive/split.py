@@ -3,7 +3,8 @@
 The halves of a combined function talk to each other through stack slots only. Here those slots move into a
 *record* on the heap, which the first half fills and hands out, and the second half empties and frees:
 ``augmented(primal…, shadows…, ptr where)`` stores the record's address at `where` when it succeeds;
-``reverse(primal…, shadows or outputs…, ptr record)`` runs the sweep once.
+``reverse(primal…, shadows or outputs…, ptr record)`` runs the sweep once; ``discard(ptr record)`` frees a
+record whose sweep is not run.
 """
 
 from __future__ import annotations
@@ -15,7 +16,21 @@ from coenzyme.derive.runtime import DESTROY, RECORD_HEADER, require
 from coenzyme.frontends.program import Status
 from coenzyme.ir.builder import Builder, const_int, zero
 from coenzyme.ir.clone import clone_instruction
-from coenzyme.ir.instructions import Alloca, Block, Call, Function, Instruction, Module
+from coenzyme.ir.instructions import (
+    Alloca,
+    Block,
+    Call,
+    Cast,
+    Freeze,
+    Function,
+    GetElementPtr,
+    Instruction,
+    Module,
+    Phi,
+    Select,
+    Store,
+    Unreachable,
+)
 from coenzyme.ir.types import (
     I8,
     I32,
@@ -29,9 +44,9 @@ from coenzyme.ir.types import (
     StructType,
     Type,
 )
-from coenzyme.ir.values import ConstantInt, ConstantNull, Value
+from coenzyme.ir.values import Argument, ConstantInt, ConstantNull, Value
 
-__all__ = ["Halves", "byte_size", "split_function"]
+__all__ = ["Halves", "SplitFunctions", "byte_size", "declare_halves", "split_function"]
 
 
 @dataclass(frozen=True)
@@ -65,6 +80,41 @@ class Halves:
     finish: Block
     abandon: Block
     status: Alloca
+
+
+@dataclass(frozen=True)
+class SplitFunctions:
+    """The functions that a combined function is cut into."""
+
+    augmented: Function
+    reverse: Function
+    discard: Function
+
+
+def declare_halves(module: Module, combined: Function, halves: Halves, name: str) -> SplitFunctions:
+    """Return functions, so far without bodies, for the two halves of `combined`, and to discard a record.
+
+    The augmented primal may be told what `combined` is told of its pointers. The reverse sweep may not: it
+    also follows pointers that the record holds.
+    """
+    first = [a for a in combined.arguments if a not in halves.outputs]
+
+    def declare(half: str, parameters: list[Argument], last: str, result: Type) -> Function:
+        arguments = [Argument(a.type, a.name, i, a.attributes) for i, a in enumerate(parameters)]
+        arguments.append(Argument(PTR, last, len(arguments)))
+        kind = FunctionType(result, tuple(a.type for a in arguments))
+        function = Function(f"{name}.{half}", kind, arguments, "", "nounwind")
+        function.add_block(Block("pending")).append(Unreachable())
+        return module.add_function(function)
+
+    augmented = declare("augmented", first, "where", I32)
+    reverse = declare("reverse", list(combined.arguments), "record", combined.function_type.result)
+    for argument in augmented.arguments:
+        # The record keeps addresses.
+        argument.attributes = "noalias" if "noalias" in argument.attributes else ""
+    for argument in reverse.arguments:
+        argument.attributes = ""
+    return SplitFunctions(augmented, reverse, declare("discard", [], "record", VOID))
 
 
 def byte_size(type: Type) -> int:
@@ -121,7 +171,8 @@ class _Splitter:
         for slot in halves.slots:
             if slot in halves.shared:
                 self._place(slot, slot.allocated_type)
-        for local in halves.locals:
+        self.locals = [*halves.locals, *_find_wandering(combined, {*halves.slots, *halves.locals})]
+        for local in self.locals:
             self._place(local, local.allocated_type, local.operands[0])
 
     def run(self) -> None:
@@ -140,7 +191,7 @@ class _Splitter:
         at = Builder(function.add_block(Block("entry")))
         mapping: dict[Value, Value] = {}
         for slot in self.offsets:
-            if slot in self.halves.locals:
+            if slot in self.locals:
                 continue
             twin = at.alloca(slot.allocated_type, 1, name=slot.name)
             source = at.gep(I8, record, [const_int(I64, self.offsets[slot])])
@@ -190,9 +241,6 @@ class _Splitter:
         at.switch(number, targets[0], [(const_int(I64, i), t) for i, t in enumerate(targets)][1:])
         done = Builder.before(self.halves.finish.terminator)
         done.call(self.module.declare("free", FunctionType(VOID, (PTR,))), [record])
-        last = self.halves.finish.terminator
-        last.erase()
-        Builder(self.halves.finish).ret()
 
     # -- the first half
 
@@ -206,7 +254,7 @@ class _Splitter:
         for old, new in zip(remaining, function.arguments[:-1], strict=True):
             old.replace_all_uses_with(new)
         record = self._allocate_record(function)
-        for local in self.halves.locals:
+        for local in self.locals:
             self._move_local(local, record)
         forward_blocks = list(function.blocks)
         for number, target in enumerate(self.halves.returns):
@@ -256,9 +304,29 @@ class _Splitter:
     def _hand_out(self, at: Builder, number: int, record: Value) -> None:
         at.store(const_int(I64, number), record, align=8)
         for slot, offset in self.offsets.items():
-            if slot in self.halves.locals:
+            if slot in self.locals:
                 continue
             target = at.gep(I8, record, [const_int(I64, offset)])
             at.store(at.load(slot.allocated_type, slot), target, align=8)
         at.store(record, self.augmented.arguments[-1])
         at.ret(at.load(I32, self.halves.status))
+
+
+def _find_wandering(combined: Function, known: set[Alloca]) -> list[Alloca]:
+    """Return the stack memory whose address, or one computed from it, is stored: the record may hold it."""
+    found: list[Alloca] = []
+    for instruction in combined.entry.instructions:
+        if not isinstance(instruction, Alloca) or instruction in known:
+            continue
+        derived: set[Value] = {instruction}
+        pending: list[Value] = [instruction]
+        while pending:
+            value = pending.pop()
+            if any(isinstance(user, Store) and user.value is value for user in value.users):
+                found.append(instruction)
+                break
+            for user in value.users:
+                if isinstance(user, GetElementPtr | Cast | Freeze | Phi | Select) and user not in derived:
+                    derived.add(user)
+                    pending.append(user)
+    return found

@@ -17,6 +17,7 @@ from coenzyme.frontends.program import ArgumentLayout, Component, ResultLayout, 
 __all__ = ["layout_argument", "layout_result"]
 
 _Path = tuple[int, ...]
+_Role = tuple[Role, str | None] | tuple[Role, str | None, int]
 
 
 def layout_argument(name: str, numba_type: Any) -> ArgumentLayout:
@@ -28,7 +29,7 @@ def layout_argument(name: str, numba_type: Any) -> ArgumentLayout:
         # A type whose data model we do not know: pass it through, never differentiate it.
         components = tuple(Component(Role.OPAQUE, _spell(t)) for t in flat)
     else:
-        components = tuple(Component(r[0], _spell(t), r[1]) for t, r in zip(flat, roles, strict=True))
+        components = tuple(_component(t, r) for t, r in zip(flat, roles, strict=True))
     return ArgumentLayout(
         name=name,
         components=components,
@@ -47,17 +48,18 @@ def layout_result(numba_type: Any) -> ResultLayout:
     places = list(_places(llvm_type, ()))
     roles = list(_roles(numba_type))
     if len(places) == len(roles) and all(_fits(t, r) for (_, t), r in zip(places, roles, strict=True)):
-        components = tuple(
-            (path, Component(role, _spell(t), element))
-            for (path, t), (role, element) in zip(places, roles, strict=True)
-        )
+        components = tuple((path, _component(t, r)) for (path, t), r in zip(places, roles, strict=True))
     else:
         components = tuple((path, Component(Role.OPAQUE, _spell(t))) for path, t in places)
     return ResultLayout(_spell(llvm_type), components, any(c.differentiable for _, c in components))
 
 
-def _roles(ty: Any) -> Iterator[tuple[Role, str | None]]:
-    """Yield role and element type of each component of a value of type `ty`."""
+def _component(llvm_type: Any, role: _Role) -> Component:
+    return Component(role[0], _spell(llvm_type), role[1], role[2] if len(role) > 2 else 1)
+
+
+def _roles(ty: Any) -> Iterator[_Role]:
+    """Yield role and element type of each component of a value of type `ty`, and the lanes of its data."""
     ty = types.unliteral(ty)
     match ty:
         case types.Array():
@@ -66,7 +68,7 @@ def _roles(ty: Any) -> Iterator[tuple[Role, str | None]]:
             yield Role.PARENT, None
             yield Role.EXTENT, None
             yield Role.EXTENT, None
-            yield Role.DATA, element
+            yield Role.DATA, element, _lanes(ty.dtype)
             for _ in range(2 * ty.ndim):
                 yield Role.EXTENT, None
         case types.BaseTuple():
@@ -102,7 +104,18 @@ def _element_type(dtype: Any) -> str | None:
             return None
 
 
-def _fits(llvm_type: Any, role: tuple[Role, str | None]) -> bool:
+def _lanes(dtype: Any) -> int:
+    """Return how many scalars make one element of an array."""
+    match dtype:
+        case types.Complex():
+            return 2
+        case types.BaseTuple() if len(set(dtype)) == 1:
+            return len(dtype) * _lanes(dtype[0])
+        case _:
+            return 1
+
+
+def _fits(llvm_type: Any, role: _Role) -> bool:
     match role[0]:
         case Role.FLOAT:
             return isinstance(llvm_type, llvmir.HalfType | llvmir.FloatType | llvmir.DoubleType)

@@ -49,11 +49,15 @@ from coenzyme.frontends.numba_signature import LinkedSignature, adjoint_type
 from coenzyme.frontends.numba_target import IRContext
 from coenzyme.frontends.program import ArgumentActivity, ComponentActivity, Mode, Program, Status
 
-__all__ = ["link"]
+__all__ = ["EmittedCall", "link", "set_environments"]
 
 _STATUS_ERRORS: dict[Status, tuple[type[Exception], str]] = {
     Status.TAPE_EXHAUSTED: (MemoryError, "the tape of the reverse sweep does not fit into memory"),
     Status.SEED_MISMATCH: (ValueError, "the seed does not have the shape of the function's result"),
+    Status.RULE_MISMATCH: (
+        RuntimeError,
+        "a rule gave a derivative with another shape or other strides than its function's result",
+    ),
 }
 
 
@@ -155,7 +159,7 @@ def link(  # noqa: PLR0913 - the parts of one calling convention
         dispatcher = numba.njit(nogil=program.nogil, no_cfunc_wrapper=True)(wrapper)
         dispatcher.compile(signature.argument_types)
         dispatcher.disable_compile()
-        _set_environments(dispatcher.overloads[signature.argument_types].library, program)
+        set_environments(dispatcher.overloads[signature.argument_types].library, program)
     return dispatcher
 
 
@@ -240,7 +244,8 @@ def _make_wrapper(linked: _Linked, number: int, name: str) -> Any:
     return function
 
 
-def _set_environments(library: Any, program: Program) -> None:
+def set_environments(library: Any, program: Program) -> None:
+    """Point the environment cells of compiled code to the program's environments."""
     # Asking the engine for a symbol it does not know ends the process.
     present = {cell.name for cell in library._final_module.global_variables}
     for symbol, environment in program.environments.items():
@@ -270,27 +275,41 @@ def _call_linked(typingctx: Any, number: Any, arguments: Any) -> Any:
             # tuple.
             context.nrt.decref(builder, sig.args[1], packed)
 
-        return _Call(context, builder, linked, list(zip(given, sig.args[1], strict=True)), release).emit()
+        paired = list(zip(given, sig.args[1], strict=True))
+        return EmittedCall(context, builder, linked.symbol, linked.signature, paired, release).emit()
 
     return signature, emit
 
 
-class _Call:
-    """Emits one call of a linked derivative."""
+class EmittedCall:
+    """Emits one call of a linked derivative.
+
+    Parameters
+    ----------
+    context, builder
+        Where to emit.
+    symbol, signature
+        What to call.
+    given
+        The LLVM values that the caller gave, each with its Numba type.
+    release
+        Emits what lets go of them before an exception is raised.
+    """
 
     def __init__(
         self,
         context: Any,
         builder: Any,
-        linked: _Linked,
+        symbol: str,
+        signature: LinkedSignature,
         given: list[tuple[Any, Any]],
         release: Callable[[], None],
     ) -> None:
         self.context = context
         self.builder = builder
-        self.symbol = linked.symbol
-        self.signature = linked.signature
-        self.program = linked.signature.program
+        self.symbol = symbol
+        self.signature = signature
+        self.program = signature.program
         self.given = given
         self.release = release
         self.extra_types: list[Any] = []
@@ -299,6 +318,7 @@ class _Call:
         self.return_shadow: Any = None
 
     def emit(self) -> Any:
+        """Emit the call, and return what the dispatcher returns."""
         signature, program = self.signature, self.program
         primal = self._primal_values()
         self._pass_shadows()
@@ -332,6 +352,12 @@ class _Call:
         signature = self.signature
         if signature.return_active:
             self._pass_return_shadow()
+        self._pass_argument_shadows()
+        if signature.seed_in_memory:
+            self._pass_pointer(self._store_return(self._seed()))
+
+    def _pass_argument_shadows(self) -> None:
+        signature = self.signature
         first_shadow = len(signature.passed)
         component = 2  # after retptr and excinfo
         for position, argument in enumerate(self.program.arguments):
@@ -350,8 +376,6 @@ class _Call:
                     case ComponentActivity.CONST:
                         pass
                 component += 1
-        if signature.seed_in_memory:
-            self._pass_pointer(self._store_return(self._seed()))
 
     def _pass_return_shadow(self) -> None:
         signature = self.signature

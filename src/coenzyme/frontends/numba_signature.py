@@ -20,7 +20,7 @@ from coenzyme.frontends.program import (
     component_activities,
 )
 
-__all__ = ["LinkedSignature", "adjoint_type"]
+__all__ = ["LinkedSignature", "adjoint_type", "map_tuple"]
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def _shadow_type(numba_type: Any) -> Any:
         case types.Array():
             return numba_type.copy(readonly=False)
         case types.BaseTuple():
-            return _map_tuple(numba_type, _shadow_type)
+            return map_tuple(numba_type, _shadow_type)
         case _:
             return numba_type
 
@@ -139,12 +139,12 @@ def adjoint_type(numba_type: Any) -> Any:
         case types.Optional():
             return adjoint_type(numba_type.type)
         case types.BaseTuple():
-            return _map_tuple(numba_type, adjoint_type)
+            return map_tuple(numba_type, adjoint_type)
         case _:
             return types.none
 
 
-def _map_tuple(numba_type: Any, change: Callable[[Any], Any]) -> Any:
+def map_tuple(numba_type: Any, change: Callable[[Any], Any]) -> Any:
     """Return a tuple type with `change` applied to each item; a named tuple keeps its class."""
     items = [change(item) for item in numba_type]
     if isinstance(numba_type, types.BaseNamedTuple):

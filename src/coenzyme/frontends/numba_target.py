@@ -44,7 +44,16 @@ from numba.np.ufunc.dufunc import DUFunc
 
 from coenzyme.frontends.numba_lines import pipeline_with_lines
 
-__all__ = ["IRDispatcher", "IRLibrary", "find_twin", "ir_target", "twin_type"]
+__all__ = [
+    "TARGET_NAME",
+    "IRDispatcher",
+    "IRLibrary",
+    "compiled_rules",
+    "find_twin",
+    "ir_target",
+    "rule_of_function",
+    "twin_type",
+]
 
 TARGET_NAME = "coenzyme"
 _TEMPLATE_TABLES = ("_impl_cache", "_compiled_overloads", "_overload_cache")
@@ -69,6 +78,10 @@ class IRLibrary(codegen.JITCodeLibrary):
     def finalize(self) -> None:
         """Close the module, without linking: that would copy every callee into every caller."""
         self._raise_if_finalized()
+        for function in self._final_module.functions:
+            # Numba defines one for each kind of exception in each module that raises it.
+            if function.name.startswith("__excinfo_unwrap_args") and not function.is_declaration:
+                function.linkage = "linkonce_odr"
         self._finalized = True
 
     def add_linking_library(self, library: Any) -> None:
@@ -272,6 +285,13 @@ class _IRTarget(TargetDescriptor):
 ir_target = _IRTarget()
 
 
+rule_of_function: dict[Any, Any] = {}
+"""Python functions whose derivatives come from a rule, with that rule."""
+
+compiled_rules: dict[str, tuple[Any, Any, Any]] = {}
+"""For the symbol of each such function that was compiled: rule, argument types, and result type."""
+
+
 class IRDispatcher(Dispatcher):
     """A dispatcher whose overloads are LLVM modules; it cannot be called from Python."""
 
@@ -286,6 +306,10 @@ class IRDispatcher(Dispatcher):
     def add_overload(self, cres: Any) -> None:
         """Keep a compiled overload; the base class would also tell the C dispatcher its address."""
         self.overloads[tuple(cres.signature.args)] = cres
+        rule = rule_of_function.get(self.py_func)
+        if rule is not None:
+            signature = cres.signature
+            compiled_rules[cres.fndesc.llvm_func_name] = rule, signature.args, signature.return_type
 
     def get_call_template(self, args: Any, kws: Any) -> Any:
         """Return how Numba types a call; with declared signatures, only those are candidates."""

@@ -70,6 +70,7 @@ class Status(int, Enum):
 
     TAPE_EXHAUSTED = 4242
     SEED_MISMATCH = 4243
+    RULE_MISMATCH = 4244
 
 
 @dataclass(frozen=True)
@@ -85,11 +86,14 @@ class Component:
     element
         For `DATA`, and for the `MEMINFO` that owns it, the LLVM type of the memory behind the pointer, the
         real part's type for complex elements; None where that is no scalar type (records).
+    lanes
+        For `DATA`, how many of these make one element of the array: two where it is complex.
     """
 
     role: Role
     llvm_type: str
     element: str | None = None
+    lanes: int = 1
 
     @property
     def differentiable(self) -> bool:

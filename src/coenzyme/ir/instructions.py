@@ -529,10 +529,11 @@ class Function(Global):
 
     `prefix` is LLVM's text between ``define``/``declare`` and the return type (linkage, convention,
     return attributes); `suffix` the text between the closing parenthesis of the parameters and the
-    body (``unnamed_addr #0 !dbg !4`` …).
+    body (``unnamed_addr #0 !dbg !4`` …). `ruled` says that derivatives come from a rule, not from the
+    body, and that all a call writes is its result, behind the first parameter.
     """
 
-    __slots__ = ("arguments", "blocks", "function_type", "prefix", "suffix")
+    __slots__ = ("arguments", "blocks", "function_type", "prefix", "ruled", "suffix")
 
     def __init__(
         self,
@@ -548,6 +549,7 @@ class Function(Global):
         self.blocks: list[Block] = []
         self.prefix = prefix
         self.suffix = suffix
+        self.ruled = False
 
     @property
     def is_declaration(self) -> bool:

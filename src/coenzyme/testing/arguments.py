@@ -22,25 +22,35 @@ __all__ = ["Arguments", "Vector"]
 Vector: TypeAlias = npt.NDArray[np.float64]
 """One float64 for each distinct floating-point cell of the arguments."""
 
-_FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+_REAL = {np.dtype(t): np.dtype(t) for t in (np.float32, np.float64)}
+_REAL |= {np.dtype(np.complex64): np.dtype(np.float32), np.dtype(np.complex128): np.dtype(np.float64)}
+"""The floats that numbers of each type are made of, complex ones of two."""
 
 
 @dataclass(frozen=True)
 class _Scalar:
-    """A floating-point number at one position of the vector."""
+    """A floating-point number at one position of the vector; a complex one takes two."""
 
     position: int
     kind: Callable[[Any], Any]
+    lanes: int
+
+    @property
+    def index(self) -> npt.NDArray[np.intp]:
+        """Where its floats are."""
+        whole = np.arange(self.position, self.position + self.lanes)
+        return whole if self.lanes > 1 else whole.reshape(())
 
 
 @dataclass(frozen=True)
 class _View:
-    """An array over part of an owner: a run of cells that starts at position `start`."""
+    """An array over part of an owner. Offset and steps count floats; `index` has one more axis if complex."""
 
     owner: int
     offset: int
     shape: tuple[int, ...]
     steps: tuple[int, ...]
+    lanes: int
     writeable: bool
     index: npt.NDArray[np.intp]
 
@@ -66,7 +76,7 @@ _Node: TypeAlias = "_Scalar | _View | _Branch | _Fixed"
 
 @dataclass(frozen=True)
 class _Owner:
-    """A run of memory that one array, or several overlapping arrays, look into."""
+    """A run of floats that one array, or several overlapping arrays, look into."""
 
     low: int
     high: int
@@ -79,11 +89,16 @@ class _Owner:
 
 
 def _is_scalar(x: object) -> bool:
-    return isinstance(x, (float, np.floating))
+    return isinstance(x, (float, complex, np.inexact))
 
 
 def _is_float_array(x: object) -> bool:
-    return isinstance(x, np.ndarray) and x.dtype in _FLOATS
+    return isinstance(x, np.ndarray) and x.dtype in _REAL
+
+
+def _parts(x: Any, lanes: int) -> Any:
+    """Return the floats in numbers: of complex ones, real and imaginary parts along a last axis."""
+    return x if lanes == 1 else np.stack([np.real(x), np.imag(x)], axis=-1)
 
 
 def _byte_bounds(a: npt.NDArray[Any]) -> tuple[int, int]:
@@ -126,7 +141,7 @@ def _merge_owners(arrays: Sequence[npt.NDArray[Any]]) -> list[_Owner]:
     """
     merged: list[_Owner] = []
     first_seen: list[int] = []
-    spans = sorted((*_byte_bounds(a), a.dtype.str, number) for number, a in enumerate(arrays))
+    spans = sorted((*_byte_bounds(a), _REAL[a.dtype].str, number) for number, a in enumerate(arrays))
     for first, last, code, number in spans:
         low, high, dtype, seen = first, last, np.dtype(code), number
         if merged and low < merged[-1].high:
@@ -152,7 +167,8 @@ class Arguments:
     args
         The arguments. They are copied, never written.
     argnums
-        Which of them are differentiated; by default all that hold a float or an array of float32 or float64.
+        Which of them are differentiated; by default all that hold numbers or arrays in single or double
+        precision, real or complex.
 
     Attributes
     ----------
@@ -189,12 +205,14 @@ class Arguments:
 
     def _node(self, x: Any, cells: list[tuple[npt.NDArray[np.intp] | int, Any]]) -> _Node:
         if _is_scalar(x):
-            self._size += 1
-            cells.append((self._size - 1, x))
-            return _Scalar(self._size - 1, type(x))
+            lanes = 2 if isinstance(x, (complex, np.complexfloating)) else 1
+            scalar = _Scalar(self._size, type(x), lanes)
+            self._size += lanes
+            cells.append((scalar.index, _parts(x, lanes)))
+            return scalar
         if _is_float_array(x):
             view = self._view(x)
-            cells.append((view.index, x))
+            cells.append((view.index, _parts(x, view.lanes)))
             return view
         inside = _children(x)
         if inside is None:
@@ -204,19 +222,23 @@ class Arguments:
 
     def _view(self, a: npt.NDArray[Any]) -> _View:
         low, high = _byte_bounds(a)
+        real = _REAL[a.dtype]
         number, owner = next(
             (k, o)
             for k, o in enumerate(self._owners)
-            if o.low <= low and high <= o.high and o.dtype == a.dtype
+            if o.low <= low and high <= o.high and o.dtype == real
         )
-        offset = (a.__array_interface__["data"][0] - owner.low) // a.itemsize
-        steps = tuple(s // a.itemsize for s in a.strides)
+        offset = (a.__array_interface__["data"][0] - owner.low) // real.itemsize
+        steps = tuple(s // real.itemsize for s in a.strides)
         index = np.full(a.shape, owner.start + offset, dtype=np.intp)
         for axis, step in enumerate(steps):
             along = [1] * a.ndim
             along[axis] = -1
             index += step * np.arange(a.shape[axis]).reshape(along)
-        return _View(number, offset, a.shape, steps, a.flags.writeable, index)
+        lanes = a.itemsize // real.itemsize
+        if lanes > 1:
+            index = index[..., None] + np.arange(lanes)
+        return _View(number, offset, a.shape, steps, lanes, a.flags.writeable, index)
 
     @property
     def simple(self) -> bool:
@@ -246,7 +268,7 @@ class Arguments:
         kinds += [
             np.dtype(np.float32)
             for leaf in self._leaves()
-            if isinstance(leaf, _Scalar) and leaf.kind is np.float32
+            if isinstance(leaf, _Scalar) and leaf.kind in (np.float32, np.complex64)
         ]
         return float(max((np.finfo(kind).eps for kind in kinds), default=np.finfo(np.float64).eps))
 
@@ -276,11 +298,15 @@ class Arguments:
         self, node: _Node, vector: Vector, owners: list[npt.NDArray[Any]], *, wide: bool, shadow: bool
     ) -> Any:
         if isinstance(node, _Scalar):
-            return float(vector[node.position]) if wide else node.kind(vector[node.position])
+            value = vector[node.position]
+            if node.lanes > 1:
+                value = complex(value, vector[node.position + 1])
+            return (complex if node.lanes > 1 else float)(value) if wide else node.kind(value)
         if isinstance(node, _View):
             owner = owners[node.owner]
             strides = tuple(step * owner.itemsize for step in node.steps)
-            array = np.ndarray(node.shape, owner.dtype, owner, node.offset * owner.itemsize, strides)
+            dtype = owner.dtype if node.lanes == 1 else np.result_type(owner.dtype, np.complex64)
+            array = np.ndarray(node.shape, dtype, owner, node.offset * owner.itemsize, strides)
             array.flags.writeable = node.writeable or shadow
             return array
         if isinstance(node, _Branch):
@@ -304,10 +330,8 @@ class Arguments:
     def _read(self, node: _Node, x: Any, out: Vector) -> None:
         if x is None or isinstance(node, _Fixed):
             return
-        if isinstance(node, _Scalar):
-            out[node.position] = x
-        elif isinstance(node, _View):
-            out[node.index] = x
+        if isinstance(node, _Scalar | _View):
+            out[node.index] = _parts(x, node.lanes)
         else:
             inside = _children(x)
             for child, part in zip(node.children, inside[0] if inside else (), strict=True):
@@ -323,10 +347,8 @@ class Arguments:
     def _gather(self, node: _Node, x: Any, out: Vector) -> None:
         if x is None or isinstance(node, _Fixed):
             return
-        if isinstance(node, _Scalar):
-            out[node.position] += x
-        elif isinstance(node, _View):
-            np.add.at(out, node.index, x)
+        if isinstance(node, _Scalar | _View):
+            np.add.at(out, node.index, _parts(x, node.lanes))
         else:
             inside = _children(x)
             for child, part in zip(node.children, inside[0] if inside else (), strict=True):
@@ -342,11 +364,13 @@ class Arguments:
 
 
 def _find(node: _Node, position: int) -> str | None:
-    if isinstance(node, _Scalar):
-        return "" if node.position == position else None
-    if isinstance(node, _View):
+    if isinstance(node, _Scalar | _View):
         where = np.argwhere(node.index == position)
-        return None if len(where) == 0 else "[" + ", ".join(str(int(i)) for i in where[0]) + "]"
+        if len(where) == 0:
+            return None
+        place = [int(i) for i in where[0]]
+        part = (".real", ".imag")[place.pop()] if node.lanes > 1 else ""
+        return f"[{', '.join(map(str, place))}]{part}" if isinstance(node, _View) else part
     if isinstance(node, _Branch):
         found = (
             (label, _find(child, position)) for label, child in zip(node.labels, node.children, strict=True)

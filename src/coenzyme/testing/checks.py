@@ -194,7 +194,8 @@ class NativeDerivatives:
         ]
         partials = coenzyme.autodiff(coenzyme.Reverse, f, *annotated)
         leaving = [
-            d if isinstance(dx, (float, np.floating)) else dx for d, dx in zip(partials, shadows, strict=True)
+            d if isinstance(dx, (float, complex, np.inexact)) else dx
+            for d, dx in zip(partials, shadows, strict=True)
         ]
         return arguments.read(leaving)
 
@@ -221,7 +222,8 @@ def check_derivatives(
     f
         The function; what it writes into its arguments counts as output. It is called on copies of `args`.
     *args
-        The point: scalars, arrays of float32 or float64, containers of them, and constants.
+        The point: numbers and arrays in single or double precision, real or complex, containers of them, and
+        constants. Complex numbers are pairs of real ones here.
     argnums
         The arguments to differentiate; by default every one that holds floats.
     seeds

@@ -1,0 +1,401 @@
+"""Reverse mode in two calls: the primal now, the reverse sweep later, with a tape between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, cast
+
+import numba
+import numpy as np
+from numba.core import types
+
+from coenzyme import engine
+from coenzyme.api.annotations import Active, Const, DerivativeMode, Duplicated, DuplicatedNoNeed
+from coenzyme.api.autodiff import AnnotatedCall
+from coenzyme.api.calls import implementation
+from coenzyme.api.functions import Compiled, as_dispatcher, bind, name_of
+from coenzyme.api.halves import Run, add_forward_half, assemble, is_seeded, pair_cotangent, run_of
+from coenzyme.api.invoke import invoke
+from coenzyme.api.sharing import Sharing, add_alias_checks
+from coenzyme.api.source import Source
+from coenzyme.api.structure import argument_name, arrange
+from coenzyme.api.sweeps import check_return
+from coenzyme.api.validation import check_shadows
+from coenzyme.errors import ActivityError, ShadowError, TapeError
+from coenzyme.frontends.program import Mode
+
+__all__ = ["ForwardHalf", "ReverseHalf", "SplitCall", "Tape", "autodiff_thunk"]
+
+_SHADOWED = (Duplicated, DuplicatedNoNeed)
+_CLASSES = (Const, Active, *_SHADOWED)
+
+
+@dataclass(frozen=True)
+class SplitCall(AnnotatedCall):
+    """A call of a forward half: from the primals, and then the shadows of those that have one."""
+
+    label: ClassVar[str] = "forward_half"
+
+    def implement(self, argtypes: tuple[types.Type, ...]) -> Callable[..., Any]:
+        """Return the body for arguments of the given Numba types."""
+        count = len(self.kinds)
+        chosen = frozenset(i for i, kind in enumerate(self.kinds) if kind is not Const)
+        for i in sorted(chosen):
+            self._check_annotation(i, argtypes[i])
+        arrangement = arrange(self.function, argtypes[:count], chosen)
+        restype = engine.primal(arrangement.function, arrangement.types)
+        active = self._return_is_active(restype)
+        source = Source(arrangement.defaults)
+        shadows = self._shadows(source, arrangement, argtypes)
+        add_alias_checks(source, arrangement, self.sharing, shadows)
+        add_forward_half(
+            source,
+            arrangement,
+            shadows,
+            return_active=active,
+            seeded=active and self.returns is Active,
+            options=engine.Options(
+                arguments_disjoint=self.sharing in (Sharing.REFUSED, Sharing.READ),
+                caller_keeps=self.mode.arguments_kept,
+                strong_zero=self.mode.strong_zero,
+            ),
+        )
+        return implementation(source, self.function, len(argtypes))
+
+    def _return_is_active(self, restype: types.Type) -> bool:
+        if self.returns is Const or (self.returns in _SHADOWED and isinstance(restype, types.NoneType)):
+            return False
+        name = name_of(self.function)
+        active = check_return(restype, name)
+        if self.returns is Active and not (active and is_seeded(restype)):
+            raise ActivityError(
+                f"the return of type {types.unliteral(restype)} cannot be Active: it is not made of numbers",
+                function=name,
+                remedy="pass Duplicated as the return activity; for None, Const",
+            )
+        return active
+
+
+class Tape:
+    """What the forward half leaves for the reverse half: values that the sweep needs. It is used once.
+
+    A tape belongs to the call that made it and to no one else: tapes can be used in any order and by any
+    thread. One that is dropped unused frees what it holds.
+    """
+
+    __slots__ = ("__weakref__", "_annotated", "_owner", "_runs")
+
+    def __init__(self, owner: _Thunk, annotated: tuple[Any, ...], run: Run) -> None:
+        self._owner = owner
+        self._annotated: tuple[Any, ...] = annotated
+        # Taking the only item of a list is atomic.
+        self._runs: list[Run] = [run]
+
+    @property
+    def is_used(self) -> bool:
+        """Whether a reverse half has used the tape up."""
+        return not self._runs
+
+    def __repr__(self) -> str:
+        state = "used" if self.is_used else "fresh"
+        return f"<{state} tape of {name_of(self._owner.function)}>"
+
+    def peek(self) -> Run:
+        """Return what the forward half left, and leave it."""
+        try:
+            return self._runs[0]
+        except IndexError:
+            raise self._used() from None
+
+    def check(self, annotated: Sequence[Any]) -> None:
+        """Refuse arguments other than those of the forward half.
+
+        Raises
+        ------
+        TapeError
+            Naming the argument.
+        """
+        for i, (old, new) in enumerate(zip(self._annotated, annotated, strict=False)):
+            same = _is_same(old.primal, new.primal)
+            if not same or not _is_same(getattr(old, "shadow", None), getattr(new, "shadow", None)):
+                raise TapeError(
+                    "the tape was made with another shadow"
+                    if same
+                    else "the tape was made with another value",
+                    function=name_of(self._owner.function),
+                    argument=argument_name(self._owner.function, i),
+                    remedy="pass the reverse half the arguments and shadows that the forward half was given",
+                )
+
+    def take(self) -> Run:
+        """Return what the forward half left; the tape is used then."""
+        try:
+            run = self._runs.pop()
+        except IndexError:
+            raise self._used() from None
+        self._annotated = ()
+        return run
+
+    def _used(self) -> TapeError:
+        return TapeError(
+            "the tape has been used already",
+            function=name_of(self._owner.function),
+            remedy="run the forward half again; each tape serves one reverse sweep",
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Thunk:
+    """What the two halves share."""
+
+    function: Compiled
+    mode: DerivativeMode
+    returns: type
+    kinds: tuple[type, ...]
+
+    def annotated(self, given: Sequence[Any]) -> tuple[Any, ...]:
+        """Return the arguments, each as an object of the class that the pair was made for."""
+        if len(given) != len(self.kinds):
+            raise ActivityError(
+                f"{len(given)} arguments were given, and the halves were made for {len(self.kinds)}",
+                function=name_of(self.function),
+                remedy="give one argument for each activity class",
+            )
+        return tuple(
+            self._fitted(i, kind, x) for i, (kind, x) in enumerate(zip(self.kinds, given, strict=True))
+        )
+
+    def _fitted(self, position: int, kind: type, argument: Any) -> Any:
+        if type(argument) is kind:
+            return argument
+        if kind is Const and type(argument) not in _CLASSES and not isinstance(argument, type):
+            return Const(argument)
+        raise ActivityError(
+            f"the argument is a {type(argument).__name__}, and the halves were made for {kind.__name__}",
+            function=name_of(self.function),
+            argument=argument_name(self.function, position),
+            remedy=f"pass {kind.__name__}({'x' if kind in (Const, Active) else 'x, dx'})",
+        )
+
+
+class ForwardHalf:
+    """The augmented primal of a pair made by `autodiff_thunk`."""
+
+    def __init__(self, thunk: _Thunk) -> None:
+        self._thunk = thunk
+
+    def __call__(self, *annotated: Any, **kwargs: Any) -> tuple[Tape, Any, Any]:
+        """Run the function, and return a tape, its value, and the shadow of its value.
+
+        Parameters
+        ----------
+        *annotated, **kwargs
+            The arguments, annotated by the classes that the pair was made for.
+
+        Returns
+        -------
+        tuple
+            ``(tape, value, shadow)``. The value is None in the mode `ReverseSplitNoPrimal`. The shadow of a
+            `Duplicated` return has the structure of the value, with a zero array for each array of floats and
+            a zero array without dimensions for each float; the caller adds its cotangent. Where the function
+            returns an argument, or a view of it, the shadow is that of the argument. For other returns it
+            is None.
+        """
+        thunk = self._thunk
+        function = thunk.function
+        given = thunk.annotated(bind(function, annotated, kwargs) if kwargs else annotated)
+        primals = [argument.primal for argument in given]
+        shadows = [(i, x.shadow) for i, x in enumerate(given) if type(x) in _SHADOWED]
+        checked = check_shadows(function, primals, shadows, Mode.REVERSE) if shadows else []
+        returned = invoke(
+            SplitCall(function, thunk.mode, thunk.returns, thunk.kinds),
+            (*primals, *checked),
+            {},
+            given=primals,
+            differentiated=[i for i, kind in enumerate(thunk.kinds) if kind is not Const],
+            shadows={i: shadow for i, shadow in shadows if isinstance(shadow, np.ndarray)},
+        )
+        run = run_of(returned)
+        return Tape(thunk, given, run), run.value if thunk.mode.with_primal else None, run.shadow
+
+    def __repr__(self) -> str:
+        return f"<forward half of {name_of(self._thunk.function)}>"
+
+
+class ReverseHalf:
+    """The reverse sweep of a pair made by `autodiff_thunk`."""
+
+    def __init__(self, thunk: _Thunk) -> None:
+        self._thunk = thunk
+
+    def __call__(self, *annotated: Any, **kwargs: Any) -> tuple[Any, ...]:
+        """Run the reverse sweep, and return the derivatives of the `Active` arguments.
+
+        Parameters
+        ----------
+        *annotated
+            The arguments that the forward half was given; then the cotangent of the value, if the return is
+            `Active`; then the tape. For a `Duplicated` return, a cotangent that is given is added to the
+            shadow.
+        **kwargs
+            Arguments by name.
+
+        Returns
+        -------
+        tuple
+            One entry for each argument: the derivative for `Active`, else None; shadows are updated in place.
+
+        Raises
+        ------
+        TapeError
+            If the tape has been used, was made by another pair, or was made with other arguments.
+        """
+        thunk = self._thunk
+        function = thunk.function
+        tape = annotated[-1] if annotated else None
+        if not isinstance(tape, Tape) or tape._owner is not thunk:
+            raise TapeError(
+                f"the last argument is a {type(tape).__name__}, not a tape"
+                if not isinstance(tape, Tape)
+                else "the tape was made by another pair of halves",
+                function=name_of(function),
+                remedy="pass what the forward half of this pair returned first",
+            )
+        cut = len(thunk.kinds) - len(kwargs)
+        positional, cotangents = annotated[:-1][:cut], annotated[:-1][cut:]
+        given = thunk.annotated(bind(function, positional, kwargs) if kwargs else positional)
+        run = tape.peek()
+        tape.check(given)
+        seed, added = _accept(thunk, run, cotangents)
+        run = tape.take()
+        for shadow, cotangent in added:
+            np.add(shadow, cotangent, out=shadow)
+        adjoints = run.halves.sweep(run.memory, seed)
+        return tuple(
+            assemble(tree, x.primal, adjoints) if type(x) is Active else None
+            for tree, x in zip(run.halves.arrangement.trees, given, strict=False)
+        )
+
+    def __repr__(self) -> str:
+        return f"<reverse half of {name_of(self._thunk.function)}>"
+
+
+def _is_same(old: Any, new: Any) -> bool:
+    """Return whether an argument is the one of before: the same array, an equal number."""
+    if old is new:
+        return True
+    if isinstance(old, np.ndarray) and isinstance(new, np.ndarray):
+        before, after = cast(Any, old).__array_interface__, cast(Any, new).__array_interface__
+        return old.strides == new.strides and all(
+            before[key] == after[key] for key in ("data", "shape", "typestr", "descr")
+        )
+    if isinstance(old, tuple) and isinstance(new, tuple):
+        return len(old) == len(new) and all(map(_is_same, old, new))
+    if type(old) is not type(new) and numba.typeof(old) != numba.typeof(new):
+        return False
+    if isinstance(old, (float, complex, np.inexact)):
+        # By their bits: NaN is the NaN of before.
+        return np.asarray(old).tobytes() == np.asarray(new).tobytes()
+    return bool(old == new)
+
+
+def _accept(thunk: _Thunk, run: Run, cotangents: Sequence[Any]) -> tuple[Any, list[tuple[Any, Any]]]:
+    """Return the seed of the reverse half, and the arrays of the shadow with what is to be added to them."""
+    name = name_of(thunk.function)
+
+    def refuse(problem: str) -> ShadowError:
+        return ShadowError(
+            problem,
+            function=name,
+            argument="the cotangent of the return",
+            remedy="give it the structure of the value",
+        )
+
+    if len(cotangents) > 1 or (run.halves.seeded and not cotangents):
+        raise ActivityError(
+            f"{len(cotangents)} cotangents of the return were given",
+            function=name,
+            remedy="call it as reverse(*arguments, cotangent, tape)"
+            if run.halves.seeded
+            else "call it as reverse(*arguments, tape)",
+        )
+    if run.halves.seeded:
+        return run.halves.seed(cotangents[0], run.value, refuse), []
+    if not cotangents:
+        return None, []
+    if run.shadow is None:
+        raise refuse("the return has no derivative, and a cotangent of it was given")
+    return None, pair_cotangent(run.shadow, cotangents[0], refuse)
+
+
+def autodiff_thunk(
+    mode: DerivativeMode, f: Callable[..., Any], returns: type, /, *kinds: type
+) -> tuple[ForwardHalf, ReverseHalf]:
+    """Return the reverse derivative of `f` in two functions: the primal with a tape, and the reverse sweep.
+
+    Parameters
+    ----------
+    mode
+        `ReverseSplitNoPrimal` or `ReverseSplitWithPrimal`.
+    f
+        An ``@njit`` function, or a plain function that Numba can compile.
+    returns
+        The activity of the return, a class: `Active` for numbers and tuples of them, whose cotangent the
+        reverse half takes; `Duplicated` for arrays and what holds them, whose shadow the forward half
+        returns; `Const` for what is not differentiated.
+    *kinds
+        The activity of each argument, a class.
+
+    Returns
+    -------
+    tuple
+        ``forward, reverse``. ``tape, value, shadow = forward(*annotated)`` runs the function once, with its
+        side effects. ``reverse(*annotated, tape)``, or ``reverse(*annotated, cotangent, tape)`` for an
+        `Active` return, takes the same arguments and returns a tuple as `autodiff` does. Functions are
+        compiled on the first call.
+
+    Raises
+    ------
+    ActivityError
+        If the mode is not a split mode, or an activity is no class of annotations.
+
+    Notes
+    -----
+    A tape is used once; it can be dropped unused, and serves any thread. The arguments are kept alive by it.
+    Between the halves anything may be written to the arguments and to the value: what the sweep needs of
+    them is on the tape. ``mode.replace(arguments_kept=True)`` promises that nothing is, and makes the tape
+    smaller; results are wrong if the promise is broken.
+
+    Examples
+    --------
+    >>> import numpy as np, coenzyme as cz
+    >>> forward, reverse = cz.autodiff_thunk(
+    ...     cz.ReverseSplitWithPrimal, lambda x: x * x, cz.Duplicated, cz.Duplicated
+    ... )
+    >>> x, dx = np.array([1.0, 2.0]), np.zeros(2)
+    >>> tape, value, shadow = forward(cz.Duplicated(x, dx))
+    >>> value, shadow
+    (array([1., 4.]), array([0., 0.]))
+    >>> shadow += [1.0, 10.0]
+    >>> reverse(cz.Duplicated(x, dx), tape)
+    (None,)
+    >>> dx
+    array([ 2., 40.])
+    """
+    function = as_dispatcher(f)
+    if not isinstance(cast(object, mode), DerivativeMode) or not mode.split:
+        raise ActivityError(
+            f"the mode is {mode!r}",
+            function=name_of(function),
+            remedy="pass ReverseSplitNoPrimal or ReverseSplitWithPrimal",
+        )
+    for kind in (returns, *kinds):
+        if kind not in _CLASSES:
+            raise ActivityError(
+                f"{kind!r} stands where an activity class is expected",
+                function=name_of(function),
+                remedy="pass Const, Active, Duplicated or DuplicatedNoNeed: first that of the return",
+            )
+    thunk = _Thunk(function, mode, returns, tuple(kinds))
+    return ForwardHalf(thunk), ReverseHalf(thunk)

@@ -1,0 +1,252 @@
+"""Derivatives of functions that have a rule: the rule's functions in the convention of the call table.
+
+The augmented primal runs the rule's own and keeps what that returned, the result, its shadow and what was
+saved, in a record; references to the arrays in it are held until the reverse sweep has run or the record
+is discarded. The cotangent of a number in the result is read from the shadow of the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from coenzyme.derive.adopted import adopt_text
+from coenzyme.derive.calls import Derivatives
+from coenzyme.derive.context import Context
+from coenzyme.derive.emission import type_named
+from coenzyme.derive.runtime import RECORD_HEADER
+from coenzyme.derive.split import byte_size
+from coenzyme.errors import UnsupportedIRError
+from coenzyme.frontends.program import Component, ComponentActivity, Mode, Role, Status
+from coenzyme.frontends.rule_code import RuleCode, RuleFunction, RuleProvider
+from coenzyme.ir.builder import Builder, const_int, zero
+from coenzyme.ir.instructions import Block, Function
+from coenzyme.ir.parser import parse_module
+from coenzyme.ir.types import I1, I8, I32, I64, PTR, VOID, FunctionType, IntType, Type
+from coenzyme.ir.values import ConstantNull, Value
+
+__all__ = ["fill_from_rule"]
+
+Path = tuple[int, ...]
+_RESULT_PARAMETERS = 2
+_RESULT, _SHADOW, _SAVED = 0, 1, 2
+
+
+def fill_from_rule(
+    context: Context, callee: Function, entry: Derivatives, mode: Mode, provide: RuleProvider, number: int
+) -> None:
+    """Give the functions of a new entry of the call table their bodies."""
+    if ComponentActivity.ACTIVE in entry.activities:
+        raise UnsupportedIRError(
+            "a number is passed to a function with a rule for its array arguments alone",
+            function=context.function_name,
+            operation=callee.name,
+            remedy="pass the number as a constant",
+        )
+    code = provide(callee.name, entry.activities, mode)
+    _Writer(context, entry, code, number).write(mode)
+
+
+class _Writer:
+    def __init__(self, context: Context, entry: Derivatives, code: RuleCode, number: int) -> None:
+        self.context = context
+        self.module = context.module
+        self.entry = entry
+        self.code = code
+        self.number = number
+        self.first = self._adopt(code.first)
+        self.tuple_type = _type_of(code.first.result.llvm_type)
+        self.result_type = _type_of(code.result.llvm_type)
+
+    def write(self, mode: Mode) -> None:
+        if mode is Mode.FORWARD:
+            self._write_forward()
+            return
+        assert self.code.reverse is not None
+        reverse = self._adopt(self.code.reverse)
+        self._write_augmented()
+        self._write_reverse(reverse)
+        self._write_discard()
+
+    def _adopt(self, function: RuleFunction) -> Function:
+        adopt_text(self.module, function.text, self.number)
+        entry = self.module.functions[function.entry]
+        entry.prefix = "internal"
+        return entry
+
+    # -- the parts of what the rule returned
+
+    def _parts(self, part: int) -> Iterator[tuple[Path, Component]]:
+        """Yield the places of one item of the tuple that the rule returned."""
+        for path, component in self.code.first.result.components:
+            if path[0] == part:
+                yield path, component
+
+    def _load(self, at: Builder, layout: Type, base: Value, path: Path, component: Component) -> Value:
+        return at.load(type_named(component.llvm_type), _address(at, layout, base, path))
+
+    def _hand_over(self, at: Builder, values: Value, part: int, target: Value) -> None:
+        """Copy one item of the tuple at `values` to where a result of that type is expected."""
+        for (source, component), (path, _) in zip(
+            self._parts(part), self.code.result.components, strict=True
+        ):
+            value = self._load(at, self.tuple_type, values, source, component)
+            at.store(value, _address(at, self.result_type, target, path))
+
+    def _count(self, at: Builder, values: Value, parts: Sequence[int], name: str) -> None:
+        """Count references to the arrays of some items up or down."""
+        function = self.module.declare(name, FunctionType(VOID, (PTR,)))
+        for part in parts:
+            for path, component in self._parts(part):
+                if component.role is Role.MEMINFO:
+                    at.call(function, [self._load(at, self.tuple_type, values, path, component)])
+
+    def _require_same_layout(self, at: Builder, function: Function, values: Value) -> Builder:
+        """Return where to go on if the arrays of result and derivative have one layout; fail otherwise."""
+        same: Value = const_int(I1, 1)
+        for (first, component), (second, _) in zip(self._parts(_RESULT), self._parts(_SHADOW), strict=True):
+            if component.role is Role.EXTENT:
+                sizes = [self._load(at, self.tuple_type, values, p, component) for p in (first, second)]
+                same = at.and_(same, at.icmp("eq", sizes[0], sizes[1]))
+        fits, mismatch = Block("fits"), Block("mismatch")
+        at.cond_branch(same, fits, mismatch)
+        Builder(function.add_block(mismatch)).ret(const_int(I32, int(Status.RULE_MISMATCH)))
+        return Builder(function.add_block(fits))
+
+    # -- arguments
+
+    def _primals(self, function: Function) -> list[Value]:
+        return list(function.arguments[: len(self.entry.activities)])
+
+    def _shadow_of(self, function: Function) -> dict[int, Value]:
+        """Return the shadow or tangent of each differentiated parameter, by position."""
+        shadowed = [i for i, a in enumerate(self.entry.activities) if a is not ComponentActivity.CONST]
+        extras = function.arguments[len(self.entry.activities) :]
+        return dict(zip(shadowed, extras, strict=False))
+
+    def _arguments(self, at: Builder, function: Function, called: RuleFunction) -> list[Value]:
+        """Return the primal arguments, then the shadows, as the rule's function takes them."""
+        primals = self._primals(function)
+        shadow_of = self._shadow_of(function)
+        found = list(primals[_RESULT_PARAMETERS:])
+        position = _RESULT_PARAMETERS
+        for argument, shadowed in zip(self.code.arguments, self.code.shadowed, strict=True):
+            for component in argument.components:
+                if not shadowed:
+                    pass
+                elif position in shadow_of:
+                    found.append(shadow_of[position])
+                elif component.llvm_type == "ptr":
+                    found.append(ConstantNull())
+                else:
+                    found.append(primals[position])
+                position += 1
+            if not shadowed:
+                found.append(ConstantNull())
+        return found
+
+    # -- the functions
+
+    def _write_forward(self) -> None:
+        function = self.entry.augmented
+        at = _start(function)
+        values = at.alloca(self.tuple_type, 1, name="values")
+        failed = Block("failed")
+        done = Block("done")
+        arguments = self._arguments(at, function, self.code.first)
+        status = at.call(self.first, [values, function.arguments[1], *arguments])
+        at.cond_branch(at.icmp("eq", status, const_int(I32, 0)), done, failed)
+        at = self._require_same_layout(Builder(function.add_block(done)), function, values)
+        self._hand_over(at, values, _RESULT, function.arguments[0])
+        shadow = self._shadow_of(function).get(0)
+        if shadow is not None:
+            self._hand_over(at, values, _SHADOW, shadow)
+        at.ret(const_int(I32, 0))
+        Builder(function.add_block(failed)).ret(status)
+
+    def _write_augmented(self) -> None:
+        function = self.entry.augmented
+        at = _start(function)
+        calloc = self.module.declare("calloc", FunctionType(PTR, (I64, I64)))
+        size = RECORD_HEADER + byte_size(self.tuple_type)
+        record = at.call(calloc, [const_int(I64, 1), const_int(I64, size)])
+        exhausted, run, failed, done = (Block(n) for n in ("exhausted", "run", "failed", "done"))
+        at.cond_branch(at.icmp("eq", record, ConstantNull()), exhausted, run)
+        Builder(function.add_block(exhausted)).ret(const_int(I32, int(Status.TAPE_EXHAUSTED)))
+        at = Builder(function.add_block(run))
+        values = at.gep(I8, record, [const_int(I64, RECORD_HEADER)])
+        arguments = self._arguments(at, function, self.code.first)
+        status = at.call(self.first, [values, function.arguments[1], *arguments])
+        at.cond_branch(at.icmp("eq", status, const_int(I32, 0)), done, failed)
+        at = Builder(function.add_block(failed))
+        at.call(self.module.declare("free", FunctionType(VOID, (PTR,))), [record])
+        at.ret(status)
+        at = self._require_same_layout(Builder(function.add_block(done)), function, values)
+        self._count(at, values, (_RESULT, _SHADOW), "NRT_incref")
+        self._hand_over(at, values, _RESULT, function.arguments[0])
+        self._hand_over(at, values, _SHADOW, self._shadow_of(function)[0])
+        at.store(record, function.arguments[-1])
+        at.ret(const_int(I32, 0))
+
+    def _write_reverse(self, called: Function) -> None:
+        assert self.code.reverse is not None
+        function = self.entry.reverse
+        at = _start(function)
+        record = function.arguments[-1]
+        values = at.gep(I8, record, [const_int(I64, RECORD_HEADER)])
+        arguments = self._arguments(at, function, self.code.reverse)
+        seed = self._shadow_of(function)[0]
+        for (path, component), (place, _) in zip(
+            self._parts(_SHADOW), self.code.result.components, strict=True
+        ):
+            if component.role is Role.FLOAT:
+                source = _address(at, self.result_type, seed, place)
+                type = type_named(component.llvm_type)
+                arguments.append(at.load(type, source))
+                at.store(zero(type), source)
+            else:
+                arguments.append(self._load(at, self.tuple_type, values, path, component))
+        arguments.extend(
+            self._load(at, self.tuple_type, values, path, component)
+            for path, component in self._parts(_SAVED)
+        )
+        scratch = at.alloca(PTR, 1, name="nothing")
+        error = at.alloca(PTR, 1, name="error")
+        wanted = called.function_type.parameters[_RESULT_PARAMETERS:]
+        passed = [_narrowed(at, a, t) for a, t in zip(arguments, wanted, strict=True)]
+        status = at.call(called, [scratch, error, *passed])
+        self._give_back(at, record, values)
+        fine = at.icmp("eq", status, const_int(I32, 0))
+        at.ret(at.select(fine, const_int(I32, 0), const_int(I32, int(Status.TAPE_EXHAUSTED))))
+
+    def _write_discard(self) -> None:
+        function = self.entry.discard
+        assert function is not None
+        at = _start(function)
+        record = function.arguments[0]
+        values = at.gep(I8, record, [const_int(I64, RECORD_HEADER)])
+        self._give_back(at, record, values)
+        at.ret()
+
+    def _give_back(self, at: Builder, record: Value, values: Value) -> None:
+        self._count(at, values, (_RESULT, _SHADOW, _SAVED), "NRT_decref")
+        at.call(self.module.declare("free", FunctionType(VOID, (PTR,))), [record])
+
+
+def _start(function: Function) -> Builder:
+    function.blocks.clear()
+    return Builder(function.add_block(Block("entry")))
+
+
+def _type_of(text: str) -> Type:
+    return parse_module(f"declare {text} @probe()\n").functions["probe"].function_type.result
+
+
+def _address(at: Builder, type: Type, base: Value, path: Path) -> Value:
+    return at.gep(type, base, [const_int(I32, 0), *(const_int(I32, i) for i in path)]) if path else base
+
+
+def _narrowed(at: Builder, value: Value, type: Type) -> Value:
+    """Return a truth value as it is passed, one bit, where it is stored as a byte."""
+    if isinstance(type, IntType) and isinstance(value.type, IntType) and type.width < value.type.width:
+        return at.cast("trunc", value, type)
+    return value
