@@ -338,7 +338,7 @@ def _may_have_shadow(kind: types.Type, activity: ArgumentActivity) -> bool:
     return (
         activity is ArgumentActivity.CONST
         and isinstance(kind, types.Array)
-        and isinstance(kind.dtype, types.Float)
+        and isinstance(kind.dtype, (types.Float, types.Complex))
     )
 
 

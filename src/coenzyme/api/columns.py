@@ -4,10 +4,10 @@ The value of a function and its arguments are trees of numbers and arrays. A Jac
 shape; in the place of each of its leaves stands one entry for each argument, shaped like that; and in the
 place of each leaf of that stands the array of the partial derivatives of the one leaf by the other.
 
-A complex number is a pair of real ones to the sweeps. Where a real number depends on a complex one, x + iy, the
-entry is ∂/∂x + i ∂/∂y, the gradient, from a sweep along 1 and another along i, or from one pullback. Where a
-complex number depends on a real one, it is the derivative of the real part plus i times that of the imaginary
-part. Where both are complex the function must be holomorphic: one sweep gives the complex derivative.
+A complex number is a pair of real ones to the sweeps. Where a real number depends on a complex one, x + iy,
+the entry is ∂/∂x + i ∂/∂y, the gradient, from a sweep along 1 and another along i, or from one pullback.
+Where a complex number depends on a real one, it is the derivative of the real part plus i times that of the
+imaginary part. Where both are complex the function must be holomorphic: one sweep gives the derivative.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def check_complex(
     )
     if crossing and not holomorphic:
         raise ActivityError(
-            "a complex value of complex arguments has a complex derivative only if the function is holomorphic",
+            "a complex value of complex arguments has a derivative only if the function is holomorphic",
             function=function,
             remedy="pass holomorphic=True if it is; or use jvp or vjp, one direction at a time",
         )

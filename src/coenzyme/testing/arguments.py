@@ -22,8 +22,11 @@ __all__ = ["Arguments", "Vector"]
 Vector: TypeAlias = npt.NDArray[np.float64]
 """One float64 for each distinct floating-point cell of the arguments."""
 
-_REAL = {np.dtype(t): np.dtype(t) for t in (np.float32, np.float64)}
-_REAL |= {np.dtype(np.complex64): np.dtype(np.float32), np.dtype(np.complex128): np.dtype(np.float64)}
+_REAL = {
+    np.dtype(of): np.dtype(real)
+    for real, complex_ in ((np.float32, np.complex64), (np.float64, np.complex128))
+    for of in (real, complex_)
+}
 """The floats that numbers of each type are made of, complex ones of two."""
 
 
@@ -224,9 +227,7 @@ class Arguments:
         low, high = _byte_bounds(a)
         real = _REAL[a.dtype]
         number, owner = next(
-            (k, o)
-            for k, o in enumerate(self._owners)
-            if o.low <= low and high <= o.high and o.dtype == real
+            (k, o) for k, o in enumerate(self._owners) if o.low <= low and high <= o.high and o.dtype == real
         )
         offset = (a.__array_interface__["data"][0] - owner.low) // real.itemsize
         steps = tuple(s // real.itemsize for s in a.strides)
@@ -298,10 +299,10 @@ class Arguments:
         self, node: _Node, vector: Vector, owners: list[npt.NDArray[Any]], *, wide: bool, shadow: bool
     ) -> Any:
         if isinstance(node, _Scalar):
-            value = vector[node.position]
             if node.lanes > 1:
-                value = complex(value, vector[node.position + 1])
-            return (complex if node.lanes > 1 else float)(value) if wide else node.kind(value)
+                number = complex(vector[node.position], vector[node.position + 1])
+                return number if wide else node.kind(number)
+            return float(vector[node.position]) if wide else node.kind(vector[node.position])
         if isinstance(node, _View):
             owner = owners[node.owner]
             strides = tuple(step * owner.itemsize for step in node.steps)

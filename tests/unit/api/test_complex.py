@@ -155,7 +155,9 @@ def write_powers(z):
     ("f", "args"),
     [
         pytest.param(write_powers, (Z,), id="written in place"),
-        pytest.param(lambda z: np.exp(z) / np.sqrt(z) - np.log(z) * np.tanh(z), (0.7 - 0.4j,), id="functions"),
+        pytest.param(
+            lambda z: np.exp(z) / np.sqrt(z) - np.log(z) * np.tanh(z), (0.7 - 0.4j,), id="functions"
+        ),
         pytest.param(lambda z, w: z / w + 1 / z + 2.0 / w, (Z0, 1.1 + 0.3j), id="quotients"),
         pytest.param(lambda z: abs(z) * np.angle(z) + z.conjugate(), (0.7 - 0.4j,), id="not holomorphic"),
         pytest.param(lambda z: z * z - 1 / z, (np.complex64(Z0),), id="single precision"),

@@ -13,6 +13,7 @@ import pytest
 import coenzyme
 from coenzyme.errors import CoenzymeError
 from coenzyme.testing import Arguments, DerivativeMismatchError, check_derivatives
+from coenzyme.testing.checks import NativeDerivatives
 
 
 def quadratic(x, a):
@@ -293,3 +294,72 @@ def test_wide_arguments_are_double_precision() -> None:
     x, a = arguments.build(arguments.point, wide=True)
     assert x.dtype == np.float64
     assert type(a) is float
+
+
+# --- complex numbers
+
+
+def cubic(z):
+    return z * z * z[0]
+
+
+class Altered(NativeDerivatives):
+    """The library's own derivatives, with one mode changed."""
+
+    def __init__(self, mode: str, change: Callable[[Any], Any]):
+        self._mode, self._change = mode, change
+
+    def forward(self, f: Callable[..., Any], arguments: Arguments, direction: Any) -> tuple[Any, Any]:
+        outputs, tangents = super().forward(f, arguments, direction)
+        return outputs, self._change(tangents) if self._mode == "forward" else tangents
+
+    def reverse(self, f: Callable[..., Any], arguments: Arguments, weights: Any) -> Any:
+        found = super().reverse(f, arguments, weights)
+        return self._change(found) if self._mode == "reverse" else found
+
+
+def conjugated(vector):
+    return np.where(np.arange(vector.size) % 2 == 1, -vector, vector)
+
+
+@pytest.mark.parametrize("mode", ["forward", "reverse"])
+@pytest.mark.parametrize(
+    "change", [conjugated, lambda x: x * (1 + 1e-6), lambda x: x * (np.arange(x.size) % 2)]
+)
+def test_wrong_complex_derivatives_are_rejected(mode: str, change: Callable[[Any], Any]) -> None:
+    z = np.array([0.4 + 0.3j, -1.2 + 0.7j])
+    assert check_derivatives(cubic, z, derivatives=Altered("none", change)).conclusive
+    with pytest.raises(DerivativeMismatchError):
+        check_derivatives(cubic, z, derivatives=Altered(mode, change))
+
+
+def test_complex_numbers_are_pairs_in_the_vector() -> None:
+    z = np.array([[1 + 2j, 3 + 4j]], np.complex64)
+    args = (z, 5 + 6j, np.complex64(7 + 8j), 9.0)
+    arguments = Arguments(args)
+    np.testing.assert_array_equal(np.sort(arguments.point), np.arange(1.0, 10.0))
+    built = arguments.build(arguments.point)
+    np.testing.assert_array_equal(built[0], z)
+    assert [type(x) for x in built[1:]] == [complex, np.complex64, float]
+    assert built[1:] == args[1:]
+    np.testing.assert_array_equal(arguments.read(args), arguments.point)
+    np.testing.assert_array_equal(arguments.gather(args), arguments.point)
+    assert arguments.build(arguments.point, wide=True)[0].dtype == np.complex128
+    assert arguments.epsilon == np.finfo(np.float32).eps
+
+
+def test_parts_of_complex_numbers_have_names() -> None:
+    arguments = Arguments((np.array([1 + 2j, 3 + 4j]), 5 + 6j), names=("z", "w"))
+    named = {arguments.point[i]: arguments.owner_of(i) for i in range(6)}
+    assert named[2.0] == ("z", "[0].imag")
+    assert named[3.0] == ("z", "[1].real")
+    assert named[6.0] == ("w", ".imag")
+
+
+def test_the_real_part_shares_the_memory_of_the_complex_array() -> None:
+    z = np.array([1 + 2j, 3 + 4j])
+    arguments = Arguments((z, z.real))
+    assert arguments.point.size == 4
+    whole, real = arguments.build(arguments.point)
+    real[1] = 30.0
+    np.testing.assert_array_equal(whole, [1 + 2j, 30 + 4j])
