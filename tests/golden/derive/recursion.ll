@@ -2,7 +2,7 @@
 ; ACTIVE x: double = 2
 ; SHADOWED out: double = 0
 ; FIXED n: i64 = 5
-; CHECK reverse: call void @power.reverse.
+; CHECK reverse: call i32 @power.reverse.
 ; FORWARD x=1 -> out=80
 ; REVERSE out=1 -> x=80, out=0
 

@@ -207,6 +207,17 @@ def test_precision_of_the_function_is_kept():
     np.testing.assert_array_equal(dx, [3.0, 3.0])
 
 
+@pytest.mark.parametrize(("seed", "expected"), [(1.0, 6.2 - 5.4j), (1j, 5.4 + 6.2j)])
+def test_complex_numbers_follow_the_conjugate_convention(seed, expected):
+    point = cz.Active(3.1 + 2.7j)
+    forward, reverse = cz.autodiff_thunk(WITHOUT, lambda z: z * z, cz.Active, cz.Active)
+    np.testing.assert_allclose(reverse(point, seed, forward(point)[0]), (expected,))
+    forward, reverse = cz.autodiff_thunk(WITHOUT, lambda z: z * z, cz.Duplicated, cz.Active)
+    tape, _, shadow = forward(point)
+    shadow[...] += seed
+    np.testing.assert_allclose(reverse(point, tape), (expected,))
+
+
 @pytest.mark.parametrize("depth", [0, 3])
 def test_recursion_that_returns_arrays_is_swept_later(depth):
     x, dx, seed = np.array([0.9, 0.8, 0.7]), np.zeros(3), np.array([1.0, 2.0, 3.0])
