@@ -20,6 +20,7 @@ from numba.core.targetconfig import ConfigStack
 
 from coenzyme.errors import BackendUnavailableError, CompilationError, Location
 from coenzyme.frontends.numba_layout import layout_argument, layout_result
+from coenzyme.frontends.numba_power import define_powers
 from coenzyme.frontends.numba_target import IRDispatcher, IRLibrary, find_twin, ir_target, twin_type
 from coenzyme.frontends.program import Program
 
@@ -189,6 +190,7 @@ def _link(library: IRLibrary) -> Any:
                     linked.add(target)
                     _merge(merged, target)
                     pending.append(target)
+    define_powers(merged)
     return merged
 
 

@@ -26,6 +26,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from numba.core import codegen, compiler, cpu, types, typing
+from numba.core.base import _wrap_impl
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.datamodel.registry import register_default
 from numba.core.descriptors import TargetDescriptor
@@ -43,6 +44,7 @@ from numba.core.target_extension import (
 from numba.np.ufunc.dufunc import DUFunc
 
 from coenzyme.frontends.numba_lines import pipeline_with_lines
+from coenzyme.frontends.numba_power import is_power, lower_power, lower_powers_of_arrays
 
 __all__ = [
     "TARGET_NAME",
@@ -132,6 +134,8 @@ class IRContext(cpu.CPUContext):
             self.environments: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
 
     def get_function(self, fn: Any, sig: Any, _firstcall: bool = True) -> Any:
+        if is_power(fn, sig.as_function()):
+            return _wrap_impl(lower_power, self, sig.as_function())
         try:
             return super().get_function(fn, sig, _firstcall)
         except NotImplementedError:
@@ -145,6 +149,9 @@ class IRContext(cpu.CPUContext):
                 raise
             self._defns[key] = definitions[key]
             return super().get_function(fn, sig, _firstcall)
+
+    def get_ufunc_info(self, ufunc_key: Any) -> Any:
+        return lower_powers_of_arrays(ufunc_key, super().get_ufunc_info(ufunc_key))
 
     def get_executable(self, library: Any, fndesc: Any, env: Any) -> Any:
         library._ensure_finalized()
