@@ -18,7 +18,7 @@ from coenzyme.derive.aggregates import split_aggregates
 from coenzyme.derive.growth import merge_payload_addresses
 from coenzyme.derive.restore import restore_floats
 from coenzyme.errors import UnsupportedIRError
-from coenzyme.ir.builder import Builder, const_int
+from coenzyme.ir.builder import Builder, const_int, zero
 from coenzyme.ir.cfg import ControlFlow, incoming_edges, remove_unreachable
 from coenzyme.ir.clone import clone_instruction
 from coenzyme.ir.dominators import Dominators
@@ -98,6 +98,7 @@ def normalise(function: Function, elements: dict[Argument, Type], has_status: bo
     split_aggregates(function)
     merge_payload_addresses(function)
     restore_floats(function, elements)
+    _unfold_roots(function)
     flow = ControlFlow(function)
     dominators = Dominators(flow)
     forest = LoopForest(function, flow, dominators)
@@ -125,6 +126,24 @@ def _strip(function: Function) -> None:
                     instruction.tail = ""
             for kind in _SCOPED_METADATA:
                 instruction.metadata.pop(kind, None)
+
+
+def _unfold_roots(function: Function) -> None:
+    """Let powers with exponent 1/2 have the slope of a square root at 0.
+
+    LLVM writes ``pow(x, 0.5)`` as ``fabs(sqrt(x))``, for the sign of the root of -0. What the absolute value
+    has at 0 is a kink, with slope 0; adding +0 does the same to the sign, and has the slope 1.
+    """
+    for instruction in list(function.instructions()):
+        if _calls(instruction, "llvm.fabs.") and _calls(instruction.operands[0], "llvm.sqrt."):
+            root = instruction.operands[0]
+            at = Builder.before(instruction)
+            instruction.replace_all_uses_with(at.fadd(root, zero(root.type)))
+            instruction.erase()
+
+
+def _calls(value: Value, prefix: str) -> bool:
+    return isinstance(value, Call) and (value.callee_name or "").startswith(prefix)
 
 
 def _split_returns(function: Function) -> None:
