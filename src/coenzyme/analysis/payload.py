@@ -6,7 +6,7 @@ the only counted block with floats in it whose payload may grow.
 
 from __future__ import annotations
 
-from coenzyme.analysis.objects import MemoryObject, Objects, called_effect, is_growth
+from coenzyme.analysis.objects import MemoryObject, Objects, Storage, called_effect, is_growth
 from coenzyme.ir.instructions import Call, Cast, Freeze, GetElementPtr
 from coenzyme.ir.types import I8
 from coenzyme.ir.values import ConstantInt, Value
@@ -39,7 +39,7 @@ def is_list_header(pointer: Value, objects: Objects) -> bool:
 
 def is_resizable(item: MemoryObject) -> bool:
     """Whether the payload of a block can be given another size."""
-    if not isinstance(item.origin, Call):
+    if item.storage is not Storage.HEAP or not isinstance(item.origin, Call):
         return False
     rule = find_memory_rule(item.origin.callee_name or "")
     return isinstance(rule, Allocation) and rule.resizable
