@@ -1,0 +1,85 @@
+"""Derivatives leave nothing behind, call after call: watched from within a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import coenzyme as cz
+from tests.scenarios.lists import list_of_arrays, stack_machine
+
+ROOT = Path(__file__).parents[2]
+CALLS = 100
+X = np.array([0.7, 1.3, -0.4, 2.1, -1.7, -0.9, 0.3])
+
+
+def solutions(x):
+    a = x[:4].copy().reshape((2, 2)) + 3.0 * np.eye(2)
+    b = x[4:6].copy()
+    s = 0.0
+    for _ in range(3):
+        b = np.linalg.solve(a, b)
+        s += np.sum(b * b)
+    return s
+
+
+FUNCTIONS = {f.__name__: f for f in (list_of_arrays, stack_machine, solutions)}
+
+
+def _blocks() -> int:
+    from numba.core.runtime import rtsys
+
+    stats = rtsys.get_allocation_stats()
+    return int(stats.alloc - stats.free)
+
+
+def _growth(call: Callable[[], Any]) -> int:
+    call()
+    before = _blocks()
+    for _ in range(CALLS):
+        call()
+    return _blocks() - before
+
+
+def _measure(name: str) -> list[int]:
+    if name == "held":
+        held: list[Any] = []
+        gradient = cz.grad(lambda x: np.sum(x * x))
+        return [_growth(lambda: held.append(gradient(X)))]
+    function = FUNCTIONS[name]
+    gradient = cz.grad(function)
+    return [_growth(lambda: gradient(X)), _growth(lambda: cz.jvp(function, (X,), (X,)))]
+
+
+def _in_child(name: str) -> list[int]:
+    code = (
+        f"import json; from tests.scenarios.test_leaks import _measure; print(json.dumps(_measure({name!r})))"
+    )
+    environment = {**os.environ, "NUMBA_NRT_STATS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=True,
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_hundred_derivatives_leave_no_block_behind(name: str) -> None:
+    assert _in_child(name) == [0, 0]
+
+
+def test_blocks_that_are_held_are_counted() -> None:
+    assert _in_child("held") == [CALLS]
