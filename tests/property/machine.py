@@ -231,11 +231,10 @@ def derivative_text(program: Program) -> str:
 def _rename_derivatives_of_helpers(module: Module, known: set[str], prefix: str) -> None:
     """Make room for the next derivative, which calls those of the same helpers by the same names."""
     for function in list(module.functions.values()):
-        if (
-            function.name not in known
-            and function.blocks
-            and not function.name.startswith((prefix, "coenzyme."))
-        ):
+        shared = function.name.startswith((prefix, "coenzyme.")) and not function.name.startswith(
+            "coenzyme.records.release."
+        )
+        if function.name not in known and function.blocks and not shared:
             del module.functions[function.name]
             function.name = f"{prefix}.{function.name}"
             module.add_function(function)

@@ -46,7 +46,7 @@ from numba.extending import intrinsic
 from coenzyme.codegen.verify import verify
 from coenzyme.errors import GeneratedIRError
 from coenzyme.frontends.numba_signature import LinkedSignature, adjoint_type
-from coenzyme.frontends.numba_target import IRContext
+from coenzyme.frontends.numba_target import IRContext, compiled_rules
 from coenzyme.frontends.program import ArgumentActivity, ComponentActivity, Mode, Program, Status
 
 __all__ = ["EmittedCall", "link", "set_environments"]
@@ -171,11 +171,21 @@ def _make_linked(text: str, symbol: str, name: str, signature: LinkedSignature) 
     module = verify(renamed.replace(' "no-builtins"', ""), signature.program.qualname)
     module.name = unique
     _check_parameters(module, unique, signature)
-    for function in module.functions:
-        if not function.is_declaration:
-            # Whatever else is defined may have been specialised for this derivative: it is nobody else's.
-            function.linkage = "external" if function.name == unique else "internal"
+    _set_linkage(module, unique)
     return _Linked(signature, unique, _make_library(module, unique))
+
+
+def _set_linkage(module: Any, symbol: str) -> None:
+    """Let one function be seen from outside of `module`."""
+    for function in module.functions:
+        if function.is_declaration:
+            continue
+        if function.name in compiled_rules:
+            # One definition for all, under the name by which its rule is known.
+            function.linkage = "linkonce_odr"
+        else:
+            # Whatever else is defined may have been specialised for this derivative: it is nobody else's.
+            function.linkage = "external" if function.name == symbol else "internal"
 
 
 def _make_again(linked: _Linked, text: Callable[[], str], symbol: str) -> Any:
@@ -185,9 +195,7 @@ def _make_again(linked: _Linked, text: Callable[[], str], symbol: str) -> Any:
     )
     module = verify(renamed, linked.signature.program.qualname)
     module.name = linked.symbol
-    for function in module.functions:
-        if not function.is_declaration:
-            function.linkage = "external" if function.name == linked.symbol else "internal"
+    _set_linkage(module, linked.symbol)
     return _make_library(module, linked.symbol)
 
 

@@ -4,7 +4,7 @@ The rules for BLAS speak of real numbers. A complex product becomes four real on
 """
 
 # Bodies are compiled by Numba for whatever types come.
-# pyright: basic
+# pyright: basic, reportArgumentType=false
 
 from __future__ import annotations
 

@@ -30,7 +30,8 @@ from numba.core.base import _wrap_impl
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.datamodel.registry import register_default
 from numba.core.descriptors import TargetDescriptor
-from numba.core.dispatcher import Dispatcher
+from numba.core.dispatcher import Dispatcher, LiftedCode
+from numba.core.errors import UnsupportedError
 from numba.core.registry import CPUDispatcher, cpu_target
 from numba.core.runtime.nrt import rtsys
 from numba.core.target_extension import (
@@ -42,6 +43,7 @@ from numba.core.target_extension import (
     target_registry,
 )
 from numba.np.ufunc.dufunc import DUFunc
+from numba.stencils.stencil import StencilFunc
 
 from coenzyme.frontends.numba_lines import pipeline_with_lines
 from coenzyme.frontends.numba_power import is_power, lower_power, lower_powers_of_arrays
@@ -216,6 +218,10 @@ class _IRTypingContext(typing.Context):
     def resolve_value_type(self, val: Any) -> Any:
         if isinstance(val, CPUDispatcher):
             val = find_twin(val)
+        elif isinstance(val, LiftedCode):
+            raise UnsupportedError("blocks of object mode are not differentiated: move the block out")
+        elif isinstance(val, StencilFunc):
+            val = _find_stencil(val)
         elif isinstance(val, DUFunc) and self._lookup_global(val) is None:
             val._install_type(self)
         try:
@@ -371,6 +377,22 @@ class _Jit(JitDecorator):
 jit_registry[_Coenzyme] = _Jit
 
 _twins: weakref.WeakKeyDictionary[Any, IRDispatcher] = weakref.WeakKeyDictionary()
+
+
+_stencils: dict[int, StencilFunc] = {}
+
+
+def _find_stencil(stencil: StencilFunc) -> StencilFunc:
+    """Return a stencil of the same kernel that compiles for this target."""
+    if stencil.id not in _stencils:
+        if stencil._targetctx is ir_target.target_context:
+            return stencil
+        twin = StencilFunc(stencil.kernel_ir.copy(), stencil.mode, stencil.options)
+        twin.kws = stencil.kws
+        twin._typingctx, twin._targetctx = ir_target.typing_context, ir_target.target_context
+        twin._install_type(twin._typingctx)
+        _stencils[stencil.id] = twin
+    return _stencils[stencil.id]
 
 
 def find_twin(dispatcher: CPUDispatcher) -> IRDispatcher:
