@@ -1,7 +1,7 @@
 """Memory that a caller had filled was taken to hold only what the function at hand did with it.
 
-The gradient of a recursive function keeps records, which mix numbers with pointers. Told that such a record held
-nothing but numbers, its derivative lost what the pointers lead to.
+The gradient of a recursive function keeps records, which mix numbers with pointers. Told that such a record
+held nothing but numbers, its derivative lost what the pointers lead to.
 """
 
 from __future__ import annotations
