@@ -9,11 +9,12 @@ JOBS   ?= 2
 N      ?= 20000
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types pytest bench fuzz format clean
+.PHONY: help demo test test-all lint types pytest bench fuzz format clean
 
 help:
 	@echo "make demo          the gradient of a Gaussian mixture on real data, checked and timed"
 	@echo "make test          lint, import rules, types and tests (JOBS=$(JOBS) processes)"
+	@echo "make test-all      the same, and the tests that take long to compile: every kernel, every matrix rule"
 	@echo "make bench         gradient time / primal time of the benchmark problems"
 	@echo "make fuzz N=$(N)  that many random programs against finite differences"
 	@echo "make format        rewrite the sources as the linter wants them"
@@ -40,6 +41,9 @@ types: $(STAMP)
 	$(BIN)/pyright
 
 pytest: $(STAMP)
+	$(BIN)/python -m pytest -n $(JOBS) -m "not slow"
+
+test-all: lint types
 	$(BIN)/python -m pytest -n $(JOBS)
 
 # In one process: a second one would be timed too.

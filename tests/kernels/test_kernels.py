@@ -12,7 +12,13 @@ from coenzyme.testing import Arguments, check_derivatives
 from .catalogue import KERNELS, PENDING
 from .model import Draw, Kernel
 
-_IDS = [kernel.name for kernel in KERNELS]
+_QUICK = {"gemver", "jacobi_2d", "durbin", "seidel_2d", "trisolv", "spmv_loops", "go_fast", "lu", "deriche"}
+"""One of each kind. All of them take many minutes, for Numba compiles array expressions slowly."""
+
+_SORTED = [
+    pytest.param(kernel, id=kernel.name, marks=() if kernel.name in _QUICK else pytest.mark.slow)
+    for kernel in KERNELS
+]
 # The kernels multiply slices as the published ones do, which Numba calls slow.
 pytestmark = pytest.mark.filterwarnings("ignore::numba.NumbaPerformanceWarning")
 
@@ -21,7 +27,7 @@ def _arguments(kernel: Kernel):
     return kernel.arguments(Draw(zlib.crc32(kernel.name.encode())))
 
 
-@pytest.mark.parametrize("kernel", KERNELS, ids=_IDS)
+@pytest.mark.parametrize("kernel", _SORTED)
 def test_forward_and_reverse_agree_with_finite_differences(kernel: Kernel) -> None:
     reference = kernel.function if kernel.single else None
     report = check_derivatives(
@@ -31,7 +37,7 @@ def test_forward_and_reverse_agree_with_finite_differences(kernel: Kernel) -> No
     assert report.conclusive, str(report)
 
 
-@pytest.mark.parametrize("kernel", KERNELS, ids=_IDS)
+@pytest.mark.parametrize("kernel", _SORTED)
 def test_every_kernel_has_a_finite_output_that_is_not_constant(kernel: Kernel) -> None:
     def outputs(factor: float):
         given = Arguments(_arguments(kernel), kernel.argnums)

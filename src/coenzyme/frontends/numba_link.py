@@ -175,13 +175,14 @@ def _make_linked(text: str, symbol: str, name: str, signature: LinkedSignature) 
     return _Linked(signature, unique, _make_library(module, unique))
 
 
-def _set_linkage(module: Any, symbol: str) -> None:
-    """Let one function be seen from outside of `module`."""
+def _set_linkage(module: Any, symbol: str, *, again: bool = False) -> None:
+    """Let one function be seen from outside; in a module to differentiate, those with rules too."""
     for function in module.functions:
         if function.is_declaration:
             continue
-        if function.name in compiled_rules:
-            # One definition for all, under the name by which its rule is known.
+        if again and function.name in compiled_rules:
+            # One definition for all, under the name by which its rule is known. Not so in machine code: there
+            # the name might be found in a module in which it was specialised.
             function.linkage = "linkonce_odr"
         else:
             # Whatever else is defined may have been specialised for this derivative: it is nobody else's.
@@ -195,7 +196,7 @@ def _make_again(linked: _Linked, text: Callable[[], str], symbol: str) -> Any:
     )
     module = verify(renamed, linked.signature.program.qualname)
     module.name = linked.symbol
-    _set_linkage(module, linked.symbol)
+    _set_linkage(module, linked.symbol, again=True)
     return _make_library(module, linked.symbol)
 
 
