@@ -57,8 +57,6 @@ __all__ = ["Derivative", "Options", "SplitDerivative", "derivative", "primal", "
 
 _RESULT_PARAMETERS = 2
 SCOPED = ("alias.scope", "noalias")
-_CONSTANT = "@coenzyme.constant."
-"""How text shows that it holds what must not be inlined before it is differentiated."""
 _FOREIGN = (Storage.REACHED, Storage.UNKNOWN)
 _numbers = count()
 
@@ -242,7 +240,7 @@ def _derivative(
         mode,
         _plain(program.qualname.rsplit(".", 1)[-1]) + f"_{mode.value}",
         return_active=return_active,
-        text_again=text_again if mode is Mode.REVERSE or _CONSTANT in text else None,
+        text_again=text_again if mode is Mode.REVERSE or _holds_names(text) else None,
     )
     return Derivative(dispatcher, program.restype, program, plan, text)
 
@@ -377,6 +375,12 @@ def _finish(module: Module, derived: Function, entry: Function) -> None:
             pending.extend(re.findall(r"![0-9]+", module.metadata[node]))
     module.metadata = {node: text for node, text in module.metadata.items() if node in kept}
     entry.prefix = "internal"
+
+
+def _holds_names(text: str) -> bool:
+    """Return whether `text` calls what must not be inlined before it is differentiated."""
+    defined = re.findall(r'^define [^@\n]*@"?([^"(\s]+)', text, re.MULTILINE)
+    return any(is_ruled(name) or is_inactive(name) for name in defined)
 
 
 def _with_definitions(module: Module, *, again: bool = False) -> str:

@@ -133,16 +133,14 @@ def find_contents(function: Function, objects: Objects, elements: Mapping[Argume
 
 
 def _finds_nothing(instruction: Instruction, item: MemoryObject, objects: Objects) -> bool:
-    """Whether `instruction` would load a pointer from memory of this call where none is stored.
+    """Whether `instruction` would load a pointer from memory in which there is none.
 
     What follows a linked list may seem to load from what the list holds: objects have no fields.
     """
-    return (
-        isinstance(instruction, Load)
-        and instruction.type.is_pointer
-        and item.storage in (Storage.STACK, Storage.HEAP)
-        and not objects.contents.get(item)
-    )
+    if not isinstance(instruction, Load) or not instruction.type.is_pointer:
+        return False
+    own = item.storage in (Storage.STACK, Storage.HEAP) and not objects.contents.get(item)
+    return own or item in objects.flat
 
 
 def _moved(instruction: Instruction) -> list[tuple[Value, Type]]:

@@ -89,10 +89,16 @@ replace(np.linalg.inv, NumbaRule(_inv_forward, _inv_augmented, _inv_reverse))
 # --- determinant: its gradient is the adjugate, which a singular matrix has too
 
 
+_WELL_CONDITIONED = 1e-4
+
+
 @register_jitable
 def _adjugate(a):
     u, s, vh = np.linalg.svd(a)
     n = s.size
+    if n > 0 and s[-1] > _WELL_CONDITIONED * s[0]:
+        # Smooth in the matrix also where singular values coincide, and their vectors are not.
+        return np.linalg.inv(a) * np.linalg.det(a)
     others = np.ones(n, s.dtype)
     for i in range(n):
         for j in range(n):

@@ -68,7 +68,7 @@ def _dot(a, b, out=None):
         return None
     _require_one_type(a, b)
     if a.ndim == 1 and b.ndim == 1:
-        convert = types.complex64 if a.dtype == types.complex64 else types.complex128
+        convert = np.complex64 if a.dtype == types.complex64 else np.complex128
 
         def inner(a, b, out=None):
             return convert(_inner(a, b))
@@ -77,7 +77,7 @@ def _dot(a, b, out=None):
     if isinstance(out, types.Array):
 
         def into(a, b, out=None):
-            out[...] = _product(a, b)
+            out[...] = _product(a, b)  # pyright: ignore[reportOptionalSubscript]
             return out
 
         return into
@@ -104,7 +104,7 @@ def _vdot(a, b):
     if not _is_complex(a, b):
         return None
     _require_one_type(a, b)
-    convert = types.complex64 if a.dtype == types.complex64 else types.complex128
+    convert = np.complex64 if a.dtype == types.complex64 else np.complex128
 
     def inner(a, b):
         return convert(_inner(np.conj(np.ravel(a)), np.ravel(b)))
