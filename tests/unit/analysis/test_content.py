@@ -66,3 +66,29 @@ def test_parts_of_aggregates_count() -> None:
     assert float_parts(nested) == {F32, F64}
     assert carries_floats(nested)
     assert not carries_floats(StructType((I1, PTR)))
+
+
+def test_what_follows_a_list_does_not_make_a_list_of_what_the_list_holds() -> None:
+    f = read("""
+declare ptr @malloc(i64)
+define void @f(ptr %a) {
+entry:
+  %block = call ptr @malloc(i64 8)
+  store double 1.0, ptr %block
+  %cell = call ptr @malloc(i64 16)
+  store ptr null, ptr %cell
+  %slot = getelementptr i8, ptr %cell, i64 8
+  store ptr %block, ptr %slot
+  br label %next
+next:
+  %current = phi ptr [ %cell, %entry ], [ %below, %next ]
+  %below = load ptr, ptr %current
+  %none = icmp eq ptr %below, null
+  br i1 %none, label %out, label %next
+out:
+  ret void
+}
+""")
+    contents = contents_of(f)
+    assert contents.behind(f["block"]).only_float == F64
+    assert contents.behind(f["cell"]).pointers

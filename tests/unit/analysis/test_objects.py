@@ -172,3 +172,20 @@ entry:
 """)
     objects = find_objects(f.function, {})
     assert [o.storage for o in objects.of(f["p"])] == [Storage.GLOBAL]
+
+
+def test_where_exceptions_are_described_is_an_object_of_its_own_whatever_memory_it_lies_in() -> None:
+    f = read("""
+define i32 @f(ptr %retptr, ptr %excinfo, ptr %record) {
+entry:
+  %p = load ptr, ptr %record
+  store ptr %p, ptr %excinfo
+  ret i32 0
+}
+""")
+    arguments = [a for a in f.function.arguments if a.type.is_pointer]
+    objects = find_objects(f.function, dict.fromkeys(arguments, 0))
+    assert objects.of(f["retptr"]) == objects.of(f["record"])
+    assert objects.of(f["excinfo"]).isdisjoint(objects.of(f["record"]))
+    assert objects.of(f["p"])
+    assert not objects.reachable([f["excinfo"]]) - objects.of(f["excinfo"])
