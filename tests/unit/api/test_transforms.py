@@ -221,9 +221,9 @@ def test_exception_of_the_function_is_that_of_the_gradient():
     [
         pytest.param(power, (2,), ActivityError, "int64 has no derivative", id="int"),
         pytest.param(power, (True,), ActivityError, "bool", id="bool"),
-        pytest.param(power, (1j,), UnsupportedIRError, "complex128", id="complex"),
+        pytest.param(power, (1j,), ActivityError, "complex128", id="complex"),
         pytest.param(cubes, (np.arange(3),), ActivityError, "array of int64", id="integer array"),
-        pytest.param(cubes, (np.ones(3, complex),), UnsupportedIRError, "complex128", id="complex array"),
+        pytest.param(cubes, (np.ones(3, complex),), ActivityError, "complex128", id="complex array"),
         pytest.param(cubes, (np.ones(3, np.float16),), UnsupportedIRError, "float16", id="half"),
         pytest.param(cubes, ([1.0],), UnsupportedIRError, "container", id="list"),
         pytest.param(cubes, (np.ones(3, object),), ActivityError, "no type", id="objects"),
