@@ -51,6 +51,13 @@ def test_strong_zero_silences_an_infinite_factor_in_reverse_mode(strong):
     assert found == 0.0 if strong else np.isnan(found)
 
 
+def test_strong_zero_holds_in_split_mode():
+    mode = cz.ReverseSplitWithPrimal.replace(strong_zero=True)
+    forward, reverse = cz.autodiff_thunk(mode, lambda x, y: x * y, cz.Active, cz.Active, cz.Const)
+    tape, _, _ = forward(cz.Active(2.0), cz.Const(np.inf))
+    assert reverse(cz.Active(2.0), cz.Const(np.inf), 0.0, tape) == (0.0, None)
+
+
 def test_strong_zero_reaches_functions_kept_out_of_line():
     @nb.njit
     def power(x, n):
