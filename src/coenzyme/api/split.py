@@ -59,7 +59,6 @@ class SplitCall(AnnotatedCall):
                 arguments_disjoint=self.sharing in (Sharing.REFUSED, Sharing.READ),
                 caller_keeps=self.mode.arguments_kept,
                 strong_zero=self.mode.strong_zero,
-                strong_zero=self.mode.strong_zero,
             ),
         )
         return implementation(source, self.function, len(argtypes))
