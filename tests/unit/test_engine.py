@@ -408,12 +408,23 @@ def test_unsupported_operation_names_function_operation_line_and_remedy() -> Non
 
 
 def test_active_data_in_constant_memory_names_the_argument() -> None:
+    kinds = (numba.float64[::1], numba.float64[::1])
+    activities = (ArgumentActivity.DUPLICATED, ArgumentActivity.CONST)
     with pytest.raises(ActivityError) as caught:
-        cz.autodiff(cz.Reverse, scribbles, cz.Duplicated(point(), np.zeros(5)), np.zeros(5))
+        engine.derivative(numba.njit(scribbles), kinds, activities, Mode.REVERSE, True)
     error = caught.value
     assert (error.function, error.argument) == ("scribbles", "scratch")
     assert error.remedy is not None
     assert "Duplicated" in error.remedy
+
+
+@pytest.mark.parametrize("scratch", [np.zeros(5), cz.Const(np.zeros(5))])
+def test_constant_memory_that_active_data_passes_through_gets_a_shadow_of_its_own(scratch: object) -> None:
+    x, dx = point(), np.zeros(5)
+    cz.autodiff(cz.Reverse, scribbles, cz.Duplicated(x, dx), scratch)
+    expected = 2 * x * x[0]
+    expected[0] += (x * x).sum()
+    np.testing.assert_allclose(dx, expected)
 
 
 def test_the_remedy_for_constant_memory_works() -> None:
