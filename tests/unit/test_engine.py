@@ -411,7 +411,7 @@ def test_active_data_in_constant_memory_names_the_argument() -> None:
     kinds = (numba.float64[::1], numba.float64[::1])
     activities = (ArgumentActivity.DUPLICATED, ArgumentActivity.CONST)
     with pytest.raises(ActivityError) as caught:
-        engine.derivative(numba.njit(scribbles), kinds, activities, Mode.REVERSE, True)
+        engine.derivative(scribbles, kinds, activities, Mode.REVERSE, True)
     error = caught.value
     assert (error.function, error.argument) == ("scribbles", "scratch")
     assert error.remedy is not None
