@@ -12,7 +12,7 @@ from coenzyme.testing import Arguments, check_derivatives
 from .catalogue import KERNELS, PENDING
 from .model import Draw, Kernel
 
-_QUICK = {"gemver", "jacobi_2d", "durbin", "seidel_2d", "trisolv", "spmv_loops", "go_fast", "lu", "deriche"}
+_QUICK = {"gemver", "jacobi_2d", "durbin", "spmv_loops", "deriche"}
 """One of each kind. All of them take many minutes, for Numba compiles array expressions slowly."""
 
 _SORTED = [

@@ -23,13 +23,17 @@ def quadratic_form(x):
     return (x * np.linalg.solve(M, x)).sum()
 
 
-@pytest.mark.parametrize(("outer", "inner"), PAIRS)
+@pytest.mark.parametrize(
+    ("outer", "inner"),
+    [pytest.param(*pair, marks=() if pair == PAIRS[1] else pytest.mark.slow) for pair in PAIRS],
+)
 def test_second_derivative_of_the_logarithm_of_a_determinant(outer, inner):
     inverse = np.linalg.inv(M + np.diag(X))
     # An entry that is small by cancellation has the rounding of the large ones.
     np.testing.assert_allclose(outer(inner(log_determinant))(X), -inverse * inverse.T, rtol=1e-11, atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("outer", "inner"), [(cz.jacfwd, cz.jacfwd), (cz.jacrev, cz.jacrev)])
 def test_second_derivative_through_a_linear_solve(outer, inner):
     inverse = np.linalg.inv(M)

@@ -129,12 +129,22 @@ def _name(case: tuple[Callable[..., Any], tuple[Any, ...]]) -> str:
 
 
 def _sorted() -> Iterator[Any]:
-    """Yield all cases; but for the first of each function, they are left to the long run."""
-    seen: set[str] = set()
+    """Yield all cases; but for the first of some functions, they are left to the long run."""
+    quick = [
+        solve_vector,
+        inverse,
+        sign_and_logarithm,
+        least_squares,
+        cholesky,
+        orthogonal_triangular,
+        hermitian_eigenpairs,
+        reduced_singular_triples,
+    ]
     for case in CASES:
-        name = case[0].__name__
-        yield pytest.param(case, id=_name(case), marks=pytest.mark.slow if name in seen else ())
-        seen.add(name)
+        slow = case[0] not in quick
+        if not slow:
+            quick.remove(case[0])
+        yield pytest.param(case, id=_name(case), marks=pytest.mark.slow if slow else ())
 
 
 @pytest.mark.parametrize("case", list(_sorted()))

@@ -1,8 +1,8 @@
 """Rules of the factorisations of `np.linalg`, in closed form.
 
-Where eigenvalues or singular values coincide, the vectors of their space have no derivative: the rules give
-what is right for every function that does not depend on the choice of these vectors. So they do for the
-phases of complex vectors.
+Where eigenvalues or singular values coincide, the vectors of their space have no derivative: it is NaN,
+unless nothing asks for it. For the phases of complex vectors the rules give what is right for every function
+that does not depend on them.
 
 Sources: Walter & Lehmann, "Algorithmic differentiation of linear algebra functions" (2012); Murray,
 "Differentiation of the Cholesky decomposition" (2016); Townsend, "Differentiating the singular value
@@ -62,14 +62,16 @@ def _lower_half(a):
 
 
 @register_jitable
-def _gaps(w):
-    """Return 1/(wⱼ − wᵢ), zero where the two are equal."""
-    gaps = np.zeros((w.size, w.size), w.dtype)
+def _over_gaps(x, w):
+    """Return xᵢⱼ/(wⱼ − wᵢ); where the two are equal, 0 for 0 and else NaN, for there is no derivative."""
+    quotients = np.zeros_like(x)
     for i in range(w.size):
         for j in range(w.size):
             if w[i] != w[j]:
-                gaps[i, j] = 1 / (w[j] - w[i])
-    return gaps
+                quotients[i, j] = x[i, j] / (w[j] - w[i])
+            elif i != j and x[i, j] != 0:
+                quotients[i, j] = np.nan
+    return quotients
 
 
 # --- Cholesky: A = L Lᴴ, from the lower triangle of A
@@ -178,7 +180,7 @@ def _eigh_forward(a, da):
     dw = np.zeros_like(w)
     dw += np.real(np.diag(inner))
     dv = np.zeros_like(v)
-    dv += _times(v, _gaps(w) * inner)
+    dv += _times(v, _over_gaps(inner, w))
     return (w, v), (dw, dv)
 
 
@@ -190,7 +192,7 @@ def _eigh_augmented(a, da):
 def _eigh_reverse(a, da, bars, saved):
     w_bar, v_bar = bars
     w, v = saved
-    inner = _gaps(w) * _times(adjoint_of(v), v_bar)
+    inner = _over_gaps(_times(adjoint_of(v), v_bar), w)
     for i in range(w.size):
         inner[i, i] += w_bar[i]
     bar = _times(_times(v, inner), adjoint_of(v))
@@ -229,7 +231,7 @@ def _eig_forward(a, da):
     inner = _times(np.linalg.inv(np.ascontiguousarray(v)), _times(da, v))
     dw = np.zeros_like(w)
     dw += np.diag(inner)
-    turned = _times(v, _gaps(w) * inner)
+    turned = _times(v, _over_gaps(inner, w))
     dv = np.zeros_like(v)
     for j in range(w.size):
         along = np.sum(np.conj(v[:, j]) * turned[:, j]).real
@@ -249,7 +251,7 @@ def _eig_reverse(a, da, bars, saved):
     for j in range(w.size):
         along = np.sum(np.conj(v[:, j]) * v_bar[:, j]).real
         tangential[:, j] = v_bar[:, j] - v[:, j] * along
-    inner = np.conj(_gaps(w)) * _times(adjoint_of(v), tangential)
+    inner = _over_gaps(_times(adjoint_of(v), tangential), np.conj(w))
     for i in range(w.size):
         inner[i, i] += w_bar[i]
     da += _times(np.linalg.inv(adjoint_of(v)), _times(inner, adjoint_of(v)))
@@ -282,12 +284,6 @@ replace(np.linalg.eigvals, NumbaRule(_eigvals_forward, _eigvals_augmented, _eigv
 
 
 @register_jitable
-def _square_gaps(s):
-    """Return 1/(sⱼ² − sᵢ²), zero where the two are equal."""
-    return _gaps(s * s)
-
-
-@register_jitable
 def _inverse_or_zero(s):
     inverse = np.zeros_like(s)
     for i in range(s.size):
@@ -309,10 +305,11 @@ def _svd_forward(a, full_matrices, da, dfull):
     dp = _times(adjoint_of(uk), _times(da, vk))
     ds = np.zeros_like(s)
     ds += np.real(np.diag(dp))
-    gaps, inverse = _square_gaps(s), _inverse_or_zero(s)
-    dp_adjoint, column = adjoint_of(dp), s.reshape((k, 1))
-    left = _times(uk, gaps * (dp * s + column * dp_adjoint)) + _without(uk, _times(da, vk)) * inverse
-    right = _times(vk, gaps * (column * dp + dp_adjoint * s))
+    inverse = _inverse_or_zero(s)
+    dp_adjoint, column, squares = adjoint_of(dp), s.reshape((k, 1)), s * s
+    left = _times(uk, _over_gaps(dp * s + column * dp_adjoint, squares))
+    left += _without(uk, _times(da, vk)) * inverse
+    right = _times(vk, _over_gaps(column * dp + dp_adjoint * s, squares))
     right += _without(vk, _times(adjoint_of(da), uk)) * inverse
     du = np.zeros_like(u)
     dvh = np.zeros_like(vh)
@@ -343,11 +340,11 @@ def _svd_reverse(a, full_matrices, da, dfull, bars, saved):
         ub -= _times(u[:, k:], _times(adjoint_of(u_bar[:, k:]), uk))
     if vh.shape[0] > k:
         vb -= _times(adjoint_of(vh[k:]), _times(vh_bar[k:], vk))
-    gaps, inverse = _square_gaps(s), _inverse_or_zero(s)
-    column = s.reshape((k, 1))
+    inverse, squares, column = _inverse_or_zero(s), s * s, s.reshape((k, 1))
     left = _times(adjoint_of(uk), ub)
     right = _times(adjoint_of(vk), vb)
-    inner = gaps * (left - adjoint_of(left)) * s + column * (gaps * (right - adjoint_of(right)))
+    inner = _over_gaps(left - adjoint_of(left), squares) * s
+    inner += column * _over_gaps(right - adjoint_of(right), squares)
     for i in range(k):
         inner[i, i] += s_bar[i]
     da += _times(_times(uk, inner), adjoint_of(vk))
