@@ -22,7 +22,7 @@ from coenzyme.analysis.overwritten import Aliasing
 from coenzyme.analysis.tape import Policy
 from coenzyme.codegen import passes, prepare, verify
 from coenzyme.derive.derivative import Request, derive
-from coenzyme.derive.runtime import SMALLEST
+from coenzyme.derive.tape_text import SMALLEST
 from coenzyme.frontends.program import ComponentActivity, Mode
 from coenzyme.ir.instructions import Module
 from coenzyme.ir.parser import parse_module

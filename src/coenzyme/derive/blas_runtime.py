@@ -6,7 +6,7 @@ vectorised where they are used and can be differentiated again.
 
 from __future__ import annotations
 
-from coenzyme.derive.runtime import adopt
+from coenzyme.derive.adopted import adopt
 from coenzyme.ir.instructions import Function, GlobalVariable, Module
 from coenzyme.ir.types import FloatType
 from coenzyme.ir.values import spell_float

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from coenzyme.errors import MissingRuleError
 from coenzyme.ir.builder import Builder, const_float, const_int
 from coenzyme.ir.instructions import Block, Call, Function, Instruction, Module
+from coenzyme.ir.parser import parse_module
 from coenzyme.ir.types import F32, F64, I1, I32, PTR, FloatType, FunctionType, IntType, PointerType, Type
 from coenzyme.ir.values import Value
 from coenzyme.rules import Rule, find_rule, lower, symbol_for
 from coenzyme.rules.expression import Expression
 
-__all__ = ["ExpressionEmitter", "emit_partial", "rule_of", "split_block", "type_named"]
+__all__ = ["ExpressionEmitter", "emit_partial", "rule_of", "split_block", "type_named", "type_spelled"]
 
 _TYPES: dict[str, Type] = {
     "double": F64,
@@ -33,6 +34,11 @@ def type_named(text: str) -> Type:
     if text == "ptr":
         return PointerType()
     return FloatType(text)
+
+
+def type_spelled(text: str) -> Type:
+    """Return the type, of any kind, that LLVM spells as `text`."""
+    return parse_module(f"declare {text} @probe()\n").functions["probe"].function_type.result
 
 
 def rule_of(instruction: Instruction) -> Rule | None:

@@ -115,9 +115,7 @@ def _moves(
     primal_of: Mapping[Value, Value],
 ) -> bool:
     """Whether `instruction` gives the address of a payload that may move later."""
-    if not isinstance(instruction, Call):
-        return False
-    if not _asks(instruction):
+    if not isinstance(instruction, Call) or not _asks(instruction):
         return False
     primal = primal_of.get(instruction, instruction)
     assert isinstance(primal, Call)

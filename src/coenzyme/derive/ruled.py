@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from coenzyme.derive.adopted import adopt_text
+from coenzyme.derive.adopted import adopt_prepared
 from coenzyme.derive.calls import Derivatives
 from coenzyme.derive.context import Context
-from coenzyme.derive.emission import type_named
+from coenzyme.derive.emission import type_named, type_spelled
 from coenzyme.derive.runtime import RECORD_HEADER
 from coenzyme.derive.split import byte_size
 from coenzyme.errors import UnsupportedIRError
@@ -20,7 +20,6 @@ from coenzyme.frontends.program import Component, ComponentActivity, Mode, Role,
 from coenzyme.frontends.rule_code import RuleCode, RuleFunction, RuleProvider
 from coenzyme.ir.builder import Builder, const_int, zero
 from coenzyme.ir.instructions import Block, Function
-from coenzyme.ir.parser import parse_module
 from coenzyme.ir.types import I1, I8, I32, I64, PTR, VOID, FunctionType, IntType, Type
 from coenzyme.ir.values import ConstantNull, Value
 
@@ -54,8 +53,8 @@ class _Writer:
         self.code = code
         self.number = number
         self.first = self._adopt(code.first)
-        self.tuple_type = _type_of(code.first.result.llvm_type)
-        self.result_type = _type_of(code.result.llvm_type)
+        self.tuple_type = type_spelled(code.first.result.llvm_type)
+        self.result_type = type_spelled(code.result.llvm_type)
 
     def write(self, mode: Mode) -> None:
         if mode is Mode.FORWARD:
@@ -68,7 +67,7 @@ class _Writer:
         self._write_discard()
 
     def _adopt(self, function: RuleFunction) -> Function:
-        adopt_text(self.module, function.text, self.number)
+        adopt_prepared(self.module, function.text, self.number)
         entry = self.module.functions[function.entry]
         entry.prefix = "internal"
         return entry
@@ -100,8 +99,13 @@ class _Writer:
                 if component.role is Role.MEMINFO:
                     at.call(function, [self._load(at, self.tuple_type, values, path, component)])
 
-    def _require_same_layout(self, at: Builder, function: Function, values: Value) -> Builder:
-        """Return where to go on if the arrays of result and derivative have one layout; fail otherwise."""
+    def _require_same_layout(
+        self, at: Builder, function: Function, values: Value, record: Value | None = None
+    ) -> Builder:
+        """Return where to go on if the arrays of result and derivative have one layout; fail otherwise.
+
+        Then what the rule returned is given back, and the record it may be in.
+        """
         same: Value = const_int(I1, 1)
         for (first, component), (second, _) in zip(self._parts(_RESULT), self._parts(_SHADOW), strict=True):
             if component.role is Role.EXTENT:
@@ -109,7 +113,12 @@ class _Writer:
                 same = at.and_(same, at.icmp("eq", sizes[0], sizes[1]))
         fits, mismatch = Block("fits"), Block("mismatch")
         at.cond_branch(same, fits, mismatch)
-        Builder(function.add_block(mismatch)).ret(const_int(I32, int(Status.RULE_MISMATCH)))
+        failing = Builder(function.add_block(mismatch))
+        parts = (_RESULT, _SHADOW) if record is None else (_RESULT, _SHADOW, _SAVED)
+        self._count(failing, values, parts, "NRT_decref")
+        if record is not None:
+            failing.call(self.module.declare("free", FunctionType(VOID, (PTR,))), [record])
+        failing.ret(const_int(I32, int(Status.RULE_MISMATCH)))
         return Builder(function.add_block(fits))
 
     # -- arguments
@@ -180,7 +189,7 @@ class _Writer:
         at = Builder(function.add_block(failed))
         at.call(self.module.declare("free", FunctionType(VOID, (PTR,))), [record])
         at.ret(status)
-        at = self._require_same_layout(Builder(function.add_block(done)), function, values)
+        at = self._require_same_layout(Builder(function.add_block(done)), function, values, record)
         self._count(at, values, (_RESULT, _SHADOW), "NRT_incref")
         self._hand_over(at, values, _RESULT, function.arguments[0])
         self._hand_over(at, values, _SHADOW, self._shadow_of(function)[0])
@@ -216,7 +225,7 @@ class _Writer:
         status = at.call(called, [scratch, error, *passed])
         self._give_back(at, record, values)
         fine = at.icmp("eq", status, const_int(I32, 0))
-        at.ret(at.select(fine, const_int(I32, 0), const_int(I32, int(Status.TAPE_EXHAUSTED))))
+        at.ret(at.select(fine, const_int(I32, 0), const_int(I32, int(Status.RULE_FAILED))))
 
     def _write_discard(self) -> None:
         function = self.entry.discard
@@ -235,10 +244,6 @@ class _Writer:
 def _start(function: Function) -> Builder:
     function.blocks.clear()
     return Builder(function.add_block(Block("entry")))
-
-
-def _type_of(text: str) -> Type:
-    return parse_module(f"declare {text} @probe()\n").functions["probe"].function_type.result
 
 
 def _address(at: Builder, type: Type, base: Value, path: Path) -> Value:

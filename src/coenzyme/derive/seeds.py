@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from coenzyme.derive.emission import type_named
+from coenzyme.derive.emission import type_named, type_spelled
 from coenzyme.errors import UnsupportedIRError
 from coenzyme.frontends.program import Component, ResultLayout, Role
 from coenzyme.ir.builder import Builder, const_int
@@ -75,7 +75,7 @@ def find_places(layout: ResultLayout) -> ResultPlaces:
             end += 1
         arrays.append(_array(components[position:end]))
         position = end
-    type = StructType(()) if not arrays else _type_of(layout.llvm_type)
+    type = StructType(()) if not arrays else type_spelled(layout.llvm_type)
     return ResultPlaces(type, tuple(floats), tuple(arrays))
 
 
@@ -95,11 +95,6 @@ def _array(parts: Sequence[tuple[Path, Component]]) -> ArrayPlace:
     rest = extents[2:]
     rank = len(rest) // 2
     return ArrayPlace(parts[0][0], data, tuple(rest[:rank]), tuple(rest[rank:]), element, lanes)
-
-
-def _type_of(text: str) -> Type:
-    module = parse_module(f"declare {text} @probe()\n")
-    return module.functions["probe"].function_type.result
 
 
 def _address(at: Builder, places: ResultPlaces, base: Value, path: Path) -> Value:

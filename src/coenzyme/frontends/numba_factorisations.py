@@ -284,18 +284,22 @@ replace(np.linalg.eigvals, NumbaRule(_eigvals_forward, _eigvals_augmented, _eigv
 
 
 @register_jitable
-def _inverse_or_zero(s):
-    inverse = np.zeros_like(s)
-    for i in range(s.size):
-        if s[i] != 0:
-            inverse[i] = 1 / s[i]
-    return inverse
+def _outside(basis, x, s):
+    """Return what of the columns of `x` is outside the span of those of `basis`, over the values `s`.
 
-
-@register_jitable
-def _without(basis, x):
-    """Return `x` less its part in the space that the orthonormal columns of `basis` span."""
-    return x - _times(basis, _times(adjoint_of(basis), x))
+    Where a value is zero, that is 0 for 0 and else NaN: the vectors have no derivative.
+    """
+    quotients = np.zeros_like(x)
+    if basis.shape[0] == basis.shape[1]:
+        return quotients
+    outside = x - _times(basis, _times(adjoint_of(basis), x))
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            if s[j] != 0:
+                quotients[i, j] = outside[i, j] / s[j]
+            elif x[i, j] != 0:
+                quotients[i, j] = np.nan
+    return quotients
 
 
 def _svd_forward(a, full_matrices, da, dfull):
@@ -305,12 +309,11 @@ def _svd_forward(a, full_matrices, da, dfull):
     dp = _times(adjoint_of(uk), _times(da, vk))
     ds = np.zeros_like(s)
     ds += np.real(np.diag(dp))
-    inverse = _inverse_or_zero(s)
     dp_adjoint, column, squares = adjoint_of(dp), s.reshape((k, 1)), s * s
     left = _times(uk, _over_gaps(dp * s + column * dp_adjoint, squares))
-    left += _without(uk, _times(da, vk)) * inverse
+    left += _outside(uk, _times(da, vk), s)
     right = _times(vk, _over_gaps(column * dp + dp_adjoint * s, squares))
-    right += _without(vk, _times(adjoint_of(da), uk)) * inverse
+    right += _outside(vk, _times(adjoint_of(da), uk), s)
     du = np.zeros_like(u)
     dvh = np.zeros_like(vh)
     du[:, :k] = left
@@ -340,7 +343,7 @@ def _svd_reverse(a, full_matrices, da, dfull, bars, saved):
         ub -= _times(u[:, k:], _times(adjoint_of(u_bar[:, k:]), uk))
     if vh.shape[0] > k:
         vb -= _times(adjoint_of(vh[k:]), _times(vh_bar[k:], vk))
-    inverse, squares, column = _inverse_or_zero(s), s * s, s.reshape((k, 1))
+    squares, column = s * s, s.reshape((k, 1))
     left = _times(adjoint_of(uk), ub)
     right = _times(adjoint_of(vk), vb)
     inner = _over_gaps(left - adjoint_of(left), squares) * s
@@ -348,8 +351,8 @@ def _svd_reverse(a, full_matrices, da, dfull, bars, saved):
     for i in range(k):
         inner[i, i] += s_bar[i]
     da += _times(_times(uk, inner), adjoint_of(vk))
-    da += _times(_without(uk, ub) * inverse, adjoint_of(vk))
-    da += _times(uk * inverse, adjoint_of(_without(vk, vb)))
+    da += _times(_outside(uk, ub, s), adjoint_of(vk))
+    da += _times(uk, adjoint_of(_outside(vk, vb, s)))
 
 
 replace(np.linalg.svd, NumbaRule(_svd_forward, _svd_augmented, _svd_reverse))

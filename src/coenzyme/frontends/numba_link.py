@@ -58,6 +58,10 @@ _STATUS_ERRORS: dict[Status, tuple[type[Exception], str]] = {
         RuntimeError,
         "a rule gave a derivative with another shape or other strides than its function's result",
     ),
+    Status.RULE_FAILED: (
+        RuntimeError,
+        "a rule raised an error in the reverse sweep: a matrix has no derivative here, or memory ran out",
+    ),
 }
 
 

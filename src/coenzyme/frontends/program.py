@@ -71,6 +71,7 @@ class Status(int, Enum):
     TAPE_EXHAUSTED = 4242
     SEED_MISMATCH = 4243
     RULE_MISMATCH = 4244
+    RULE_FAILED = 4245
 
 
 @dataclass(frozen=True)
