@@ -75,12 +75,15 @@ class Options:
         Whether arguments and result are left alone between the halves of a split derivative.
     strong_zero
         Whether a zero tangent or adjoint contributes zero where the slope is infinite or a NaN.
+    width
+        How many directions one sweep follows.
     """
 
     policy: Policy = Policy.CUT
     arguments_disjoint: bool = True
     caller_keeps: bool = True
     strong_zero: bool = False
+    width: int = 1
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,9 @@ class Derivative:
     ----------
     dispatcher
         Called with the arguments, then a shadow for each ``DUPLICATED`` one, then the seed of an active
-        result (reverse mode). Returns ``(primal, tangent)`` or ``(primal, adjoints)``.
+        result (reverse mode). Returns ``(primal, tangent)`` or ``(primal, adjoints)``. For several
+        directions, the shadows of the first come first, and so on, then the seeds; what is returned beside
+        the primal is a tuple with one entry for each.
     restype
         The Numba type of the primal's result.
     program
@@ -240,6 +245,7 @@ def _derivative(
         mode,
         _plain(program.qualname.rsplit(".", 1)[-1]) + f"_{mode.value}",
         return_active=return_active,
+        width=options.width,
         text_again=text_again if mode is Mode.REVERSE or _holds_names(text) else None,
     )
     return Derivative(dispatcher, program.restype, program, plan, text)
@@ -271,6 +277,7 @@ def _split_derivative(
         _plain(program.qualname.rsplit(".", 1)[-1]),
         return_active=return_active,
         seeded=seeded,
+        width=options.width,
     )
     return SplitDerivative(linked.forward, linked.reverse, program.restype, program, plan, text)
 
@@ -350,6 +357,7 @@ def _request(
         policy=options.policy,
         result=find_places(program.result) if seeded else None,
         strong_zero=options.strong_zero,
+        width=options.width,
         provide=provide,
     )
 

@@ -16,7 +16,7 @@ from coenzyme.derive.plan import TRANSFERS, ReversePlan, clears_shadow
 from coenzyme.derive.positions import Position, ReverseValues
 from coenzyme.derive.runtime import block_name
 from coenzyme.derive.scopes import Side
-from coenzyme.derive.shadows import fill_bytes
+from coenzyme.derive.shadows import Shadows, fill_bytes
 from coenzyme.ir.builder import const_int, zero
 from coenzyme.ir.instructions import Call, Cast, Freeze, Instruction, Load, Phi, Select, Store
 from coenzyme.ir.types import I8, FloatType, Type
@@ -39,18 +39,20 @@ def relaxed_flags(instruction: Instruction) -> tuple[str, ...]:
 
 
 class Adjoints:
-    """Emits adjoints."""
+    """Emits the adjoints of one lane."""
 
     def __init__(
         self,
         context: Context,
         plan: ReversePlan,
+        shadows: Shadows,
         values: ReverseValues,
         make_slot: Callable[[Type, str], Value],
     ) -> None:
         self.context = context
         self.module = context.module
         self.plan = plan
+        self.shadows = shadows
         self.values = values
         self.make_slot = make_slot
         self.bars: dict[Value, Value] = {}
@@ -86,7 +88,7 @@ class Adjoints:
 
     def emit(self, instruction: Instruction, at: Position) -> None:
         """Emit the adjoint of `instruction` at `at`."""
-        if instruction in self.plan.shadows.mirrored or isinstance(instruction, Phi):
+        if instruction in self.plan.mirrored or isinstance(instruction, Phi):
             return
         active = self.plan.activity.is_active(instruction)
         match instruction:
@@ -119,7 +121,7 @@ class Adjoints:
         old = at.builder.load(load.type, shadow, align=load.align)
         new = at.builder.store(at.builder.fadd(old, bar), shadow, align=load.align)
         for access in (old, new):
-            self.values.scopes.mark(access, Side.SHADOW, load.pointer)
+            self.values.scopes.mark(access, Side.SHADOW, load.pointer, self.shadows.lane)
 
     def _emit_store(self, store: Store, at: Position) -> None:
         value = store.value
@@ -130,14 +132,14 @@ class Adjoints:
         shadow = self.shadow_address(store.pointer, value.type, at)
         if self.plan.activity.is_active(value):
             bar = at.builder.load(value.type, shadow, align=store.align)
-            self.values.scopes.mark(bar, Side.SHADOW, store.pointer)
+            self.values.scopes.mark(bar, Side.SHADOW, store.pointer, self.shadows.lane)
             self.add(value, bar, at)
         cleared = at.builder.store(zero(value.type), shadow, align=store.align)
-        self.values.scopes.mark(cleared, Side.SHADOW, store.pointer)
+        self.values.scopes.mark(cleared, Side.SHADOW, store.pointer, self.shadows.lane)
 
     def shadow_address(self, pointer: Value, type: Type, at: Position) -> Value:
         """Return the address of the shadow behind `pointer`, or of a slot of no account where it has none."""
-        shadow = self.values.get(self.plan.shadows.of(pointer), at)
+        shadow = self.values.get(self.shadows.of(pointer), at)
         if not self.plan.activity.is_partial(pointer):
             return shadow
         if type not in self.nowhere:
@@ -214,7 +216,7 @@ class Adjoints:
         emit_adjoint(
             self.context,
             call,
-            Products(plan.activity, plan.shadows, plan.copies),
+            Products(plan.activity, self.shadows, plan.copies),
             at.builder,
             get=lambda value: self.values.get(value, at),
             make_slot=lambda type: self.make_slot(type, "product"),
@@ -229,12 +231,12 @@ class Adjoints:
         if len(floats) > 1:
             raise self.context.unsupported(call, "a block with floats of several types is moved")
         type: FloatType = next(iter(floats))
-        target = self.values.get(self.plan.shadows.of(call.operands[0]), at)
+        target = self.values.get(self.shadows.of(call.operands[0]), at)
         size = self.values.get(call.operands[2], at)
         if effect is Effect.MEMSET or not self.plan.activity.has_shadow(call.operands[1]):
             fill_bytes(self.module, at.builder, target, const_int(I8, 0), size)
             return
-        source = self.values.get(self.plan.shadows.of(call.operands[1]), at)
+        source = self.values.get(self.shadows.of(call.operands[1]), at)
         kind = "copy" if effect is Effect.MEMCPY else "move"
         at.builder.call(self.context.require(block_name(kind, type)), [target, source, size])
 

@@ -112,16 +112,13 @@ class CallTable:
             return self.entries[key]
         number = len(self.entries)
         activities = passed.activities
-        extras = _extra_types(callee, activities)
+        extras = _extra_types(callee, activities) * self.context.width
         if mode is Mode.FORWARD:
             function = self._placeholder(f"{callee.name}.forward.{number}", callee, extras, I32)
             entry = Derivatives(passed, function, function)
         else:
-            first = [
-                t
-                for t, a in zip(extras, _present(activities), strict=True)
-                if a is ComponentActivity.DUPLICATED
-            ]
+            present = _present(activities) * self.context.width
+            first = [t for t, a in zip(extras, present, strict=True) if a is ComponentActivity.DUPLICATED]
             augmented = self._placeholder(f"{callee.name}.augmented.{number}", callee, [*first, PTR], I32)
             reverse = self._placeholder(f"{callee.name}.reverse.{number}", callee, [*extras, PTR], I32)
             discard = self._new(f"{callee.name}.discard.{number}", [(PTR, "record")], VOID)
@@ -226,7 +223,7 @@ def replace_calls(
     shape: Shape,
     activity: Activity,
     contents: Contents,
-    shadows: Shadows,
+    lanes: Sequence[Shadows],
     table: CallTable,
 ) -> ReverseCalls:
     """Make the calls of an augmented primal call augmented primals, and remember their records."""
@@ -240,6 +237,7 @@ def replace_calls(
         shape.function.entry.insert(0, where)
         extras = [
             shadows.of(a)
+            for shadows in lanes
             for a, how in zip(call.arguments, pair.activities, strict=True)
             if how is ComponentActivity.DUPLICATED
         ]
@@ -260,21 +258,23 @@ def replace_forward_call(
     call: Call,
     activity: Activity,
     contents: Contents,
-    shadows: Shadows,
+    lanes: Sequence[Shadows],
     table: CallTable,
-    tangent: Callable[[Value], Value],
+    tangents: Sequence[Callable[[Value], Value]],
 ) -> None:
     """Make a call of a function kept out of line call its forward derivative."""
     callee = call.callee
     assert isinstance(callee, Function)
     if releases_only(callee) and all(a.type.is_pointer and activity.has_shadow(a) for a in call.arguments):
         # What is given back with the primal's memory is given back with the shadow's.
-        Builder.before(call).call(callee, [shadows.of(a) for a in call.arguments])
+        for shadows in lanes:
+            Builder.before(call).call(callee, [shadows.of(a) for a in call.arguments])
         return
     _require_status(callee, table.context)
     pair = table.get(callee, describe_call(call, activity, contents, Mode.FORWARD), Mode.FORWARD)
     extras = [
         shadows.of(a) if a.type.is_pointer else tangent(a)
+        for shadows, tangent in zip(lanes, tangents, strict=True)
         for a, how in zip(call.arguments, pair.activities, strict=True)
         if how is ComponentActivity.DUPLICATED
     ]

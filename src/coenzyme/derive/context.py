@@ -36,6 +36,8 @@ class Context:
     memory: TapeMemory = TapeMemory.POOLED
     strong_zero: bool = False
     """A zero tangent or adjoint times any partial is zero, an infinite one and a NaN included."""
+    width: int = 1
+    """How many directions one sweep follows: each has its own shadows, tangents and adjoints, a *lane*."""
 
     def require(self, name: str) -> Function:
         """Return the run-time function called `name`."""

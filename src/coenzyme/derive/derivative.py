@@ -61,6 +61,8 @@ class Request:
     result: ResultPlaces | None = None
     """In reverse mode, a result that holds arrays: its seed is one more parameter, the last."""
     strong_zero: bool = False
+    width: int = 1
+    """How many directions one sweep follows."""
     provide: RuleProvider | None = None
     """Gives the code of functions that have a rule."""
 
@@ -84,9 +86,10 @@ def derive(
     """Add the derivative of `function` to `module` under `name`, and return it.
 
     The derivative has the parameters of `function`, then one for each that is not constant: the shadow
-    of a pointer, the tangent of a scalar, or a pointer to where a scalar's adjoint is stored.
+    of a pointer, the tangent of a scalar, or a pointer to where a scalar's adjoint is stored. Where several
+    directions are followed, all those of the first come first.
     """
-    context = Context(module, locate, display_name, request.memory, request.strong_zero)
+    context = Context(module, locate, display_name, request.memory, request.strong_zero, request.width)
     with _described(context):
         return _Deriver(context, request.policy, request.provide).derive(function, request, name)
 
@@ -104,7 +107,7 @@ def derive_split(
     The parameters are those of :func:`derive`; the halves are those of :mod:`coenzyme.derive.split`. The
     forward half has no parameters for the adjoints of scalars.
     """
-    context = Context(module, locate, display_name, request.memory, request.strong_zero)
+    context = Context(module, locate, display_name, request.memory, request.strong_zero, request.width)
     with _described(context):
         return _Deriver(context, request.policy, request.provide).split(function, request, name)
 
@@ -131,9 +134,11 @@ class _Draft:
     shape: Shape
     activity: Activity
     contents: Contents
-    shadows: Shadows
-    scalars: Mapping[Argument, Argument]
-    pointers: dict[Value, Value]
+    lanes: tuple[Shadows, ...]
+    scalars: tuple[Mapping[Argument, Argument], ...]
+    """For each lane, the tangents of scalar parameters, or where their adjoints are stored."""
+    pointers: tuple[Mapping[Value, Value], ...]
+    """For each lane, the shadows of pointer parameters."""
 
 
 class _Deriver:
@@ -152,11 +157,15 @@ class _Deriver:
         if request.mode is Mode.FORWARD:
             self.emit_forward(draft, request)
             return Derived(draft.function, None)
-        seed = None
+        seeds: list[Seed] = []
         if request.result is not None:
             result = draft.function.arguments[0]
-            seed = Seed(request.result, result, draft.pointers[result], draft.function.arguments[-1])
-        plan, _ = self.emit_reverse(draft, request, seed)
+            given = draft.function.arguments[-request.width :]
+            seeds = [
+                Seed(request.result, result, pointers[result], seed)
+                for pointers, seed in zip(draft.pointers, given, strict=True)
+            ]
+        plan, _ = self.emit_reverse(draft, request, seeds)
         return Derived(draft.function, plan)
 
     def split(self, function: Function, request: Request, name: str) -> tuple[SplitFunctions, ReversePlan]:
@@ -169,61 +178,59 @@ class _Deriver:
         return made, plan
 
     def draft(self, function: Function, request: Request, name: str) -> _Draft:
-        extras, twin_of = _extra_parameters(function, request)
+        extras, twins = _extra_parameters(function, request)
         derivative, _, _ = clone_function(function, name, extras)
         formals = derivative.arguments[: len(function.arguments)]
-        shadow_of = {formals[index]: extra for index, extra in twin_of.items()}
         parameters = dict(zip(formals, request.activities, strict=True))
         elements: dict[Argument, Type] = {formals[i]: t for i, t in request.elements.items()}
         groups = {formals[i]: g for i, g in request.groups.items()}
         shape = normalise(derivative, elements, request.has_status)
         activity, contents = _analyse(derivative, shape, parameters, elements, groups)
-        pointer_shadows: dict[Value, Value] = {a: s for a, s in shadow_of.items() if a.type.is_pointer}
-        shadowed_groups = {groups[a] for a in pointer_shadows if isinstance(a, Argument) and a in groups}
-        for argument in formals:
-            if argument not in shadow_of and groups.get(argument) in shadowed_groups:
-                # The owner of an array's memory goes along with it; its shadow has no owner.
-                pointer_shadows[argument] = ConstantNull()
-        shadows = add_shadows(
-            self.context,
-            shape.exits.live,
-            activity,
-            contents,
-            pointer_shadows,
-            mirror_floats=request.mode is Mode.FORWARD,
-        )
-        scalars = {a: s for a, s in shadow_of.items() if not a.type.is_pointer}
-        return _Draft(derivative, shape, activity, contents, shadows, scalars, pointer_shadows)
+        lanes: list[Shadows] = []
+        scalars: list[Mapping[Argument, Argument]] = []
+        pointers: list[Mapping[Value, Value]] = []
+        for twin_of in twins:
+            shadow_of = {formals[index]: extra for index, extra in twin_of.items()}
+            given = _pointer_shadows(formals, shadow_of, groups)
+            in_forward = request.mode is Mode.FORWARD
+            live = shape.exits.live
+            new = add_shadows(
+                self.context, live, activity, contents, given, mirror_floats=in_forward, others=lanes
+            )
+            lanes.append(new)
+            pointers.append(given)
+            scalars.append({a: s for a, s in shadow_of.items() if not a.type.is_pointer})
+        return _Draft(derivative, shape, activity, contents, tuple(lanes), tuple(scalars), tuple(pointers))
 
     def emit_forward(self, draft: _Draft, request: Request) -> None:
-        def forward_call(call: Call, tangent: Callable[[Value], Value]) -> None:
-            replace_forward_call(call, draft.activity, draft.contents, draft.shadows, self.table, tangent)
+        def forward_call(call: Call, tangents: Sequence[Callable[[Value], Value]]) -> None:
+            replace_forward_call(call, draft.activity, draft.contents, draft.lanes, self.table, tangents)
 
         emit_forward(
             self.context,
             draft.shape,
             draft.activity,
-            draft.shadows,
+            draft.lanes,
             draft.scalars,
             request.aliasing,
             forward_call,
         )
 
     def emit_reverse(
-        self, draft: _Draft, request: Request, seed: Seed | None = None
+        self, draft: _Draft, request: Request, seeds: Sequence[Seed] = ()
     ) -> tuple[ReversePlan, Halves]:
-        calls = replace_calls(draft.shape, draft.activity, draft.contents, draft.shadows, self.table)
+        calls = replace_calls(draft.shape, draft.activity, draft.contents, draft.lanes, self.table)
         plan = make_plan(
             draft.shape,
             draft.activity,
             draft.contents,
-            draft.shadows,
+            draft.lanes,
             request.aliasing,
             self.policy,
             calls.pair_of.keys(),
             self.context,
         )
-        halves = emit_reverse(self.context, plan, draft.scalars, calls, seed)
+        halves = emit_reverse(self.context, plan, draft.scalars, calls, seeds)
         return plan, halves
 
     def fill(self, callee: Function, entry: Derivatives, mode: Mode, number: int) -> None:
@@ -239,6 +246,7 @@ class _Deriver:
             groups={i: g for i, g in enumerate(entry.passed.groups) if g is not None},
             aliasing=Aliasing(arguments_disjoint=False, caller_keeps=False),
             policy=self.policy,
+            width=self.context.width,
         )
         draft = self.draft(callee, request, f"{entry.augmented.name}.draft")
         if mode is Mode.FORWARD:
@@ -269,7 +277,8 @@ def _mark_disjoint(draft: _Draft) -> None:
 def is_local(draft: _Draft, call: Call) -> bool:
     """Whether the payload that `call` fetches belongs to memory allocated here."""
     block = call.operands[0]
-    primal = next((p for p, s in draft.shadows.pointers.items() if s is block), block)
+    pairs = (pair for shadows in draft.lanes for pair in shadows.pointers.items())
+    primal = next((p for p, s in pairs if s is block), block)
     return all(o.storage is Storage.HEAP for o in draft.activity.objects.of(primal))
 
 
@@ -281,20 +290,40 @@ def _move_body(source: Function, target: Function) -> None:
         old.replace_all_uses_with(new)
 
 
-def _extra_parameters(function: Function, request: Request) -> tuple[list[Argument], dict[int, Argument]]:
+def _extra_parameters(
+    function: Function, request: Request
+) -> tuple[list[Argument], list[dict[int, Argument]]]:
+    """Return the parameters that come with those of `function`, and for each lane whose they are."""
     extras: list[Argument] = []
-    twin_of: dict[int, Argument] = {}
-    for index, (argument, activity) in enumerate(zip(function.arguments, request.activities, strict=True)):
-        if activity is ComponentActivity.CONST:
-            continue
-        in_reverse = activity is ComponentActivity.ACTIVE
-        type = PTR if in_reverse or argument.type.is_pointer else argument.type
-        extra = Argument(type, f"{argument.name}.{'bar' if in_reverse else 'shadow'}", 0)
-        extras.append(extra)
-        twin_of[index] = extra
+    twins: list[dict[int, Argument]] = []
+    for _ in range(request.width):
+        twins.append({})
+        for index, (argument, activity) in enumerate(
+            zip(function.arguments, request.activities, strict=True)
+        ):
+            if activity is ComponentActivity.CONST:
+                continue
+            in_reverse = activity is ComponentActivity.ACTIVE
+            type = PTR if in_reverse or argument.type.is_pointer else argument.type
+            extra = Argument(type, f"{argument.name}.{'bar' if in_reverse else 'shadow'}", 0)
+            extras.append(extra)
+            twins[-1][index] = extra
     if request.result is not None:
-        extras.append(Argument(PTR, "seed", 0))
-    return extras, twin_of
+        extras.extend(Argument(PTR, "seed", 0) for _ in range(request.width))
+    return extras, twins
+
+
+def _pointer_shadows(
+    formals: Sequence[Argument], shadow_of: Mapping[Argument, Argument], groups: Mapping[Argument, int]
+) -> dict[Value, Value]:
+    """Return the shadows of pointer parameters in one lane."""
+    found: dict[Value, Value] = {a: s for a, s in shadow_of.items() if a.type.is_pointer}
+    shadowed_groups = {groups[a] for a in shadow_of if a.type.is_pointer and a in groups}
+    for argument in formals:
+        if argument not in shadow_of and groups.get(argument) in shadowed_groups:
+            # The owner of an array's memory goes along with it; its shadow has no owner.
+            found[argument] = ConstantNull()
+    return found
 
 
 def _analyse(

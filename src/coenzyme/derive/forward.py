@@ -5,7 +5,7 @@ Source: Griewank & Walther, "Evaluating Derivatives" (2008), ch. 3.1.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from coenzyme.analysis.activity import Activity
 from coenzyme.analysis.content import carries_floats
@@ -43,32 +43,55 @@ from coenzyme.rules import Effect
 
 __all__ = ["emit_forward"]
 
+ForwardCall = Callable[[Call, Sequence[Callable[[Value], Value]]], None]
+"""Takes a call and, for each lane, what gives the tangents of its arguments."""
+
 
 def emit_forward(
     context: Context,
     shape: Shape,
     activity: Activity,
-    shadows: Shadows,
-    tangents: Mapping[Argument, Value],
+    lanes: Sequence[Shadows],
+    tangents: Sequence[Mapping[Argument, Value]],
     aliasing: Aliasing,
-    forward_call: Callable[[Call, Callable[[Value], Value]], None] | None = None,
+    forward_call: ForwardCall | None = None,
 ) -> None:
     """Add the tangents to an augmented primal, in place.
 
     Parameters
     ----------
+    lanes
+        The shadows of each direction.
     tangents
-        The tangents of scalar parameters.
+        The tangents of scalar parameters, in each lane.
     forward_call
         Replaces a call of a function kept out of line by a call of its forward derivative.
     """
     scopes = Scopes(context.module, activity.objects, arguments_disjoint=aliasing.arguments_disjoint)
     scopes.mark_primal(shape.function.instructions())
-    _Emitter(context, shape, activity, shadows, tangents, forward_call, scopes).run()
+    primal = {
+        block: [i for i in block.instructions if i not in lanes[0].mirrored] for block in shape.exits.live
+    }
+    # What the lanes have in common, the primal and the partials, LLVM computes once.
+    emitters = [
+        _Emitter(context, shape, activity, shadows, dots, scopes)
+        for shadows, dots in zip(lanes, tangents, strict=True)
+    ]
+    calls: dict[Call, None] = {}
+    for emitter in emitters:
+        emitter.run(primal)
+        calls.update(dict.fromkeys(emitter.calls))
+    for call in calls:
+        if forward_call is None:
+            raise context.missing_rule(call)
+        forward_call(call, [emitter.tangent for emitter in emitters])
+    _check_allocations(context, shape, lanes)
     scopes.attach()
 
 
 class _Emitter:
+    """Emits the tangents of one lane."""
+
     def __init__(
         self,
         context: Context,
@@ -76,7 +99,6 @@ class _Emitter:
         activity: Activity,
         shadows: Shadows,
         tangents: Mapping[Argument, Value],
-        forward_call: Callable[[Call, Callable[[Value], Value]], None] | None,
         scopes: Scopes,
     ) -> None:
         self.scopes = scopes
@@ -88,14 +110,13 @@ class _Emitter:
         self.activity = activity
         self.shadows = shadows
         self.tangents: dict[Value, Value] = {**tangents}
-        self.forward_call = forward_call
+        self.calls: list[Call] = []
+        """Calls of functions kept out of line, whose derivatives do the work of all lanes."""
 
-    def run(self) -> None:
+    def run(self, primal: Mapping[Block, Sequence[Instruction]]) -> None:
         phis: list[Phi] = []
-        for block in self.shape.exits.live:
-            for instruction in list(block.instructions):
-                if instruction in self.shadows.mirrored:
-                    continue
+        for block, instructions in primal.items():
+            for instruction in instructions:
                 if isinstance(instruction, Phi):
                     if self.activity.is_active(instruction):
                         twin = Phi(instruction.type, (), f"{instruction.name}.dot")
@@ -109,7 +130,6 @@ class _Emitter:
             assert isinstance(twin, Phi)
             for value, block in phi.pairs:
                 twin.add_incoming(self.tangent(value), block)
-        self.check_allocations()
 
     def tangent(self, value: Value) -> Value:
         """Return the tangent of `value`: zero where it is inactive."""
@@ -135,7 +155,7 @@ class _Emitter:
             case Load():
                 pointer, at = self.shadow_address(instruction)
                 tangent = at.load(instruction.type, pointer, align=instruction.align)
-                self.scopes.mark(tangent, Side.SHADOW, instruction.pointer)
+                self.scopes.mark(tangent, Side.SHADOW, instruction.pointer, self.shadows.lane)
                 self.tangents[instruction] = tangent
             case Select() | Freeze() | ExtractValue() | InsertValue():
                 self.visit_moving(instruction)
@@ -178,7 +198,7 @@ class _Emitter:
                 raise self.context.partial(store, self.activity.unshadowed(store.pointer))
             shadow = self.shadows.of(store.pointer)
             new = at.store(self.tangent(store.value), shadow, align=store.align)
-            self.scopes.mark(new, Side.SHADOW, store.pointer)
+            self.scopes.mark(new, Side.SHADOW, store.pointer, self.shadows.lane)
 
     def visit_rule(self, instruction: Instruction) -> None:
         rule = rule_of(instruction)
@@ -221,28 +241,31 @@ class _Emitter:
                 return
             if is_ruled_call(call) and not self.activity.has_shadow(call.arguments[0]):
                 return
-            if self.forward_call is not None and is_internal_call(call):
-                self.forward_call(call, self.tangent)
+            if is_internal_call(call):
+                self.calls.append(call)
                 return
             raise self.context.missing_rule(call)
 
-    def check_allocations(self) -> None:
-        keep_payloads(self.context, self.shape.exits.live)
-        if not self.shadows.allocations and not self.shadows.growths:
-            return
-        function = self.shape.function
-        status = Alloca(I32, const_int(I32, 1), "status")
-        function.entry.insert(0, status)
-        abandon = Block("abandon")
-        function.add_block(abandon)
-        at = Builder(abandon)
-        code = at.load(I32, status)
-        if function.function_type.result == VOID:
-            at.ret()
-        else:
-            at.ret(code)
-        guards = [
-            Guard(twin, Status.TAPE_EXHAUSTED, clear=call) for call, twin in self.shadows.allocations.items()
-        ]
-        guards += [Guard(twin, Status.TAPE_EXHAUSTED) for twin in self.shadows.growths]
-        guard(self.module, function, guards, abandon)
+
+def _check_allocations(context: Context, shape: Shape, lanes: Sequence[Shadows]) -> None:
+    """Leave where memory for a shadow is not granted."""
+    keep_payloads(context, shape.exits.live)
+    if not lanes[0].allocations and not lanes[0].growths:
+        return
+    function = shape.function
+    status = Alloca(I32, const_int(I32, 1), "status")
+    function.entry.insert(0, status)
+    abandon = Block("abandon")
+    function.add_block(abandon)
+    at = Builder(abandon)
+    code = at.load(I32, status)
+    if function.function_type.result == VOID:
+        at.ret()
+    else:
+        at.ret(code)
+    guards: list[Guard] = []
+    for shadows in lanes:
+        pairs = shadows.allocations.items()
+        guards += [Guard(twin, Status.TAPE_EXHAUSTED, clear=call) for call, twin in pairs]
+        guards += [Guard(twin, Status.TAPE_EXHAUSTED) for twin in shadows.growths]
+    guard(context.module, function, guards, abandon)

@@ -60,6 +60,8 @@ class ReversePlan:
 
     Attributes
     ----------
+    lanes
+        The shadows of each direction that the sweep follows.
     tape
         How each needed primal value is provided.
     merges
@@ -75,7 +77,7 @@ class ReversePlan:
     shape: Shape
     activity: Activity
     contents: Contents
-    shadows: Shadows
+    lanes: tuple[Shadows, ...]
     overwrites: Overwrites
     recurrences: Mapping[Phi, Recurrence]
     merges: Mapping[Block, Merge]
@@ -90,6 +92,11 @@ class ReversePlan:
         default_factory=dict[Instruction, tuple[Value, ...]]
     )
 
+    @property
+    def mirrored(self) -> set[Instruction]:
+        """The instructions on shadows that the augmented primal has beside the primal's own."""
+        return self.lanes[0].mirrored
+
     def frame(self, loop: Loop) -> Frame | None:
         """Return what one iteration of `loop` tapes, or None."""
         return self.tape.frames.get(loop)
@@ -103,7 +110,7 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
     shape: Shape,
     activity: Activity,
     contents: Contents,
-    shadows: Shadows,
+    lanes: tuple[Shadows, ...],
     aliasing: Aliasing,
     policy: Policy,
     derived_calls: Collection[Call],
@@ -118,7 +125,7 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
     """
     live = [b for b in shape.exits.live]
     merges = _find_merges(shape)
-    primal_of = {twin: primal for primal, twin in shadows.pointers.items()}
+    primal_of = {twin: primal for shadows in lanes for primal, twin in shadows.pointers.items()}
     overwrites = find_overwrites(live, activity.objects, aliasing)
     # The copies are no part of the primal: the reverse sweep does not see them as instructions.
     instructions = {block: tuple(block.instructions) for block in live}
@@ -127,9 +134,13 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
     required: dict[Instruction, tuple[Value, ...]] = {}
     for block in live:
         for instruction in instructions[block]:
-            values = needed_values(instruction, activity, contents, shadows, derived_calls, copies)
+            values = [
+                value
+                for shadows in lanes
+                for value in needed_values(instruction, activity, contents, shadows, derived_calls, copies)
+            ]
             if values:
-                required[instruction] = tuple(values)
+                required[instruction] = tuple(dict.fromkeys(values))
     wanted: list[Value] = [v for values in required.values() for v in values]
     for merge in merges.values():
         wanted.extend(conditions(merge.decision) if merge.recorded is None else [merge.recorded])
@@ -152,12 +163,12 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
         policy=policy,
     )
     tape = plan_tape(question)
-    kept, withheld = _find_kept(shape, activity, shadows, tape, copies)
+    kept, withheld = _find_kept(shape, activity, lanes[0], tape, copies)
     return ReversePlan(
         shape,
         activity,
         contents,
-        shadows,
+        lanes,
         overwrites,
         recurrences,
         merges,

@@ -109,7 +109,7 @@ class ReverseValues:
         twin = clone_instruction(value, operands)
         twin.name = f"{value.name}.again"
         at.builder.insert(twin)
-        if isinstance(twin, Load) and value not in self.plan.shadows.mirrored:
+        if isinstance(twin, Load) and value not in self.plan.mirrored:
             self.scopes.mark(twin, Side.PRIMAL, value.operands[0])
         return twin
 

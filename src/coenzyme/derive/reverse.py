@@ -30,7 +30,7 @@ from coenzyme.frontends.program import ComponentActivity, Status
 from coenzyme.ir.builder import Builder, const_int, zero
 from coenzyme.ir.instructions import Alloca, Block, Branch, Call, Function, Instruction, Phi, Switch
 from coenzyme.ir.loops import Loop
-from coenzyme.ir.types import I8, I32, I64, PTR, VOID, FunctionType, IntType, Type
+from coenzyme.ir.types import I1, I8, I32, I64, PTR, VOID, FunctionType, IntType, Type
 from coenzyme.ir.values import Argument, Value
 from coenzyme.rules import Allocation, BlockKind, find_memory_rule
 
@@ -54,6 +54,15 @@ class Seed:
     seed: Value
 
 
+@dataclass(frozen=True)
+class Bar:
+    """The adjoint of a phi in one lane."""
+
+    lane: Adjoints
+    phi: Phi
+    value: Value
+
+
 def allocation_of(call: Call) -> Allocation:
     """Return the row of an allocating `call`."""
     rule = find_memory_rule(call.callee_name or "")
@@ -64,27 +73,27 @@ def allocation_of(call: Call) -> Allocation:
 def emit_reverse(
     context: Context,
     plan: ReversePlan,
-    adjoint_outputs: Mapping[Argument, Argument],
+    adjoint_outputs: Sequence[Mapping[Argument, Argument]],
     calls: ReverseCalls | None = None,
-    seed: Seed | None = None,
+    seeds: Sequence[Seed] = (),
 ) -> Halves:
     """Complete the augmented primal of `plan` with its reverse sweep, in place.
 
     Parameters
     ----------
     adjoint_outputs
-        For each ``ACTIVE`` parameter the pointer parameter where its adjoint is stored.
+        For each ``ACTIVE`` parameter the pointer parameter where its adjoint is stored, in each lane.
     calls
         The derivatives of functions kept out of line.
-    seed
-        The cotangent of a result that holds arrays.
+    seeds
+        The cotangents of a result that holds arrays, one for each lane.
 
     Returns
     -------
     Halves
         What is needed to cut the function in two.
     """
-    return _Emitter(context, plan, adjoint_outputs, calls, seed).run()
+    return _Emitter(context, plan, adjoint_outputs, calls, seeds).run()
 
 
 class _Emitter:
@@ -92,11 +101,11 @@ class _Emitter:
         self,
         context: Context,
         plan: ReversePlan,
-        adjoint_outputs: Mapping[Argument, Argument],
+        adjoint_outputs: Sequence[Mapping[Argument, Argument]],
         calls: ReverseCalls | None,
-        seed: Seed | None,
+        seeds: Sequence[Seed],
     ) -> None:
-        self.seed = seed
+        self.seeds = seeds
         self.context = context
         self.module = context.module
         self.plan = plan
@@ -107,11 +116,14 @@ class _Emitter:
         self.function: Function = plan.shape.function
         self.outputs = adjoint_outputs
         self.values = ReverseValues(plan, self.scopes, self.make_slot)
-        self.adjoints = Adjoints(context, plan, self.values, self.make_slot)
-        self.adjoints.drop_kept = self.drop_kept
-        self.adjoints.drop_copies = self.drop_copies
+        self.lanes = [Adjoints(context, plan, s, self.values, self.make_slot) for s in plan.lanes]
+        # What serves all lanes is done with the last.
+        self.lanes[-1].drop_kept = self.drop_kept
+        self.lanes[-1].drop_copies = self.drop_copies
         if calls is not None:
-            self.adjoints.reverse_call = self.reverse_call
+            for lane in self.lanes[:-1]:
+                lane.reverse_call = lambda _call, _at: None
+            self.lanes[-1].reverse_call = self.reverse_call
         self.calls = calls
         self.inverse: dict[Block, Block] = {}
         self.stacks: dict[Loop, Value] = {}
@@ -162,7 +174,7 @@ class _Emitter:
                     *self.record_stacks.values(),
                 ]
             ),
-            outputs=frozenset(self.outputs.values()),
+            outputs=frozenset(o for outputs in self.outputs for o in outputs.values()),
             returns=[self.inverse[b] for b in self.ending],
             reverse_blocks=reverse_blocks,
             finish=self.finish,
@@ -189,7 +201,8 @@ class _Emitter:
             release = allocation_of(call).release
             if release not in self.keep_stacks:
                 self.keep_stacks[release] = self.make_slot(KEEP_STACK, "kept.blocks")
-        counted = [c for c in self.plan.shadows.allocations if allocation_of(c).kind is BlockKind.MEMINFO]
+        shadowed = self.plan.lanes[0].allocations
+        counted = [c for c in shadowed if allocation_of(c).kind is BlockKind.MEMINFO]
         if any(call in self.plan.kept for call in counted):
             self.keep_stacks[SHADOWS] = self.make_slot(KEEP_STACK, "kept.shadows")
         if self.plan.copies and "free" not in self.keep_stacks:
@@ -210,7 +223,8 @@ class _Emitter:
             self.keep_copy(copy)
         self.keep_records()
         keep_payloads(self.context, self.shape.exits.live)
-        self.guards.extend(Guard(twin, Status.TAPE_EXHAUSTED) for twin in self.plan.shadows.growths)
+        growths = (twin for shadows in self.plan.lanes for twin in shadows.growths)
+        self.guards.extend(Guard(twin, Status.TAPE_EXHAUSTED) for twin in growths)
         for call in self.plan.withheld:
             call.erase()
 
@@ -259,21 +273,17 @@ class _Emitter:
             self.values.write_tape(at, value, address)
 
     def keep_block(self, call: Call) -> None:
-        """Hold on to the block that `call` returns, and to its shadow, until the reverse sweep drops them."""
+        """Hold on to the block that `call` returns, and to its shadows, for the reverse sweep to drop."""
         rule = allocation_of(call)
         increase = self.module.declare("NRT_incref", FunctionType(VOID, (PTR,)))
         push = self.context.require("coenzyme.keep.push")
-        twin = self.plan.shadows.allocations.get(call)
-        last = call if twin is None else twin
-        at = self.after(last)
-        if twin is not None:
-            self.guards.append(Guard(twin, Status.TAPE_EXHAUSTED, clear=call))
-        for block in (call, twin):
-            if block is None:
-                continue
+        twins = [s.allocations[call] for s in self.plan.lanes if call in s.allocations]
+        self.guards.extend(Guard(twin, Status.TAPE_EXHAUSTED, clear=call) for twin in twins)
+        for block in (call, *twins):
+            at = self.after(block)
             if rule.kind is BlockKind.MEMINFO:
                 at.call(increase, [block])
-            pushed = at.call(push, [self.keep_stack(call, is_shadow=block is twin), block])
+            pushed = at.call(push, [self.keep_stack(call, is_shadow=block is not call), block])
             assert isinstance(pushed, Instruction)
             self.guards.append(Guard(pushed, Status.TAPE_EXHAUSTED))
 
@@ -301,8 +311,9 @@ class _Emitter:
     def drop_kept(self, call: Call, at: Position) -> None:
         """Drop what :meth:`keep_block` held."""
         drop = self.context.require(f"coenzyme.keep.drop.{allocation_of(call).release}")
-        if call in self.plan.shadows.allocations:
-            at.builder.call(drop, [self.keep_stack(call, is_shadow=True)])
+        for shadows in self.plan.lanes:
+            if call in shadows.allocations:
+                at.builder.call(drop, [self.keep_stack(call, is_shadow=True)])
         at.builder.call(drop, [self.keep_stack(call, is_shadow=False)])
 
     def reverse_call(self, call: Call, at: Position) -> None:
@@ -311,22 +322,23 @@ class _Emitter:
         pair = self.calls.pair_of[call]
         primal = call.arguments[: len(pair.activities)]
         arguments = [self.values.get(a, at) for a in primal]
-        adjoints: list[tuple[Value, Value]] = []
-        for argument, activity in zip(primal, pair.activities, strict=True):
-            if activity is ComponentActivity.DUPLICATED:
-                arguments.append(self.values.get(self.plan.shadows.of(argument), at))
-            elif activity is ComponentActivity.ACTIVE:
-                slot = self.make_slot(argument.type, "argument.bar")
-                adjoints.append((argument, slot))
-                arguments.append(slot)
+        adjoints: list[tuple[Adjoints, Value, Value]] = []
+        for lane in self.lanes:
+            for argument, activity in zip(primal, pair.activities, strict=True):
+                if activity is ComponentActivity.DUPLICATED:
+                    arguments.append(self.values.get(lane.shadows.of(argument), at))
+                elif activity is ComponentActivity.ACTIVE:
+                    slot = self.make_slot(argument.type, "argument.bar")
+                    adjoints.append((lane, argument, slot))
+                    arguments.append(slot)
         pop = self.context.require("coenzyme.records.pop")
         arguments.append(at.builder.call(pop, [self.record_stack(pair)]))
         failed = at.builder.call(pair.reverse, arguments)
         before = at.builder.load(I32, self.status)
         fine = at.builder.icmp("eq", failed, const_int(I32, 0))
         at.builder.store(at.builder.select(fine, before, failed), self.status)
-        for argument, slot in adjoints:
-            self.adjoints.add(argument, at.builder.load(argument.type, slot), at)
+        for lane, argument, slot in adjoints:
+            lane.add(argument, at.builder.load(argument.type, slot), at)
 
     def record_stack(self, pair: Derivatives) -> Value:
         """Return the stack of the records of one callee."""
@@ -355,8 +367,8 @@ class _Emitter:
             if kind is not ExitKind.ERROR:
                 self.ending.append(block)
             match kind:
-                case ExitKind.NORMAL if self.seed is not None:
-                    self.take_seed(self.seed, block, at)
+                case ExitKind.NORMAL if self.seeds:
+                    self.take_seeds(block, at)
                 case ExitKind.NORMAL:
                     at.branch(self.inverse[block])
                 case ExitKind.ERROR:
@@ -369,15 +381,19 @@ class _Emitter:
                     assert normal is not None
                     at.cond_branch(normal, self.inverse[block], self.cleanup)
 
-    def take_seed(self, seed: Seed, block: Block, at: Builder) -> None:
-        """Add the seed to the shadow of the result; where their shapes differ, give everything back."""
-        agreed = add_seed(self.module, at, seed.places, seed.shadow, seed.seed)
+    def take_seeds(self, block: Block, at: Builder) -> None:
+        """Add the seeds to the shadows of the result; where shapes differ, give everything back."""
+        agreed: Value = const_int(I1, 1)
+        for seed in self.seeds:
+            agreed = at.and_(agreed, add_seed(self.module, at, seed.places, seed.shadow, seed.seed))
         refused = self.new_block(f"{block.name}.seed.refused")
         at.cond_branch(agreed, self.inverse[block], refused)
         out = Builder(refused)
         out.store(const_int(I32, int(Status.SEED_MISMATCH)), self.status)
-        for result in (seed.result, seed.shadow):
-            drop_references(self.module, out, seed.places, result)
+        first = self.seeds[0]
+        drop_references(self.module, out, first.places, first.result)
+        for seed in self.seeds:
+            drop_references(self.module, out, seed.places, seed.shadow)
         out.branch(self.cleanup)
 
     # -- the reverse sweep
@@ -387,11 +403,12 @@ class _Emitter:
         at = Position(self.shape.loop_of(block), Builder(self.inverse[block]))
         for instruction in reversed(self.plan.instructions[block]):
             if not instruction.is_terminator and instruction not in self.plan.withheld:
-                self.adjoints.emit(instruction, at)
+                for lane in self.lanes:
+                    lane.emit(instruction, at)
         phis = [
             p for p in self.plan.instructions[block] if isinstance(p, Phi) and self.plan.activity.is_active(p)
         ]
-        bars = [(phi, self.adjoints.take(phi, at)) for phi in phis]
+        bars = [Bar(lane, phi, lane.take(phi, at)) for phi in phis for lane in self.lanes]
         predecessors = self.shape.live_predecessors(block)
         loop = self.shape.loop_of(block)
         if not predecessors:
@@ -403,7 +420,7 @@ class _Emitter:
         else:
             self.choose(block, bars, at)
 
-    def leave_header(self, loop: Loop, bars: list[tuple[Phi, Value]], at: Position) -> None:
+    def leave_header(self, loop: Loop, bars: Sequence[Bar], at: Position) -> None:
         assert loop.preheader is not None
         assert loop.latch is not None
         slot = self.values.index[loop]
@@ -440,11 +457,11 @@ class _Emitter:
     def new_block(self, name: str) -> Block:
         return self.function.add_block(Block(name))
 
-    def add_incoming(self, bars: Sequence[tuple[Phi, Value]], predecessor: Block, at: Position) -> None:
-        for phi, bar in bars:
-            self.adjoints.add(phi.value_from(predecessor), bar, at)
+    def add_incoming(self, bars: Sequence[Bar], predecessor: Block, at: Position) -> None:
+        for bar in bars:
+            bar.lane.add(bar.phi.value_from(predecessor), bar.value, at)
 
-    def edge(self, source: Block, target: Block, bars: list[tuple[Phi, Value]]) -> Block:
+    def edge(self, source: Block, target: Block, bars: Sequence[Bar]) -> Block:
         """Return a block that takes the edge back and goes to the inverse of `source`."""
         first = self.new_block(f"{target.name}.back.to.{source.name}")
         at = Position(self.shape.loop_of(target), Builder(first))
@@ -499,7 +516,7 @@ class _Emitter:
         base = at.builder.call(pop, [self.stacks[loop], size])
         at.builder.store(base, self.values.base[loop])
 
-    def choose(self, block: Block, bars: list[tuple[Phi, Value]], at: Position) -> None:
+    def choose(self, block: Block, bars: Sequence[Bar], at: Position) -> None:
         merge = self.plan.merges[block]
         edges = {p: self.edge(p, block, bars) for p in merge.predecessors}
         if merge.recorded is not None:
@@ -556,13 +573,14 @@ class _Emitter:
 
     def emit_finish(self) -> None:
         at = Builder(self.finish)
-        for argument, output in self.outputs.items():
-            if self.plan.activity.is_active(argument):
-                at.store(at.load(argument.type, self.adjoints.slot(argument)), output)
-            else:
-                at.store(zero(argument.type), output)
-        if self.seed is not None:
-            drop_references(self.module, at, self.seed.places, self.seed.shadow)
+        for lane, outputs in zip(self.lanes, self.outputs, strict=True):
+            for argument, output in outputs.items():
+                if self.plan.activity.is_active(argument):
+                    at.store(at.load(argument.type, lane.slot(argument)), output)
+                else:
+                    at.store(zero(argument.type), output)
+        for seed in self.seeds:
+            drop_references(self.module, at, seed.places, seed.shadow)
         self.release(at)
 
     def emit_cleanup(self) -> None:
@@ -574,11 +592,12 @@ class _Emitter:
             at.call(release, [stack])
         # Blocks that refer to each other are not taken apart by force: one may be freed with another.
         objects = self.plan.activity.objects
+        shadowed = self.plan.lanes[0].allocations
         plain = not any(
-            objects.contents.get(item) for call in self.plan.shadows.allocations for item in objects.of(call)
+            objects.contents.get(item) for call in shadowed for item in objects.of(call)
         ) and not any(
             item in held
-            for call in self.plan.shadows.allocations
+            for call in shadowed
             for item in objects.of(call)
             for holder, held in objects.contents.items()
             if holder.storage not in (Storage.STACK, Storage.ARGUMENT)

@@ -52,6 +52,7 @@ class _Writer:
         self.entry = entry
         self.code = code
         self.number = number
+        self.width = context.width
         self.first = self._adopt(code.first)
         self.tuple_type = type_spelled(code.first.result.llvm_type)
         self.result_type = type_spelled(code.result.llvm_type)
@@ -100,42 +101,60 @@ class _Writer:
                     at.call(function, [self._load(at, self.tuple_type, values, path, component)])
 
     def _require_same_layout(
-        self, at: Builder, function: Function, values: Value, record: Value | None = None
+        self, at: Builder, function: Function, made: Sequence[Value], record: Value | None
     ) -> Builder:
-        """Return where to go on if the arrays of result and derivative have one layout; fail otherwise.
-
-        Then what the rule returned is given back, and the record it may be in.
-        """
+        """Return where to go on if the last result and its derivative have one layout; else fail."""
         same: Value = const_int(I1, 1)
         for (first, component), (second, _) in zip(self._parts(_RESULT), self._parts(_SHADOW), strict=True):
             if component.role is Role.EXTENT:
-                sizes = [self._load(at, self.tuple_type, values, p, component) for p in (first, second)]
+                sizes = [self._load(at, self.tuple_type, made[-1], p, component) for p in (first, second)]
                 same = at.and_(same, at.icmp("eq", sizes[0], sizes[1]))
         fits, mismatch = Block("fits"), Block("mismatch")
         at.cond_branch(same, fits, mismatch)
         failing = Builder(function.add_block(mismatch))
-        parts = (_RESULT, _SHADOW) if record is None else (_RESULT, _SHADOW, _SAVED)
-        self._count(failing, values, parts, "NRT_decref")
-        if record is not None:
-            failing.call(self.module.declare("free", FunctionType(VOID, (PTR,))), [record])
+        self._abandon(failing, made, record)
         failing.ret(const_int(I32, int(Status.RULE_MISMATCH)))
         return Builder(function.add_block(fits))
+
+    def _abandon(self, at: Builder, made: Sequence[Value], record: Value | None) -> None:
+        """Give back what the rule has returned so far, and the record it may be in."""
+        parts = (_RESULT, _SHADOW) if record is None else (_RESULT, _SHADOW, _SAVED)
+        for values in made:
+            self._count(at, values, parts, "NRT_decref")
+        if record is not None:
+            at.call(self.module.declare("free", FunctionType(VOID, (PTR,))), [record])
+
+    def _run_first(
+        self, at: Builder, function: Function, places: Sequence[Value], record: Value | None
+    ) -> Builder:
+        """Emit one call of the rule for each lane, and return where to go on after all have succeeded."""
+        for lane, values in enumerate(places):
+            done, failed = Block("done"), Block("failed")
+            arguments = self._arguments(at, function, self.code.first, lane)
+            status = at.call(self.first, [values, function.arguments[1], *arguments])
+            at.cond_branch(at.icmp("eq", status, const_int(I32, 0)), done, failed)
+            at = Builder(function.add_block(failed))
+            self._abandon(at, places[:lane], record)
+            at.ret(status)
+            at = Builder(function.add_block(done))
+            at = self._require_same_layout(at, function, places[: lane + 1], record)
+        return at
 
     # -- arguments
 
     def _primals(self, function: Function) -> list[Value]:
         return list(function.arguments[: len(self.entry.activities)])
 
-    def _shadow_of(self, function: Function) -> dict[int, Value]:
-        """Return the shadow or tangent of each differentiated parameter, by position."""
+    def _shadow_of(self, function: Function, lane: int) -> dict[int, Value]:
+        """Return the shadow or tangent of each differentiated parameter in a lane, by position."""
         shadowed = [i for i, a in enumerate(self.entry.activities) if a is not ComponentActivity.CONST]
-        extras = function.arguments[len(self.entry.activities) :]
+        extras = function.arguments[len(self.entry.activities) + lane * len(shadowed) :]
         return dict(zip(shadowed, extras, strict=False))
 
-    def _arguments(self, at: Builder, function: Function, called: RuleFunction) -> list[Value]:
-        """Return the primal arguments, then the shadows, as the rule's function takes them."""
+    def _arguments(self, at: Builder, function: Function, called: RuleFunction, lane: int) -> list[Value]:
+        """Return the primal arguments, then the shadows of a lane, as the rule's function takes them."""
         primals = self._primals(function)
-        shadow_of = self._shadow_of(function)
+        shadow_of = self._shadow_of(function, lane)
         found = list(primals[_RESULT_PARAMETERS:])
         position = _RESULT_PARAMETERS
         for argument, shadowed in zip(self.code.arguments, self.code.shadowed, strict=True):
@@ -158,52 +177,66 @@ class _Writer:
     def _write_forward(self) -> None:
         function = self.entry.augmented
         at = _start(function)
-        values = at.alloca(self.tuple_type, 1, name="values")
-        failed = Block("failed")
-        done = Block("done")
-        arguments = self._arguments(at, function, self.code.first)
-        status = at.call(self.first, [values, function.arguments[1], *arguments])
-        at.cond_branch(at.icmp("eq", status, const_int(I32, 0)), done, failed)
-        at = self._require_same_layout(Builder(function.add_block(done)), function, values)
-        self._hand_over(at, values, _RESULT, function.arguments[0])
-        shadow = self._shadow_of(function).get(0)
-        if shadow is not None:
-            self._hand_over(at, values, _SHADOW, shadow)
+        places = [at.alloca(self.tuple_type, 1, name="values") for _ in range(self.width)]
+        at = self._run_first(at, function, places, None)
+        self._hand_over(at, places[0], _RESULT, function.arguments[0])
+        for lane, values in enumerate(places):
+            shadow = self._shadow_of(function, lane).get(0)
+            if shadow is not None:
+                self._hand_over(at, values, _SHADOW, shadow)
+            if lane:
+                self._count(at, values, (_RESULT,), "NRT_decref")
         at.ret(const_int(I32, 0))
-        Builder(function.add_block(failed)).ret(status)
+
+    def _places(self, at: Builder, record: Value) -> list[Value]:
+        """Return where a record holds what the rule returned in each lane."""
+        size = byte_size(self.tuple_type)
+        return [
+            at.gep(I8, record, [const_int(I64, RECORD_HEADER + lane * size)]) for lane in range(self.width)
+        ]
 
     def _write_augmented(self) -> None:
         function = self.entry.augmented
         at = _start(function)
         calloc = self.module.declare("calloc", FunctionType(PTR, (I64, I64)))
-        size = RECORD_HEADER + byte_size(self.tuple_type)
+        size = RECORD_HEADER + byte_size(self.tuple_type) * self.width
         record = at.call(calloc, [const_int(I64, 1), const_int(I64, size)])
-        exhausted, run, failed, done = (Block(n) for n in ("exhausted", "run", "failed", "done"))
+        exhausted, run = Block("exhausted"), Block("run")
         at.cond_branch(at.icmp("eq", record, ConstantNull()), exhausted, run)
         Builder(function.add_block(exhausted)).ret(const_int(I32, int(Status.TAPE_EXHAUSTED)))
         at = Builder(function.add_block(run))
-        values = at.gep(I8, record, [const_int(I64, RECORD_HEADER)])
-        arguments = self._arguments(at, function, self.code.first)
-        status = at.call(self.first, [values, function.arguments[1], *arguments])
-        at.cond_branch(at.icmp("eq", status, const_int(I32, 0)), done, failed)
-        at = Builder(function.add_block(failed))
-        at.call(self.module.declare("free", FunctionType(VOID, (PTR,))), [record])
-        at.ret(status)
-        at = self._require_same_layout(Builder(function.add_block(done)), function, values, record)
-        self._count(at, values, (_RESULT, _SHADOW), "NRT_incref")
-        self._hand_over(at, values, _RESULT, function.arguments[0])
-        self._hand_over(at, values, _SHADOW, self._shadow_of(function)[0])
+        places = self._places(at, record)
+        at = self._run_first(at, function, places, record)
+        self._hand_over(at, places[0], _RESULT, function.arguments[0])
+        for lane, values in enumerate(places):
+            # The record holds references of its own to all that is handed over.
+            self._count(at, values, (_SHADOW,) if lane else (_RESULT, _SHADOW), "NRT_incref")
+            self._hand_over(at, values, _SHADOW, self._shadow_of(function, lane)[0])
         at.store(record, function.arguments[-1])
         at.ret(const_int(I32, 0))
 
     def _write_reverse(self, called: Function) -> None:
-        assert self.code.reverse is not None
         function = self.entry.reverse
         at = _start(function)
         record = function.arguments[-1]
-        values = at.gep(I8, record, [const_int(I64, RECORD_HEADER)])
-        arguments = self._arguments(at, function, self.code.reverse)
-        seed = self._shadow_of(function)[0]
+        scratch = at.alloca(PTR, 1, name="nothing")
+        error = at.alloca(PTR, 1, name="error")
+        places = self._places(at, record)
+        wanted = called.function_type.parameters[_RESULT_PARAMETERS:]
+        fine: Value = const_int(I1, 1)
+        for lane, values in enumerate(places):
+            arguments = self._reverse_arguments(at, function, values, lane)
+            passed = [_narrowed(at, a, t) for a, t in zip(arguments, wanted, strict=True)]
+            status = at.call(called, [scratch, error, *passed])
+            fine = at.and_(fine, at.icmp("eq", status, const_int(I32, 0)))
+        self._abandon(at, places, record)
+        at.ret(at.select(fine, const_int(I32, 0), const_int(I32, int(Status.RULE_FAILED))))
+
+    def _reverse_arguments(self, at: Builder, function: Function, values: Value, lane: int) -> list[Value]:
+        """Return the arguments of the rule's reverse function; the cotangents of numbers are taken out."""
+        assert self.code.reverse is not None
+        arguments = self._arguments(at, function, self.code.reverse, lane)
+        seed = self._shadow_of(function, lane)[0]
         for (path, component), (place, _) in zip(
             self._parts(_SHADOW), self.code.result.components, strict=True
         ):
@@ -218,27 +251,15 @@ class _Writer:
             self._load(at, self.tuple_type, values, path, component)
             for path, component in self._parts(_SAVED)
         )
-        scratch = at.alloca(PTR, 1, name="nothing")
-        error = at.alloca(PTR, 1, name="error")
-        wanted = called.function_type.parameters[_RESULT_PARAMETERS:]
-        passed = [_narrowed(at, a, t) for a, t in zip(arguments, wanted, strict=True)]
-        status = at.call(called, [scratch, error, *passed])
-        self._give_back(at, record, values)
-        fine = at.icmp("eq", status, const_int(I32, 0))
-        at.ret(at.select(fine, const_int(I32, 0), const_int(I32, int(Status.RULE_FAILED))))
+        return arguments
 
     def _write_discard(self) -> None:
         function = self.entry.discard
         assert function is not None
         at = _start(function)
         record = function.arguments[0]
-        values = at.gep(I8, record, [const_int(I64, RECORD_HEADER)])
-        self._give_back(at, record, values)
+        self._abandon(at, self._places(at, record), record)
         at.ret()
-
-    def _give_back(self, at: Builder, record: Value, values: Value) -> None:
-        self._count(at, values, (_RESULT, _SHADOW, _SAVED), "NRT_decref")
-        at.call(self.module.declare("free", FunctionType(VOID, (PTR,))), [record])
 
 
 def _start(function: Function) -> Builder:

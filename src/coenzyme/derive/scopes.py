@@ -46,8 +46,11 @@ class Scopes:
         self.accesses: list[tuple[Instruction, frozenset[Hashable]]] = []
         self.nodes: dict[str, str] = {}
 
-    def mark(self, access: Value, side: Side, pointer: Value | None = None) -> None:
-        """Note that `access`, a load or store, is to the `side` of what the primal's `pointer` means."""
+    def mark(self, access: Value, side: Side, pointer: Value | None = None, lane: int = 0) -> None:
+        """Note that `access`, a load or store, is to the `side` of what the primal's `pointer` means.
+
+        The shadows of one lane are disjoint from those of another.
+        """
         assert isinstance(access, Load | Store)
         if side is Side.TAPE:
             keys: set[Hashable] = {Side.TAPE}
@@ -56,7 +59,7 @@ class Scopes:
             targets = self.objects.of(pointer)
             if not targets or any(o.storage not in _KNOWN for o in targets):
                 return
-            keys = {(side, self._representative(o)) for o in targets}
+            keys = {(side, lane, self._representative(o)) for o in targets}
         self.accesses.append((access, frozenset(keys)))
 
     def mark_primal(self, instructions: Iterable[Instruction]) -> None:

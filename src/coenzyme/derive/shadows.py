@@ -7,7 +7,7 @@ from here; in the reverse sweep a shadow pointer is a value like any other, reco
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from coenzyme.analysis.activity import Activity
@@ -73,6 +73,8 @@ class Shadows:
     mirrored: set[Instruction]
     growths: list[Call] = field(default_factory=list[Call])
     """The calls that give the payloads of shadow blocks another size."""
+    lane: int = 0
+    """Which of the directions of a sweep these are the shadows of."""
 
     def of(self, pointer: Value) -> Value:
         """Return the shadow of `pointer`."""
@@ -99,6 +101,7 @@ def add_shadows(
     arguments: dict[Value, Value],
     *,
     mirror_floats: bool,
+    others: Sequence[Shadows] = (),
 ) -> Shadows:
     """Insert the shadow instructions into `blocks` and return what shadows what.
 
@@ -110,8 +113,13 @@ def add_shadows(
         The shadows of pointer parameters.
     mirror_floats
         Whether block transfers of floats act on shadows at once (forward mode) or in the reverse sweep.
+    others
+        The shadows of other directions, added before.
     """
-    return _Augmenter(context, activity, contents, arguments, mirror_floats=mirror_floats).run(list(blocks))
+    mirrored = others[0].mirrored if others else set[Instruction]()
+    shadows = Shadows(dict(arguments), {}, mirrored, lane=len(others))
+    augmenter = _Augmenter(context, activity, contents, shadows, mirror_floats)
+    return augmenter.run(list(blocks))
 
 
 class _Augmenter:
@@ -120,8 +128,7 @@ class _Augmenter:
         context: Context,
         activity: Activity,
         contents: Contents,
-        arguments: dict[Value, Value],
-        *,
+        shadows: Shadows,
         mirror_floats: bool,
     ) -> None:
         self.context = context
@@ -129,7 +136,7 @@ class _Augmenter:
         self.activity = activity
         self.contents = contents
         self.mirror_floats = mirror_floats
-        self.result = Shadows(dict(arguments), {}, set())
+        self.result = shadows
         self.seen: set[MemoryObject] = set()
 
     def run(self, blocks: list[Block]) -> Shadows:
@@ -141,6 +148,8 @@ class _Augmenter:
                     self.seen |= self.activity.objects.reachable(passed_pointers(instruction))
         for block in blocks:
             for instruction in list(block.instructions):
+                if instruction in self.result.mirrored:
+                    continue
                 if isinstance(instruction, Phi):
                     if self._is_shadowed(instruction):
                         if not instruction.type.is_pointer:

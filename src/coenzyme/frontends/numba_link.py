@@ -16,6 +16,8 @@ The text defines a symbol with the raw convention of the engine::
   mode, and its adjoint is returned as well.
 - for a return that holds array memory, the shadow behind `retptr` is scratch, zero on entry; the seed struct
   comes as one more pointer parameter, the last.
+- for several directions, those shadows and extras come once for each, all of the first direction first, and
+  then the seeds; the tangent, or the tuple of adjoints, becomes a tuple with one such for each direction.
 
 A status that is an error becomes the same Python exception as in the primal; two codes of our own
 (`coenzyme.frontends.program.Status`) become MemoryError and ValueError.
@@ -31,7 +33,7 @@ import hashlib
 import itertools
 import re
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,6 +112,7 @@ def link(  # noqa: PLR0913 - the parts of one calling convention
     name: str,
     *,
     return_active: bool = False,
+    width: int = 1,
     text_again: Callable[[], str] | None = None,
 ) -> CPUDispatcher:
     """Return the function `symbol` of LLVM text as a Numba dispatcher, compiled.
@@ -130,6 +133,8 @@ def link(  # noqa: PLR0913 - the parts of one calling convention
         Python name of the dispatcher.
     return_active
         Whether the result is differentiated.
+    width
+        How many directions the derivative follows.
     text_again
         Makes the text to use where the caller is itself going to be differentiated.
 
@@ -152,7 +157,7 @@ def link(  # noqa: PLR0913 - the parts of one calling convention
     `cache=True`: the symbol is named after the content, so that it cannot be taken for another derivative in
     another process.
     """
-    signature = LinkedSignature(program, tuple(activities), mode, return_active)
+    signature = LinkedSignature(program, tuple(activities), mode, return_active, width)
     with global_compiler_lock:
         number = next(_numbers)
         linked = _make_linked(text, symbol, name, signature)
@@ -220,14 +225,15 @@ def _check_parameters(module: Any, symbol: str, signature: LinkedSignature) -> N
             f"the generated code does not define {symbol}", function=signature.program.qualname
         ) from problem
     primal = signature.program.parameter_types
-    wanted = list(primal)
+    extras: list[str] = []
     for llvm_type, activity in zip(primal, signature.components, strict=True):
         if activity is ComponentActivity.ACTIVE:
-            wanted.append("ptr")
+            extras.append("ptr")
         elif activity is ComponentActivity.DUPLICATED:
-            wanted.append(llvm_type)
+            extras.append(llvm_type)
+    wanted = [*primal, *extras * signature.width]
     if signature.seed_in_memory:
-        wanted.append("ptr")
+        wanted += ["ptr"] * signature.width
     if found != wanted:
         raise GeneratedIRError(
             f"the generated code has parameters ({', '.join(found)}), not ({', '.join(wanted)})",
@@ -327,8 +333,9 @@ class EmittedCall:
         self.release = release
         self.extra_types: list[Any] = []
         self.extra_values: list[Any] = []
-        self.slots: dict[int, list[Any]] = {}
-        self.return_shadow: Any = None
+        self.slots: dict[tuple[int, int], list[Any]] = {}
+        """Where the adjoints of floats are, by lane and position of the argument."""
+        self.return_shadows: list[Any] = []
 
     def emit(self) -> Any:
         """Emit the call, and return what the dispatcher returns."""
@@ -363,15 +370,17 @@ class EmittedCall:
 
     def _pass_shadows(self) -> None:
         signature = self.signature
-        if signature.return_active:
-            self._pass_return_shadow()
-        self._pass_argument_shadows()
+        for lane in range(signature.width):
+            if signature.return_active:
+                self._pass_return_shadow(lane)
+            self._pass_argument_shadows(lane)
         if signature.seed_in_memory:
-            self._pass_pointer(self._store_return(self._seed()))
+            for lane in range(signature.width):
+                self._pass_pointer(self._store_return(self._seed(lane)))
 
-    def _pass_argument_shadows(self) -> None:
+    def _pass_argument_shadows(self, lane: int) -> None:
         signature = self.signature
-        first_shadow = len(signature.passed)
+        first_shadow = len(signature.passed) + lane * len(signature.shadowed)
         component = 2  # after retptr and excinfo
         for position, argument in enumerate(self.program.arguments):
             shadow: list[Any] = []
@@ -385,22 +394,24 @@ class EmittedCall:
                     case ComponentActivity.DUPLICATED:
                         self._pass_value(shadow[index])
                     case ComponentActivity.ACTIVE:
-                        self._pass_slot(position, argument.components[index].llvm_type)
+                        self._pass_slot(lane, position, argument.components[index].llvm_type)
                     case ComponentActivity.CONST:
                         pass
                 component += 1
 
-    def _pass_return_shadow(self) -> None:
+    def _pass_return_shadow(self, lane: int) -> None:
         signature = self.signature
         if signature.takes_seed and not signature.seed_in_memory:
-            self.return_shadow = self._store_return(self._seed())
+            shadow = self._store_return(self._seed(lane))
         else:
             llvm_type = self.context.call_conv.get_return_type(self.program.restype).pointee
-            self.return_shadow = self._zeroed(llvm_type)
-        self._pass_pointer(self.return_shadow)
+            shadow = self._zeroed(llvm_type)
+        self.return_shadows.append(shadow)
+        self._pass_pointer(shadow)
 
-    def _seed(self) -> Any:
-        return self._convert(len(self.given) - 1, self.signature.return_value_type)
+    def _seed(self, lane: int) -> Any:
+        place = len(self.given) - self.signature.width + lane
+        return self._convert(place, self.signature.return_value_type)
 
     def _store_return(self, value: Any) -> Any:
         stored = self.context.get_return_value(self.builder, self.signature.return_value_type, value)
@@ -413,9 +424,9 @@ class EmittedCall:
         self.builder.store(cgutils.get_null_value(llvm_type), slot)
         return slot
 
-    def _pass_slot(self, position: int, llvm_type: str) -> None:
+    def _pass_slot(self, lane: int, position: int, llvm_type: str) -> None:
         slot = self._zeroed(self.context.get_value_type(_FLOATS[llvm_type]))
-        self.slots.setdefault(position, []).append(slot)
+        self.slots.setdefault((lane, position), []).append(slot)
         self._pass_pointer(slot)
 
     def _pass_value(self, value: Any) -> None:
@@ -443,16 +454,29 @@ class EmittedCall:
     def _tangent(self) -> Any:
         if not self.signature.return_active:
             return self.context.get_dummy_value()
-        stored = self.builder.load(self.return_shadow)
-        return self.context.get_returned_value(self.builder, self.signature.return_value_type, stored)
+        kind = self.signature.return_value_type
+        return self._for_lanes(
+            self.context.get_returned_value(self.builder, kind, self.builder.load(shadow))
+            for shadow in self.return_shadows
+        )
 
     def _adjoints(self) -> Any:
-        values = []
-        adjoint_types = self.signature.result_type[1]
-        for position in self.signature.adjoints:
-            slots = iter(self.slots[position])
-            values.append(self._adjoint(self.program.argtypes[position], slots))
-        return self.context.make_tuple(self.builder, adjoint_types, values)
+        argtypes = self.program.argtypes
+        positions = self.signature.adjoints
+        kind = types.BaseTuple.from_types([adjoint_type(argtypes[i]) for i in positions])
+        return self._for_lanes(
+            self.context.make_tuple(
+                self.builder, kind, [self._adjoint(argtypes[i], iter(self.slots[lane, i])) for i in positions]
+            )
+            for lane in range(self.signature.width)
+        )
+
+    def _for_lanes(self, values: Iterable[Any]) -> Any:
+        """Return the one value, or the tuple of the values of several lanes."""
+        found = list(values)
+        if len(found) == 1:
+            return found[0]
+        return self.context.make_tuple(self.builder, self.signature.result_type[1], found)
 
     def _adjoint(self, numba_type: Any, slots: Iterator[Any]) -> Any:
         """Return the adjoint of a value of `numba_type`, taking its floats from `slots`."""

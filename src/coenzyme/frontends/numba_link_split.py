@@ -69,7 +69,7 @@ _halves: weakref.WeakValueDictionary[int, SplitSignature] = weakref.WeakValueDic
 _numbers = itertools.count(1)
 
 
-def link_split(
+def link_split(  # noqa: PLR0913 - the parts of one calling convention
     text: str,
     symbols: SplitSymbols,
     program: Program,
@@ -78,6 +78,7 @@ def link_split(
     *,
     return_active: bool,
     seeded: bool,
+    width: int = 1,
 ) -> LinkedHalves:
     """Return the two halves of a reverse derivative as Numba dispatchers, compiled.
 
@@ -98,20 +99,23 @@ def link_split(
         Whether the result is differentiated.
     seeded
         Whether the reverse half takes the cotangent of the result, which holds no arrays then.
+    width
+        How many directions the sweep follows. There are that many shadows of each argument, those of the
+        first direction first, that many seeds, and a tuple of shadows or adjoints in the place of one.
 
     Notes
     -----
     The halves and the function that discards are one module of machine code, for they share the pool that
     tape memory comes from and goes back to. Their callers call them by address; nothing is inlined.
     """
-    signature = LinkedSignature(program, tuple(activities), Mode.REVERSE, return_active)
+    signature = LinkedSignature(program, tuple(activities), Mode.REVERSE, return_active, width)
     with global_compiler_lock:
         halves = SplitSignature(signature, symbols, seeded and return_active)
         _compile(text, symbols, program)
         number = next(_numbers)
         _halves[number] = halves
         forward = _make_wrapper(halves, number, f"{name}_forward", halves.given_names, "_call_forward")
-        names = ("tape", "seed")[: len(halves.reverse_types)]
+        names = ["tape", *(f"seed{lane}" for lane in range(len(halves.reverse_types) - 1))]
         reverse = _make_wrapper(halves, number, f"{name}_reverse", names, "_call_reverse")
         for dispatcher, argtypes in ((forward, halves.given_types), (reverse, halves.reverse_types)):
             dispatcher.compile(argtypes)
@@ -212,9 +216,10 @@ class _Half(EmittedCall):
     def _call(self, symbol: str, tape: NativeTape, last: Any) -> Any:
         """Emit the call of a half, and return its status."""
         primal = self._primal_values()
-        if self.signature.return_active:
-            self._pass_pointer(tape.result_shadow())
-        self._pass_argument_shadows()
+        for lane in range(self.signature.width):
+            if self.signature.return_active:
+                self._pass_pointer(tape.result_shadow(lane))
+            self._pass_argument_shadows(lane)
         self._pass_pointer(last)
         raw_types = (*self.program.argtypes, *self.extra_types)
         call_conv, builder = self.context.call_conv, self.builder
@@ -252,7 +257,8 @@ class _ForwardHalf(_Half):
 
         self.release = release
         if self.signature.return_active:
-            size = context.get_constant(types.uintp, context.get_abi_sizeof(tape.result_type))
+            bytes_needed = context.get_abi_sizeof(tape.result_type) * self.signature.width
+            size = context.get_constant(types.uintp, bytes_needed)
             shadow = context.nrt.meminfo_alloc_unchecked(builder, size)
             self._require(shadow)
             builder.store(shadow, tape.field(TapeField.SHADOW))
@@ -285,7 +291,7 @@ class _ForwardHalf(_Half):
         self.context.nrt.incref(self.builder, self.halves.given_tuple, held)
         self.builder.store(held, tape.field(TapeField.ARGUMENTS))
 
-    def _pass_slot(self, position: int, llvm_type: str) -> None:
+    def _pass_slot(self, lane: int, position: int, llvm_type: str) -> None:
         """Pass nothing: adjoints leave by the reverse half."""
 
     def _result_shadow(self, tape: NativeTape, status: Any) -> Any:
@@ -293,8 +299,15 @@ class _ForwardHalf(_Half):
         shadow_type = self.halves.shadow_type
         if isinstance(shadow_type, types.NoneType):
             return self.context.get_dummy_value()
+        if self.signature.width > 1:
+            kind, value_type = self.halves.lane_shadow_type, self.signature.return_value_type
+            lanes = [
+                self._shadow_at(tape, value_type, kind, tape.result_shadow(lane))
+                for lane in range(self.signature.width)
+            ]
+            return self.context.make_tuple(self.builder, shadow_type, lanes)
         inner = shadow_type.type if isinstance(shadow_type, types.Optional) else shadow_type
-        shadow = self._shadow_at(tape, self.signature.return_value_type, inner, tape.result_shadow())
+        shadow = self._shadow_at(tape, self.signature.return_value_type, inner, tape.result_shadow(0))
         if not isinstance(shadow_type, types.Optional):
             return shadow
         with self.builder.if_then(status.is_none):
@@ -338,9 +351,10 @@ class _ReverseHalf(_Half):
         with cgutils.if_unlikely(builder, cgutils.is_null(builder, record)):
             self._raise(TapeError, "the tape has been used already")
         if halves.seeded:
-            seed = self._convert(1, self.signature.return_value_type)
-            stored = context.get_return_value(builder, self.signature.return_value_type, seed)
-            builder.store(stored, tape.result_shadow())
+            kind = self.signature.return_value_type
+            for lane in range(self.signature.width):
+                stored = context.get_return_value(builder, kind, self._convert(1 + lane, kind))
+                builder.store(stored, tape.result_shadow(lane))
         held = tape.load(TapeField.ARGUMENTS)
         kinds = halves.given_types
         self.given = [(builder.extract_value(held, i), kind) for i, kind in enumerate(kinds)]

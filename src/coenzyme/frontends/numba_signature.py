@@ -31,6 +31,8 @@ class LinkedSignature:
     activities: tuple[ArgumentActivity, ...]
     mode: Mode
     return_active: bool
+    width: int = 1
+    """How many directions are followed: each comes with its own shadows, seeds and results."""
 
     @cached_property
     def components(self) -> tuple[ComponentActivity, ...]:
@@ -66,8 +68,13 @@ class LinkedSignature:
         return self.mode is Mode.REVERSE and self.return_active
 
     @property
+    def seeds(self) -> int:
+        """How many cotangents of the return the caller gives."""
+        return self.width if self.takes_seed else 0
+
+    @property
     def seed_in_memory(self) -> bool:
-        """True when the raw function takes the seed as its last pointer parameter."""
+        """True when the raw function takes the seeds as its last pointer parameters."""
         return self.takes_seed and self.program.result.has_memory
 
     @property
@@ -81,17 +88,16 @@ class LinkedSignature:
         """Numba types of the dispatcher's arguments."""
         argtypes = self.program.argtypes
         found = [_public_type(argtypes[i]) for i in self.passed]
-        found += [_shadow_type(_public_type(argtypes[i])) for i in self.shadowed]
-        if self.takes_seed:
-            found.append(self.return_value_type)
+        found += [_shadow_type(_public_type(argtypes[i])) for i in self.shadowed] * self.width
+        found += [self.return_value_type] * self.seeds
         return tuple(found)
 
     @cached_property
     def argument_names(self) -> tuple[str, ...]:
         """Names of the dispatcher's arguments, unique identifiers."""
         names = [self.program.arguments[i].name for i in self.passed]
-        wanted = [f"d{self.program.arguments[i].name}" for i in self.shadowed]
-        for name in [*wanted, "seed"] if self.takes_seed else wanted:
+        wanted = [f"d{self.program.arguments[i].name}" for i in self.shadowed] * self.width
+        for name in [*wanted, *["seed"] * self.seeds]:
             while name in names:
                 name += "_"  # noqa: PLW2901 - a free name is what is looked for
             names.append(name)
@@ -105,11 +111,17 @@ class LinkedSignature:
             case Mode.PRIMAL:
                 return restype
             case Mode.FORWARD:
-                tangent = self.return_value_type if self.return_active else types.none
-                return types.BaseTuple.from_types((restype, tangent))
+                second = self.return_value_type if self.return_active else types.none
             case Mode.REVERSE:
                 adjoints = [adjoint_type(self.program.argtypes[i]) for i in self.adjoints]
-                return types.BaseTuple.from_types((restype, types.BaseTuple.from_types(adjoints)))
+                second = types.BaseTuple.from_types(adjoints)
+        return types.BaseTuple.from_types((restype, self.for_lanes(second)))
+
+    def for_lanes(self, kind: Any) -> Any:
+        """Return the type of one value of type `kind` for each lane: a tuple where there are several."""
+        if isinstance(kind, types.NoneType):
+            return kind
+        return types.UniTuple(kind, self.width) if self.width > 1 else kind
 
 
 def _public_type(numba_type: Any) -> Any:

@@ -69,13 +69,13 @@ class SplitSignature:
     def given_types(self) -> tuple[Any, ...]:
         """Numba types of the arguments and shadows."""
         found = self.signature.argument_types
-        return found[:-1] if self.signature.takes_seed else found
+        return found[: len(found) - self.signature.seeds]
 
     @cached_property
     def given_names(self) -> tuple[str, ...]:
         """Names of the arguments and shadows."""
         found = self.signature.argument_names
-        return found[:-1] if self.signature.takes_seed else found
+        return found[: len(found) - self.signature.seeds]
 
     @cached_property
     def given_tuple(self) -> Any:
@@ -87,8 +87,21 @@ class SplitSignature:
         """Numba type of the shadow of the value."""
         if self.seeded or not self.signature.return_active:
             return types.none
-        found = _shadow_of_result(self.signature.return_value_type, self.signature.program)
+        found = self.lane_shadow_type
+        if self.signature.width > 1:
+            if isinstance(self.signature.program.restype, types.Optional):
+                raise UnsupportedIRError(
+                    f"the function returns {self.signature.program.restype}, and the sweep is a batch",
+                    function=self.signature.program.qualname,
+                    remedy="follow one direction at a time, or return a value in the place of None",
+                )
+            return self.signature.for_lanes(found)
         return types.Optional(found) if isinstance(self.signature.program.restype, types.Optional) else found
+
+    @property
+    def lane_shadow_type(self) -> Any:
+        """Numba type of the shadow of the value in one lane; it must not be asked for where there is none."""
+        return _shadow_of_result(self.signature.return_value_type, self.signature.program)
 
     @cached_property
     def forward_type(self) -> Any:
@@ -99,7 +112,8 @@ class SplitSignature:
     @cached_property
     def reverse_types(self) -> tuple[Any, ...]:
         """Numba types of what the reverse half takes."""
-        return (TAPE, self.signature.return_value_type) if self.seeded else (TAPE,)
+        seeds = self.signature.width if self.seeded else 0
+        return (TAPE, *[self.signature.return_value_type] * seeds)
 
     @property
     def reverse_type(self) -> Any:
@@ -161,10 +175,11 @@ class NativeTape:
         """Return the value of a field."""
         return self.builder.load(self.field(number))
 
-    def result_shadow(self) -> Any:
-        """Return the address of the shadow of the result, in a block of its own that arrays can share."""
+    def result_shadow(self, lane: int) -> Any:
+        """Return the address of a shadow of the result, in a block of its own that arrays can share."""
         data = self.context.nrt.meminfo_data(self.builder, self.load(TapeField.SHADOW))
-        return self.builder.bitcast(data, self.result_type.as_pointer())
+        first = self.builder.bitcast(data, self.result_type.as_pointer())
+        return self.builder.gep(first, [cgutils.intp_t(lane)])
 
     def take_record(self) -> Any:
         """Return the record, which no one else gets from now on; null where it is gone."""
@@ -178,7 +193,8 @@ class NativeTape:
         null = cgutils.get_null_value(self.result_type)
         self.builder.store(null, self.field(TapeField.RESULT))
         if self.halves.signature.return_active:
-            self.builder.store(null, self.result_shadow())
+            for lane in range(self.halves.signature.width):
+                self.builder.store(null, self.result_shadow(lane))
 
     def empty(self) -> None:
         """Let go of the arguments, the result and its shadow."""
@@ -187,10 +203,11 @@ class NativeTape:
         if signature.return_active:
             block = self.load(TapeField.SHADOW)
             with builder.if_then(cgutils.is_not_null(builder, block)):
-                shadow = builder.load(self.result_shadow())
-                shadow = context.get_returned_value(builder, value_type, shadow)
-                context.nrt.decref(builder, value_type, shadow)
-                builder.store(cgutils.get_null_value(self.result_type), self.result_shadow())
+                for lane in range(signature.width):
+                    shadow = builder.load(self.result_shadow(lane))
+                    shadow = context.get_returned_value(builder, value_type, shadow)
+                    context.nrt.decref(builder, value_type, shadow)
+                    builder.store(cgutils.get_null_value(self.result_type), self.result_shadow(lane))
                 context.nrt.decref(builder, TAPE, block)
         value = context.get_returned_value(builder, value_type, self.load(TapeField.RESULT))
         context.nrt.decref(builder, value_type, value)
