@@ -18,12 +18,15 @@ if TYPE_CHECKING:
     from coenzyme import errors as errors
     from coenzyme.api.annotations import (
         Active,
+        BatchDuplicated,
+        BatchDuplicatedNoNeed,
         Const,
         DerivativeMode,
         Duplicated,
         DuplicatedNoNeed,
         Forward,
         ForwardWithPrimal,
+        MixedDuplicated,
         Reverse,
         ReverseSplitNoPrimal,
         ReverseSplitWithPrimal,
@@ -41,12 +44,15 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Active": "api.annotations",
+    "BatchDuplicated": "api.annotations",
+    "BatchDuplicatedNoNeed": "api.annotations",
     "Const": "api.annotations",
     "DerivativeMode": "api.annotations",
     "Duplicated": "api.annotations",
     "DuplicatedNoNeed": "api.annotations",
     "Forward": "api.annotations",
     "ForwardWithPrimal": "api.annotations",
+    "MixedDuplicated": "api.annotations",
     "Reverse": "api.annotations",
     "ReverseSplitNoPrimal": "api.annotations",
     "ReverseSplitWithPrimal": "api.annotations",
@@ -73,12 +79,15 @@ _SUBMODULES = ("errors", "testing")
 
 __all__ = [
     "Active",
+    "BatchDuplicated",
+    "BatchDuplicatedNoNeed",
     "Const",
     "DerivativeMode",
     "Duplicated",
     "DuplicatedNoNeed",
     "Forward",
     "ForwardWithPrimal",
+    "MixedDuplicated",
     "Reverse",
     "ReverseSplitNoPrimal",
     "ReverseSplitWithPrimal",

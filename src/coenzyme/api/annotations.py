@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from coenzyme.errors import ActivityError
 from coenzyme.frontends.program import Mode
 
 __all__ = [
+    "ANNOTATIONS",
+    "BATCHED",
+    "SHADOWED",
     "Active",
     "Annotation",
+    "BatchDuplicated",
+    "BatchDuplicatedNoNeed",
     "Const",
     "DerivativeMode",
     "Duplicated",
     "DuplicatedNoNeed",
     "Forward",
     "ForwardWithPrimal",
+    "MixedDuplicated",
     "Reverse",
     "ReverseSplitNoPrimal",
     "ReverseSplitWithPrimal",
@@ -94,7 +100,76 @@ class DuplicatedNoNeed:
     shadow: Any
 
 
-Annotation: TypeAlias = Const | Active | Duplicated | DuplicatedNoNeed
+@dataclass(frozen=True, eq=False)
+class MixedDuplicated:
+    """A tuple of numbers and arrays, with a shadow of the same shape.
+
+    In reverse mode the shadows of the arrays are updated in place, and the derivative that is returned is the
+    tuple with the derivatives of the numbers and these shadows; the numbers in the shadow are ignored. In
+    forward mode it is `Duplicated`.
+
+    Examples
+    --------
+    >>> import numpy as np, coenzyme as cz
+    >>> def line(p):
+    ...     slope, x = p
+    ...     return slope * x.sum()
+    >>> x, dx = np.array([1.0, 2.0]), np.zeros(2)
+    >>> cz.autodiff(cz.Reverse, line, cz.MixedDuplicated((3.0, x), (0.0, dx)))
+    ((3.0, array([3., 3.])),)
+    """
+
+    primal: Any
+    shadow: Any
+
+
+@dataclass(frozen=True, eq=False)
+class BatchDuplicated:
+    """An argument with one shadow for each of several directions, which one sweep follows together.
+
+    The work that the directions have in common is done once. Where a call without batch has one derivative,
+    it has a tuple with one for each direction.
+
+    Examples
+    --------
+    >>> import coenzyme as cz
+    >>> cz.autodiff(
+    ...     cz.Forward,
+    ...     lambda x, y: x * y,
+    ...     cz.BatchDuplicated(3.0, (1.0, 0.0)),
+    ...     cz.BatchDuplicated(5.0, (0.0, 1.0)),
+    ... )
+    (5.0, 3.0)
+    """
+
+    primal: Any
+    shadow: Any
+    """A tuple of shadows."""
+
+
+@dataclass(frozen=True, eq=False)
+class BatchDuplicatedNoNeed:
+    """Like `BatchDuplicated`, where what the call leaves in the primal memory is not needed.
+
+    Examples
+    --------
+    >>> import coenzyme as cz
+    >>> cz.autodiff(cz.Forward, lambda x: x * x, cz.BatchDuplicatedNoNeed(3.0, (1.0, 10.0)))
+    (6.0, 60.0)
+    """
+
+    primal: Any
+    shadow: Any
+    """A tuple of shadows."""
+
+
+Annotation: TypeAlias = (
+    Const | Active | Duplicated | DuplicatedNoNeed | MixedDuplicated | BatchDuplicated | BatchDuplicatedNoNeed
+)
+
+BATCHED = (BatchDuplicated, BatchDuplicatedNoNeed)
+SHADOWED = (Duplicated, DuplicatedNoNeed, MixedDuplicated, *BATCHED)
+ANNOTATIONS = (Const, Active, *SHADOWED)
 
 
 @dataclass(frozen=True)
@@ -120,6 +195,9 @@ class DerivativeMode:
     arguments_kept
         For a split sweep, a promise: between its halves nothing is written to the arguments and to the value.
         What the reverse half needs of them is then not kept on the tape.
+    width
+        How many directions one sweep follows; the arguments with shadows are `BatchDuplicated` then, and it
+        may be left out.
 
     Examples
     --------
@@ -133,9 +211,17 @@ class DerivativeMode:
     split: bool = False
     arguments_kept: bool = False
     strong_zero: bool = False
+    width: int = 1
 
     def __post_init__(self) -> None:
         """Refuse options of another type."""
+        width = cast(object, self.width)
+        if isinstance(width, bool) or not isinstance(width, int) or width < 1:
+            raise ActivityError(
+                f"the option width of a mode is {self.width!r}",
+                argument="width",
+                remedy="pass the number of directions to follow in one sweep, at least 1",
+            )
         for name in ("with_primal", "split", "arguments_kept", "strong_zero"):
             value = getattr(self, name)
             if not isinstance(value, bool):

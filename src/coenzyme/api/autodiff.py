@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import Parameter
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, TypeAlias, cast
 
 import numpy as np
 from numba.core import types
 
 from coenzyme import engine
-from coenzyme.api.annotations import Active, Const, DerivativeMode, Duplicated, DuplicatedNoNeed
-from coenzyme.api.calls import Call, Operands, add_derivative, implementation, tuple_of
+from coenzyme.api.annotations import (
+    ANNOTATIONS,
+    BATCHED,
+    SHADOWED,
+    Active,
+    Const,
+    DerivativeMode,
+    MixedDuplicated,
+)
+from coenzyme.api.calls import Call, Operands, add_batch, implementation, tuple_of
 from coenzyme.api.functions import Compiled, as_dispatcher, bind, name_of
 from coenzyme.api.invoke import invoke
 from coenzyme.api.memory import same_layout
@@ -29,14 +37,36 @@ from coenzyme.api.structure import (
     tree_of,
 )
 from coenzyme.api.sweeps import add_refusal, check_return, pair_up, positional
-from coenzyme.api.validation import check_shadows
+from coenzyme.api.validation import check_batch
 from coenzyme.errors import ActivityError, ShadowError
 from coenzyme.frontends.program import Mode
 
-__all__ = ["AnnotatedCall", "autodiff"]
+__all__ = ["AnnotatedCall", "arrays_of", "autodiff", "batch_of", "check_batch_width"]
 
-_SHADOWED = (Duplicated, DuplicatedNoNeed)
-_ANNOTATIONS = (Const, Active, *_SHADOWED)
+
+@dataclass(frozen=True)
+class Prepared:
+    """What the body of an annotated call begins with.
+
+    Parameters
+    ----------
+    source
+        The body: shadows are checked so far.
+    arrangement
+        The function and its arguments.
+    restype
+        The Numba type of its value.
+    active
+        Whether the return is differentiated.
+    lanes
+        For each direction, the expressions of the shadows by the path of the leaf.
+    """
+
+    source: Source
+    arrangement: Arrangement
+    restype: types.Type
+    active: bool
+    lanes: list[dict[str, str]]
 
 
 @dataclass(frozen=True)
@@ -53,6 +83,9 @@ class AnnotatedCall(Call):
         The class that annotates the return, None where it was left out.
     kinds
         The class that annotates each argument.
+    batch
+        For how many directions there are shadows, all those of the first before the others; 0 where the call
+        is no batch, and has one derivative in the place of a tuple of them.
     sharing
         What is known of arguments in one memory.
     """
@@ -61,12 +94,19 @@ class AnnotatedCall(Call):
     mode: DerivativeMode
     returns: type | None
     kinds: tuple[type, ...]
+    batch: int = 0
     sharing: Sharing = Sharing.REFUSED
     label: ClassVar[str] = "derivative"
 
+    @property
+    def width(self) -> int:
+        """How many directions are followed."""
+        return max(self.batch, 1)
+
     def parameters(self) -> Sequence[Parameter]:
         """Return the primals, then what goes with them."""
-        return [*positional("x", len(self.kinds)), *positional("dx", sum(k in _SHADOWED for k in self.kinds))]
+        shadows = sum(kind in SHADOWED for kind in self.kinds) * self.width
+        return [*positional("x", len(self.kinds)), *positional("dx", shadows)]
 
     def implement(self, argtypes: tuple[types.Type, ...]) -> Callable[..., Any]:
         """Return the body for arguments of the given Numba types."""
@@ -76,6 +116,41 @@ class AnnotatedCall(Call):
                 function=name_of(self.function),
                 remedy="use autodiff_thunk, or pass Reverse or ReverseWithPrimal",
             )
+        prepared = self._prepare(argtypes)
+        source, sweep = prepared.source, self.mode.sweep
+        seeded = prepared.active and sweep is Mode.REVERSE
+        seed = source.name("seed", one_of(prepared.restype)) if seeded else None
+        outcomes = add_batch(
+            source,
+            prepared.arrangement,
+            sweep,
+            [Operands(shadows, seed) for shadows in prepared.lanes],
+            return_active=prepared.active,
+            sharing=self.sharing,
+            strong_zero=self.mode.strong_zero,
+        )
+        if sweep is Mode.REVERSE:
+            trees = prepared.arrangement.trees
+            parts = [
+                self._for_lanes([rebuild(trees[i], outcome.adjoint, source) for outcome in outcomes])
+                if kind in (Active, MixedDuplicated)
+                else "None"
+                for i, kind in enumerate(self.kinds)
+            ]
+            derivative = tuple_of(parts)
+        else:
+            tangents = [outcome.tangent for outcome in outcomes]
+            derivative = self._for_lanes(tangents) if prepared.active else "None"
+        primal = outcomes[0].primal
+        source.add(f"return {derivative}, {primal}" if self.mode.with_primal else f"return {derivative}")
+        return implementation(source, self.function, len(argtypes))
+
+    def _for_lanes(self, values: list[str]) -> str:
+        """Return the expression of one derivative, or of a tuple of them where the call is a batch."""
+        return tuple_of(values) if self.batch else values[0]
+
+    def _prepare(self, argtypes: tuple[types.Type, ...]) -> Prepared:
+        """Return the beginning of a body: annotations, shadows and shared memory are checked."""
         count = len(self.kinds)
         chosen = frozenset(i for i, kind in enumerate(self.kinds) if kind is not Const)
         for i in sorted(chosen):
@@ -84,32 +159,11 @@ class AnnotatedCall(Call):
         restype = engine.primal(arrangement.function, arrangement.types)
         active = self._return_is_active(restype)
         source = Source(arrangement.defaults)
-        shadows = self._shadows(source, arrangement, argtypes)
+        lanes = [self._shadows(source, arrangement, argtypes, lane) for lane in range(self.width)]
         arrays = {leaf.path for leaf in arrangement.leaves if leaf.is_array}
-        memory = {path: shadow for path, shadow in shadows.items() if path in arrays}
+        memory = [{path: dx for path, dx in shadows.items() if path in arrays} for shadows in lanes]
         add_alias_checks(source, arrangement, self.sharing, memory)
-        sweep = self.mode.sweep
-        seed = source.name("seed", one_of(restype)) if active and sweep is Mode.REVERSE else None
-        outcome = add_derivative(
-            source,
-            arrangement,
-            sweep,
-            Operands(shadows, seed),
-            return_active=active,
-            sharing=self.sharing,
-            strong_zero=self.mode.strong_zero,
-        )
-        derivative = outcome.tangent
-        if sweep is Mode.REVERSE:
-            parts = [
-                rebuild(arrangement.trees[i], outcome.adjoint, source) if kind is Active else "None"
-                for i, kind in enumerate(self.kinds)
-            ]
-            derivative = tuple_of(parts)
-        source.add(
-            f"return {derivative}, {outcome.primal}" if self.mode.with_primal else f"return {derivative}"
-        )
-        return implementation(source, self.function, len(argtypes))
+        return Prepared(source, arrangement, restype, active, lanes)
 
     def _check_annotation(self, position: int, kind: types.Type) -> None:
         name, argument = name_of(self.function), argument_name(self.function, position)
@@ -117,12 +171,16 @@ class AnnotatedCall(Call):
         leaves = [leaf for leaf in leaves_of(tree_of(kind, "", differentiated=True)) if leaf.differentiated]
         annotation, forward = self.kinds[position], self.mode.sweep is Mode.FORWARD
         problem = None
+        numbers = [leaf for leaf in leaves if not leaf.is_array]
+        mixed = 0 < len(numbers) < len(leaves)
         if annotation is Active and forward:
             problem = "is Active in forward mode", "use Duplicated(x, dx), where dx is the tangent"
         elif annotation is Active and any(leaf.is_array for leaf in leaves):
-            problem = "is Active, and it lives in memory", "use Duplicated(x, make_zero(x))"
-        elif annotation is not Active and not forward and not all(leaf.is_array for leaf in leaves):
-            problem = "is Duplicated in reverse mode, and it is passed by value", "use Active(x)"
+            sort = "MixedDuplicated" if mixed else "Duplicated"
+            problem = "is Active, and it lives in memory", f"use {sort}(x, make_zero(x))"
+        elif annotation not in (Active, MixedDuplicated) and not forward and numbers:
+            remedy = "use MixedDuplicated(x, make_zero(x))" if mixed else "use Active(x)"
+            problem = "is Duplicated in reverse mode, and it is passed by value", remedy
         if problem is not None:
             raise ActivityError(
                 f"an argument of type {kind} {problem[0]}",
@@ -133,10 +191,10 @@ class AnnotatedCall(Call):
 
     def _return_is_active(self, restype: types.Type) -> bool:
         requested, name = self.returns, name_of(self.function)
-        if requested is Const or (requested in (None, *_SHADOWED) and isinstance(restype, types.NoneType)):
+        if requested is Const or (requested in (None, *SHADOWED) and isinstance(restype, types.NoneType)):
             return False
         counts = isinstance(types.unliteral(restype), (types.Integer, types.Boolean))
-        if requested is None and counts and any(kind in _SHADOWED for kind in self.kinds):
+        if requested is None and counts and any(kind in SHADOWED for kind in self.kinds):
             return False  # a number of steps or a flag, beside what is written into shadowed memory
         if self.mode.sweep is Mode.FORWARD:
             if requested is Active:
@@ -146,7 +204,7 @@ class AnnotatedCall(Call):
                     remedy="use Duplicated, or leave it out",
                 )
             return check_return(restype, name)
-        if requested in _SHADOWED:
+        if requested in SHADOWED:
             raise ActivityError(
                 "the return is Duplicated in reverse mode",
                 function=name,
@@ -161,14 +219,13 @@ class AnnotatedCall(Call):
         return True
 
     def _shadows(
-        self, source: Source, arrangement: Arrangement, argtypes: tuple[types.Type, ...]
+        self, source: Source, arrangement: Arrangement, argtypes: tuple[types.Type, ...], lane: int
     ) -> dict[str, str]:
-        """Return the shadow of each leaf by path, after adding the checks of its layout."""
-        name, k = name_of(self.function), len(self.kinds)
+        """Return the shadow of each leaf in one direction by path, after adding the checks of its layout."""
+        shadowed = [i for i, annotation in enumerate(self.kinds) if annotation in SHADOWED]
+        name, k = name_of(self.function), len(self.kinds) + lane * len(shadowed)
         shadows: dict[str, str] = {}
-        for i, annotation in enumerate(self.kinds):
-            if annotation not in _SHADOWED:
-                continue
+        for i in shadowed:
             argument = argument_name(self.function, i)
             pairs = pair_up(arrangement.trees[i], f"a{k}", argtypes[k], function=name, argument=argument)
             k += 1
@@ -194,7 +251,8 @@ def autodiff(mode: DerivativeMode, f: Callable[..., Any], /, *annotated: Any, **
     f
         An ``@njit`` function, or a plain function that Numba can compile.
     *annotated
-        The arguments, each wrapped in `Const`, `Active`, `Duplicated` or `DuplicatedNoNeed`; an argument
+        The arguments, each wrapped in `Const`, `Active`, `Duplicated`, `DuplicatedNoNeed`, `MixedDuplicated`,
+        or for several directions in one sweep `BatchDuplicated` or `BatchDuplicatedNoNeed`; an argument
         without annotation is `Const`. One of these classes itself may come first: the activity of the return.
         Left out, it is `Active` for a real return in reverse mode, `Duplicated` in forward mode, and `Const`
         for None, and for an integer or a truth value beside shadowed arrays.
@@ -206,7 +264,8 @@ def autodiff(mode: DerivativeMode, f: Callable[..., Any], /, *annotated: Any, **
     object
         In reverse mode a tuple with one entry for each argument: the derivative of an `Active` one, None for
         others, whose shadows are updated in place. In forward mode the tangent of the return. With the
-        primal: ``(that, value)``.
+        primal: ``(that, value)``. For a batch, a tuple with one entry for each direction stands where one
+        derivative would.
 
     Raises
     ------
@@ -247,7 +306,7 @@ def autodiff(mode: DerivativeMode, f: Callable[..., Any], /, *annotated: Any, **
     returns = None
     if annotated and isinstance(annotated[0], type):
         returns, annotated = annotated[0], annotated[1:]
-        if returns not in _ANNOTATIONS:
+        if returns not in ANNOTATIONS:
             raise ActivityError(
                 f"the return activity is the class {returns.__name__}",
                 function=name_of(function),
@@ -255,32 +314,104 @@ def autodiff(mode: DerivativeMode, f: Callable[..., Any], /, *annotated: Any, **
             )
     if kwargs:
         annotated = bind(function, annotated, kwargs)
-    kinds: list[type] = []
-    primals: list[Any] = []
-    shadows: list[tuple[int, Any]] = []
-    for position, argument in enumerate(annotated):
-        kind = type(argument)
-        if kind in _SHADOWED:
-            shadows.append((position, argument.shadow))
-            primals.append(argument.primal)
-        elif kind in _ANNOTATIONS:
-            primals.append(argument.primal)
-        else:
-            kind = Const
-            primals.append(_unannotated(function, position, argument))
-        kinds.append(kind)
-    checked = check_shadows(function, primals, shadows, mode.sweep) if shadows else []
+    given = [_annotation(function, i, argument) for i, argument in enumerate(annotated)]
+    kinds = tuple(type(argument) for argument in given)
+    primals = [argument.primal for argument in given]
+    batch, lanes = batch_of(function, mode, given)
+    checked = check_batch(function, primals, lanes, mode.sweep)
     return invoke(
-        AnnotatedCall(function, mode, returns, tuple(kinds)),
+        AnnotatedCall(function, mode, returns, kinds, batch),
         (*primals, *checked),
         {},
         given=primals,
         differentiated=[i for i, kind in enumerate(kinds) if kind is not Const],
-        shadows={i: shadow for i, shadow in shadows if isinstance(shadow, np.ndarray)},
+        shadows=arrays_of(lanes),
     )
 
 
-def _unannotated(function: Compiled, position: int, argument: Any) -> Any:
+Lane: TypeAlias = list[tuple[int, Any]]
+"""The position and the shadow of each argument that has one, in one direction."""
+
+
+def batch_of(function: Compiled, mode: DerivativeMode, given: Sequence[Any]) -> tuple[int, list[Lane]]:
+    """Return for how many directions annotated arguments have shadows, and these shadows.
+
+    Returns
+    -------
+    tuple
+        The number of directions, 0 where the call is no batch, and one entry for each direction.
+
+    Raises
+    ------
+    ActivityError
+        If the arguments do not agree on the number of directions.
+    ShadowError
+        If the shadows for a batch are no tuple.
+    """
+    name = name_of(function)
+    shadowed = [(i, argument) for i, argument in enumerate(given) if type(argument) in SHADOWED]
+    counts: dict[int, int] = {}
+    for i, argument in shadowed:
+        if type(argument) not in BATCHED:
+            continue
+        if not isinstance(argument.shadow, (tuple, list)) or not argument.shadow:
+            raise ShadowError(
+                f"the shadows for a batch are {argument.shadow!r}"
+                if isinstance(argument.shadow, (tuple, list))
+                else f"the shadows for a batch are a {type(argument.shadow).__name__}",
+                function=name,
+                argument=argument_name(function, i),
+                remedy="pass a tuple with one shadow for each direction",
+            )
+        counts[i] = len(cast(Sequence[Any], argument.shadow))
+    width = mode.width if mode.width > 1 else next(iter(counts.values()), 0)
+    if not width:
+        return 0, [[(i, argument.shadow) for i, argument in shadowed]]
+    check_batch_width(function, width, counts, [i for i, _ in shadowed if i not in counts])
+    return width, [[(i, argument.shadow[lane]) for i, argument in shadowed] for lane in range(width)]
+
+
+def check_batch_width(
+    function: Compiled, width: int, counts: Mapping[int, int], single: Sequence[int]
+) -> None:
+    """Refuse arguments that have not one shadow for each direction.
+
+    Parameters
+    ----------
+    function
+        The function, for messages.
+    width
+        The number of directions.
+    counts
+        For the positions of arguments in the batch, how many shadows there are.
+    single
+        The positions of arguments with one shadow outside a batch.
+
+    Raises
+    ------
+    ActivityError
+        Naming the argument.
+    """
+    wrong = [(i, f"has {n} shadows") for i, n in counts.items() if n != width]
+    wrong += [(i, "has one shadow") for i in single]
+    for i, problem in wrong:
+        raise ActivityError(
+            f"the argument {problem} in a batch of {width} directions",
+            function=name_of(function),
+            argument=argument_name(function, i),
+            remedy="pass BatchDuplicated(x, (dx1, dx2, …)) with one shadow for each direction",
+        )
+
+
+def arrays_of(lanes: Sequence[Lane]) -> list[dict[int, Any]]:
+    """Return the shadows that are arrays, by the position of the argument, for each direction."""
+    return [{i: shadow for i, shadow in lane if isinstance(shadow, np.ndarray)} for lane in lanes]
+
+
+def _annotation(function: Compiled, position: int, argument: Any) -> Any:
+    """Return an argument with its annotation: without one, it is constant."""
+    if type(argument) in ANNOTATIONS:
+        return argument
     if isinstance(argument, type):
         raise ActivityError(
             f"the class {argument.__name__} stands where an argument is expected",
@@ -288,4 +419,4 @@ def _unannotated(function: Compiled, position: int, argument: Any) -> Any:
             argument=argument_name(function, position),
             remedy="a return activity comes right after the function; an argument is annotated as Const(x)",
         )
-    return argument
+    return Const(argument)

@@ -36,6 +36,7 @@ __all__ = [
     "CallType",
     "Operands",
     "Outcome",
+    "add_batch",
     "add_derivative",
     "apply",
     "call_of",
@@ -244,6 +245,31 @@ def add_derivative(  # noqa: PLR0913 - what one call of a derivative is made of
     strong_zero: bool = False,
     depth: int = 0,
 ) -> Outcome:
+    """Add the call of a derivative in one direction to a body, as `add_batch` does for several."""
+    (outcome,) = add_batch(
+        source,
+        arrangement,
+        mode,
+        [operands],
+        return_active=return_active,
+        sharing=sharing,
+        strong_zero=strong_zero,
+        depth=depth,
+    )
+    return outcome
+
+
+def add_batch(  # noqa: PLR0913 - what one call of a derivative is made of
+    source: Source,
+    arrangement: Arrangement,
+    mode: Mode,
+    lanes: Sequence[Operands],
+    *,
+    return_active: bool,
+    sharing: Sharing = Sharing.READ,
+    strong_zero: bool = False,
+    depth: int = 0,
+) -> list[Outcome]:
     """Add the call of a derivative to a body.
 
     Parameters
@@ -254,8 +280,8 @@ def add_derivative(  # noqa: PLR0913 - what one call of a derivative is made of
         The function and its arguments.
     mode
         Forward or reverse.
-    operands
-        Shadows, seed and replaced values.
+    lanes
+        For each direction that the sweep follows, shadows and seed; replaced values are those of the first.
     return_active
         Whether the return is differentiated.
     sharing
@@ -267,39 +293,46 @@ def add_derivative(  # noqa: PLR0913 - what one call of a derivative is made of
 
     Returns
     -------
-    Outcome
-        The names of what the call gives.
+    list of Outcome
+        For each direction, the names of what the call gives.
     """
+    width = len(lanes)
     leaves, activities = arrangement.leaves, arrangement.activities(mode)
     disjoint = sharing in (Sharing.REFUSED, Sharing.READ)
-    options = engine.Options(arguments_disjoint=disjoint, strong_zero=strong_zero)
+    options = engine.Options(arguments_disjoint=disjoint, strong_zero=strong_zero, width=width)
     function, kinds = arrangement.function, arrangement.types
     derivative, activities = with_scratch(
         arrangement,
         activities,
         lambda a: engine.derivative(function, kinds, a, mode, return_active, options),
     )
-    values = [operands.values.get(leaf.path, leaf.path) for leaf in leaves]
-    seed = [operands.seed] if operands.seed is not None and return_active else []
+    values = [lanes[0].values.get(leaf.path, leaf.path) for leaf in leaves]
+    seeds = [lane.seed for lane in lanes if lane.seed is not None and return_active]
     primal, tangent = source.variable("primal"), source.variable("derivative")
     dispatcher = source.name("engine", derivative.dispatcher)
     shadowed = [leaf for leaf, a in zip(leaves, activities, strict=True) if a is ArgumentActivity.DUPLICATED]
     made = source.variable("shadows")
-    if operands.shadows is None:
-        shadows = {leaf.path: f"{made}[{k}]" for k, leaf in enumerate(shadowed)}
-        arrays, others = [leaf.path for leaf in shadowed], seed
-    else:
-        shadows = dict(operands.shadows)
+    arrays: list[str] = []
+    others: list[str] = []
+    shadows: list[Mapping[str, str]] = []
+    for operands in lanes:
+        if operands.shadows is None:
+            shadows.append({leaf.path: f"{made}[{k}]" for k, leaf in enumerate(shadowed, start=len(arrays))})
+            arrays += [leaf.path for leaf in shadowed]
+            continue
+        given = dict(operands.shadows)
         for leaf in shadowed:
-            if leaf.path not in shadows:
-                shadows[leaf.path] = f"{source.name('zero_like', zero_like)}({leaf.path})"
-        arrays: list[str] = []
-        others = [*(cast(source, shadows[leaf.path], writable(leaf.kind)) for leaf in shadowed), *seed]
+            if leaf.path not in given:
+                given[leaf.path] = f"{source.name('zero_like', zero_like)}({leaf.path})"
+        shadows.append(given)
+        others += [cast(source, given[leaf.path], writable(leaf.kind)) for leaf in shadowed]
+    others += seeds
     groups = ", ".join(tuple_of(group) for group in (values, arrays, others))
     call = source.name("call_derivative", call_derivative)
     source.add(f"{primal}, {tangent}, {made} = {call}({dispatcher}, {groups})", depth=depth)
     active = [leaf.path for leaf, a in zip(leaves, activities, strict=True) if a is ArgumentActivity.ACTIVE]
-    return Outcome(primal, tangent, tuple(active), shadows)
+    tangents = [tangent] if width == 1 else [f"{tangent}[{k}]" for k in range(width)]
+    return [Outcome(primal, dy, tuple(active), dx) for dy, dx in zip(tangents, shadows, strict=True)]
 
 
 def with_scratch(

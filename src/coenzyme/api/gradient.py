@@ -77,7 +77,7 @@ class GradientCall(Call):
             value = Leaf("value", value_type, True)
             check_complex([value], inputs, name_of(self.function), holomorphic=True)
         source = Source(arrangement.defaults)
-        add_alias_checks(source, arrangement, self.sharing, {})
+        add_alias_checks(source, arrangement, self.sharing)
         if seeds is None:
             return self._beside_aux(source, arrangement, value_type)
         seed = source.name("seed", seeds)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -46,12 +46,15 @@ class Halves:
         What the engine was told of each leaf.
     seeded
         Whether the reverse half takes the cotangent of the value.
+    width
+        How many directions are followed.
     """
 
     derivative: engine.SplitDerivative
     arrangement: Arrangement
     activities: tuple[ArgumentActivity, ...]
     seeded: bool
+    width: int
 
     @property
     def value_type(self) -> types.Type:
@@ -77,16 +80,25 @@ class Halves:
             return _zero_seed(self.value_type)
         return seed_of(self.value_type, cotangent, refuse)
 
-    def sweep(self, memory: Any, seed: Any) -> dict[str, Any]:
-        """Run the reverse half, and return the adjoints of numbers by the paths of their leaves."""
+    def sweep(self, memory: Any, seeds: Sequence[Any]) -> list[dict[str, Any]]:
+        """Run the reverse half, and return for each direction the adjoints of numbers by their paths.
+
+        Parameters
+        ----------
+        memory
+            The tape.
+        seeds
+            The cotangent of a seeded value, for each direction.
+        """
         reverse = self.derivative.reverse
-        adjoints = reverse(memory, seed) if self.seeded else reverse(memory)
-        active = (
+        returned = reverse(memory, *seeds) if self.seeded else reverse(memory)
+        active = [
             leaf.path
             for leaf, activity in zip(self.arrangement.leaves, self.activities, strict=True)
             if activity is ArgumentActivity.ACTIVE
-        )
-        return dict(zip(active, adjoints, strict=True))
+        ]
+        lanes = (returned,) if self.width == 1 else returned
+        return [dict(zip(active, adjoints, strict=True)) for adjoints in lanes]
 
     def shadowed(self) -> list[Leaf]:
         """Return the leaves that have a shadow."""
@@ -106,8 +118,8 @@ class Run:
         What the function returned.
     memory
         The tape, in memory of Numba's runtime.
-    shadow
-        The shadow of the value: arrays where it has floats; None where it has none.
+    shadows
+        The shadow of the value in each direction: arrays where it has floats; None where it has none.
     made
         The shadows of arguments that were made for this run, in order.
     """
@@ -115,7 +127,7 @@ class Run:
     halves: Halves
     value: Any
     memory: Any
-    shadow: Any
+    shadows: tuple[Any, ...]
     made: tuple[Any, ...]
 
 
@@ -126,14 +138,16 @@ _numbers = count()
 
 def run_of(returned: tuple[int, Any, Any, Any, tuple[Any, ...]]) -> Run:
     """Return what a body made by `add_forward_half` has returned."""
-    number, *rest = returned
-    return Run(_known[number], *rest)
+    number, value, memory, shadow, made = returned
+    halves = _known[number]
+    several = isinstance(shadow, tuple) and halves.width > 1
+    return Run(halves, value, memory, shadow if several else (shadow,) * halves.width, made)
 
 
 def add_forward_half(
     source: Source,
     arrangement: Arrangement,
-    shadows: Mapping[str, str] | None,
+    lanes: Sequence[Mapping[str, str]] | None,
     *,
     return_active: bool,
     seeded: bool,
@@ -147,8 +161,8 @@ def add_forward_half(
         The body.
     arrangement
         The function and its arguments.
-    shadows
-        The shadow of each array leaf, by path; None where all are to be made.
+    lanes
+        For each direction the shadow of each array leaf, by path; None where all are to be made.
     return_active, seeded
         Whether the return is differentiated, and whether its cotangent is passed to the reverse half.
     options
@@ -166,18 +180,19 @@ def add_forward_half(
             options=options,
         ),
     )
-    halves = Halves(made, arrangement, activities, seeded)
+    halves = Halves(made, arrangement, activities, seeded, options.width)
     number = next(_numbers)
     _known[number] = halves
     values = [leaf.path for leaf in arrangement.leaves]
-    if shadows is None:
-        arrays, others = [leaf.path for leaf in halves.shadowed()], []
+    if lanes is None:
+        arrays, others = [leaf.path for leaf in halves.shadowed()] * options.width, []
     else:
         arrays: list[str] = []
         others = [
             cast(source, shadows[leaf.path], writable(leaf.kind))
             if leaf.path in shadows
             else f"{source.name('zero_like', zero_like)}({leaf.path})"
+            for shadows in lanes
             for leaf in halves.shadowed()
         ]
     forward = source.name("engine", halves.derivative.forward)

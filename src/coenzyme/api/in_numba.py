@@ -25,8 +25,20 @@ from numba.extending import (
 )
 
 from coenzyme.api import ignore, transforms
-from coenzyme.api.annotations import Active, Const, DerivativeMode, Duplicated, DuplicatedNoNeed
-from coenzyme.api.autodiff import AnnotatedCall, autodiff
+from coenzyme.api.annotations import (
+    ANNOTATIONS,
+    BATCHED,
+    SHADOWED,
+    Active,
+    BatchDuplicated,
+    BatchDuplicatedNoNeed,
+    Const,
+    DerivativeMode,
+    Duplicated,
+    DuplicatedNoNeed,
+    MixedDuplicated,
+)
+from coenzyme.api.autodiff import AnnotatedCall, autodiff, check_batch_width
 from coenzyme.api.calls import apply, tuple_of
 from coenzyme.api.functions import Compiled, NumbaCallable
 from coenzyme.api.jacobian import jacfwd, jacobian, jacrev
@@ -40,15 +52,13 @@ from coenzyme.api.second_order import (
 )
 from coenzyme.api.sharing import Sharing
 from coenzyme.api.source import Source, implements
-from coenzyme.api.structure import holds_floats, parts_of
+from coenzyme.api.structure import argument_name, holds_floats, parts_of
 from coenzyme.api.sweeps import PushforwardCall
-from coenzyme.errors import ActivityError
+from coenzyme.errors import ActivityError, ShadowError
 
 __all__ = ["AnnotatedType", "ModeType"]
 
 _SEMANTIC_OPTIONS = ("boundscheck", "error_model", "fastmath", "nogil")
-
-_ANNOTATIONS = (Const, Active, Duplicated, DuplicatedNoNeed)
 
 
 @typeof_impl.register(NumbaCallable)
@@ -118,7 +128,7 @@ def _annotator(annotation: type) -> Any:
     return annotate
 
 
-_const, _active, _duplicated, _no_need = (_annotator(annotation) for annotation in _ANNOTATIONS)
+_const, _active, _duplicated, _no_need, _mixed, _batch, _batch_no_need = map(_annotator, ANNOTATIONS)
 
 
 @implements(Const)
@@ -141,6 +151,21 @@ def _no_need_in_numba(primal: Any, shadow: Any) -> Callable[..., Any]:
     return lambda primal, shadow: _no_need(primal, shadow)  # noqa: PLW0108
 
 
+@implements(MixedDuplicated)
+def _mixed_in_numba(primal: Any, shadow: Any) -> Callable[..., Any]:
+    return lambda primal, shadow: _mixed(primal, shadow)  # noqa: PLW0108
+
+
+@implements(BatchDuplicated)
+def _batch_in_numba(primal: Any, shadow: Any) -> Callable[..., Any]:
+    return lambda primal, shadow: _batch(primal, shadow)  # noqa: PLW0108
+
+
+@implements(BatchDuplicatedNoNeed)
+def _batch_no_need_in_numba(primal: Any, shadow: Any) -> Callable[..., Any]:
+    return lambda primal, shadow: _batch_no_need(primal, shadow)  # noqa: PLW0108
+
+
 @implements(autodiff)
 def _autodiff_in_numba(mode: Any, f: Any, *annotated: Any) -> Callable[..., Any]:
     function = _function_of(f, "autodiff")
@@ -156,11 +181,12 @@ def _autodiff_in_numba(mode: Any, f: Any, *annotated: Any) -> Callable[..., Any]
     first = 0
     returns = None
     head: Any = given[0] if given else None
-    if isinstance(head, types.Function) and cast(Any, head).typing_key in _ANNOTATIONS:
+    if isinstance(head, types.Function) and cast(Any, head).typing_key in ANNOTATIONS:
         returns, first = cast(Any, head).typing_key, 1
     source = Source()
     primals: list[str] = []
-    shadows: list[str] = []
+    single: list[int] = []
+    counts: dict[int, int] = {}
     kinds: list[type] = []
     for i, kind in enumerate(given[first:], start=first):
         if not isinstance(kind, AnnotatedType):
@@ -169,9 +195,26 @@ def _autodiff_in_numba(mode: Any, f: Any, *annotated: Any) -> Callable[..., Any]
             continue
         kinds.append(kind.annotation)
         primals.append(f"annotated[{i}].primal")
-        if kind.annotation in (Duplicated, DuplicatedNoNeed):
-            shadows.append(f"annotated[{i}].shadow")
-    request = AnnotatedCall(function, mode.mode, returns, tuple(kinds), Sharing.MIRRORED)
+        if kind.annotation in BATCHED:
+            if not isinstance(kind.shadow, types.BaseTuple):
+                raise ShadowError(
+                    f"the shadows for a batch have type {kind.shadow}",
+                    function=function.py_func.__qualname__,
+                    argument=argument_name(function, i - first),
+                    remedy="pass a tuple with one shadow for each direction",
+                )
+            counts[i - first] = len(parts_of(kind.shadow))
+        elif kind.annotation in SHADOWED:
+            single.append(i - first)
+    batch = mode.mode.width if mode.mode.width > 1 else next(iter(counts.values()), 0)
+    if batch:
+        check_batch_width(function, batch, counts, single)
+    shadows = [
+        f"annotated[{i + first}].shadow[{lane}]" if i in counts else f"annotated[{i + first}].shadow"
+        for lane in range(max(batch, 1))
+        for i in sorted([*single, *counts])
+    ]
+    request = AnnotatedCall(function, mode.mode, returns, tuple(kinds), batch, Sharing.MIRRORED)
     operands = tuple_of([*primals, *shadows])
     source.add(f"return {source.name('apply', apply)}({source.name('call', request)}, {operands})")
     return source.function("autodiff", "mode, f, *annotated")

@@ -30,7 +30,7 @@ def invoke(
     *,
     given: Sequence[Any] | None = None,
     differentiated: Collection[int],
-    shadows: Mapping[int, Any] | None = None,
+    shadows: Sequence[Mapping[int, Any]] = (),
 ) -> Any:
     """Return the result of a call, compiled for the types of its arguments.
 
@@ -45,7 +45,7 @@ def invoke(
     differentiated
         Positions of the differentiated arguments among them.
     shadows
-        Shadows that the caller has passed, by position.
+        For each direction, the shadows that the caller has passed, by position.
     """
     try:
         return entry_of(request)(*args, **kwargs)
@@ -63,7 +63,7 @@ def recover(
     *,
     given: Sequence[Any] | None,
     differentiated: Collection[int],
-    shadows: Mapping[int, Any] | None = None,
+    shadows: Sequence[Mapping[int, Any]] = (),
 ) -> Any:
     """Return the result of a call that compiled code has refused, or raise the error that says why not.
 
@@ -100,7 +100,7 @@ def resolve_sharing(
     function: Compiled,
     primals: Sequence[Any],
     differentiated: Collection[int],
-    shadows: Mapping[int, Any] | None = None,
+    shadows: Sequence[Mapping[int, Any]] = (),
 ) -> Sharing:
     """Return how arguments share memory: `READ` where none do, or none is written, and `WRITTEN` otherwise.
 
@@ -113,7 +113,7 @@ def resolve_sharing(
     differentiated
         The positions of those with a shadow.
     shadows
-        Shadows that the caller has passed, by position.
+        For each direction, the shadows that the caller has passed, by position.
 
     Raises
     ------
@@ -127,8 +127,8 @@ def resolve_sharing(
     for (i, x), (j, y) in shared:
         if i not in differentiated and j not in differentiated:
             continue
-        dx, dy = (shadows or {}).get(i), (shadows or {}).get(j)
-        if dx is None or dy is None or not lie_alike(x, y, dx, dy):
+        given = [(lane[i], lane[j]) for lane in shadows if i in lane and j in lane]
+        if not given or not all(lie_alike(x, y, dx, dy) for dx, dy in given):
             raise ActivityError(
                 f"arguments {argument_name(function, i)!r} and {argument_name(function, j)!r} share memory, "
                 "which the function may write, and their shadows do not",

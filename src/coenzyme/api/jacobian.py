@@ -77,7 +77,7 @@ class JacobianCall(Call):
             call = GradientCall(self.function, self.argnums, self.single, False, False)
             return replace(call, sharing=self.sharing).implement(argtypes)
         source = Source(arrangement.defaults)
-        add_alias_checks(source, arrangement, self.sharing, {})
+        add_alias_checks(source, arrangement, self.sharing)
         refuse_written(self.sharing, self.function)
         name = name_of(self.function)
         paths = ", ".join(leaf.path for leaf in arrangement.leaves)

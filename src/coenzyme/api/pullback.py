@@ -149,7 +149,7 @@ class Pullback:
         for shadow, cotangent in added:
             np.add(shadow, cotangent, out=shadow)
         halves = self._halves
-        found = halves.sweep(run.memory, seed)
+        (found,) = halves.sweep(run.memory, [seed])
         found.update(zip((leaf.path for leaf in halves.shadowed()), run.made, strict=True))
         return tuple(
             assemble(tree, primal, found) if any(x.differentiated for x in leaves_of(tree)) else None
@@ -165,7 +165,7 @@ class Pullback:
             return self._halves.seed(y_bar, self._value, self._refuse), []
         if self._value is None and y_bar is not None:
             raise self._refuse("the value is None, and a cotangent of it was given")
-        return None, pair_cotangent(run.shadow, y_bar, self._refuse)
+        return None, pair_cotangent(run.shadows[0], y_bar, self._refuse)
 
     def _refuse(self, problem: str) -> ShadowError:
         return ShadowError(

@@ -88,7 +88,7 @@ class HessianProductCall(Call):
         gradient = entry_of(GradientCall(self.function, (0,), True, False, False, sharing=self.sharing))
         arrangement = arrange(gradient, kinds, frozenset({0}))
         source = Source(arrangement.defaults)
-        add_alias_checks(source, arrangement, self.sharing, {})
+        add_alias_checks(source, arrangement, self.sharing)
         tree = arrangement.trees[0]
         pairs = pair_up(tree, f"a{count}", argtypes[count], function=name, argument=argument)
         tangents = add_tangents(source, tree, pairs, function=name, argument=argument)

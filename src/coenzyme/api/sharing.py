@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from itertools import combinations
 
@@ -33,7 +33,7 @@ class AliasError(ActivityError):
 
 
 def add_alias_checks(
-    source: Source, arrangement: Arrangement, sharing: Sharing, shadows: Mapping[str, str]
+    source: Source, arrangement: Arrangement, sharing: Sharing, lanes: Sequence[Mapping[str, str]] = ()
 ) -> None:
     """Add the lines that refuse arguments in one memory, as far as `sharing` asks for it.
 
@@ -45,8 +45,8 @@ def add_alias_checks(
         The function and its arguments.
     sharing
         What is known already.
-    shadows
-        The expressions of shadows that the caller has passed, by the path of the primal.
+    lanes
+        For each direction, the expressions of shadows that the caller has passed, by the path of the primal.
     """
     if sharing in (Sharing.READ, Sharing.WRITTEN):
         return
@@ -59,18 +59,20 @@ def add_alias_checks(
         test = f"{meet}({x.path}, {y.path})"
         if sharing is Sharing.MIRRORED and not (x.differentiated or y.differentiated):
             continue
-        if sharing is Sharing.MIRRORED and x.path in shadows and y.path in shadows:
-            alike = (
-                f"{source.name('mirrors', mirrors)}({x.path}, {y.path}, {shadows[x.path]}, {shadows[y.path]})"
-            )
-            test = f"({test} & (not {alike}))"
+        if sharing is Sharing.MIRRORED and lanes and x.path in lanes[0] and y.path in lanes[0]:
+            alike = source.name("mirrors", mirrors)
+            apart = [f"(not {alike}({x.path}, {y.path}, {dx[x.path]}, {dx[y.path]}))" for dx in lanes]
+            test = f"({test} & ({' | '.join(apart)}))"
         tests.append(test)
     if sharing is Sharing.MIRRORED:
-        tests += [f"{meet}({x.path}, {shadow})" for x in arrays for shadow in shadows.values()]
-        tests += [
-            f"({meet}({dx}, {dy}) & (not {meet}({x}, {y})))"
-            for (x, dx), (y, dy) in combinations(shadows.items(), 2)
-        ]
+        for shadows in lanes:
+            tests += [f"{meet}({x.path}, {shadow})" for x in arrays for shadow in shadows.values()]
+            tests += [
+                f"({meet}({dx}, {dy}) & (not {meet}({x}, {y})))"
+                for (x, dx), (y, dy) in combinations(shadows.items(), 2)
+            ]
+        for first, second in combinations(lanes, 2):
+            tests += [f"{meet}({dx}, {dy})" for dx in first.values() for dy in second.values()]
     if tests:
         error = AliasError(
             "array arguments share memory and their shadows do not, or a shadow lies in an argument's memory",

@@ -11,24 +11,28 @@ import numpy as np
 from numba.core import types
 
 from coenzyme import engine
-from coenzyme.api.annotations import Active, Const, DerivativeMode, Duplicated, DuplicatedNoNeed
-from coenzyme.api.autodiff import AnnotatedCall
+from coenzyme.api.annotations import (
+    ANNOTATIONS,
+    BATCHED,
+    SHADOWED,
+    Active,
+    Const,
+    DerivativeMode,
+    MixedDuplicated,
+)
+from coenzyme.api.autodiff import AnnotatedCall, arrays_of, batch_of
 from coenzyme.api.calls import implementation
 from coenzyme.api.functions import Compiled, as_dispatcher, bind, name_of
 from coenzyme.api.halves import Run, add_forward_half, assemble, is_seeded, pair_cotangent, run_of
 from coenzyme.api.invoke import invoke
-from coenzyme.api.sharing import Sharing, add_alias_checks
-from coenzyme.api.source import Source
-from coenzyme.api.structure import argument_name, arrange
+from coenzyme.api.sharing import Sharing
+from coenzyme.api.structure import argument_name
 from coenzyme.api.sweeps import check_return
-from coenzyme.api.validation import check_shadows
+from coenzyme.api.validation import check_batch
 from coenzyme.errors import ActivityError, ShadowError, TapeError
 from coenzyme.frontends.program import Mode
 
 __all__ = ["ForwardHalf", "ReverseHalf", "SplitCall", "Tape", "autodiff_thunk"]
-
-_SHADOWED = (Duplicated, DuplicatedNoNeed)
-_CLASSES = (Const, Active, *_SHADOWED)
 
 
 @dataclass(frozen=True)
@@ -39,32 +43,24 @@ class SplitCall(AnnotatedCall):
 
     def implement(self, argtypes: tuple[types.Type, ...]) -> Callable[..., Any]:
         """Return the body for arguments of the given Numba types."""
-        count = len(self.kinds)
-        chosen = frozenset(i for i, kind in enumerate(self.kinds) if kind is not Const)
-        for i in sorted(chosen):
-            self._check_annotation(i, argtypes[i])
-        arrangement = arrange(self.function, argtypes[:count], chosen)
-        restype = engine.primal(arrangement.function, arrangement.types)
-        active = self._return_is_active(restype)
-        source = Source(arrangement.defaults)
-        shadows = self._shadows(source, arrangement, argtypes)
-        add_alias_checks(source, arrangement, self.sharing, shadows)
+        prepared = self._prepare(argtypes)
         add_forward_half(
-            source,
-            arrangement,
-            shadows,
-            return_active=active,
-            seeded=active and self.returns is Active,
+            prepared.source,
+            prepared.arrangement,
+            prepared.lanes,
+            return_active=prepared.active,
+            seeded=prepared.active and self.returns is Active,
             options=engine.Options(
                 arguments_disjoint=self.sharing in (Sharing.REFUSED, Sharing.READ),
                 caller_keeps=self.mode.arguments_kept,
                 strong_zero=self.mode.strong_zero,
+                width=self.width,
             ),
         )
-        return implementation(source, self.function, len(argtypes))
+        return implementation(prepared.source, self.function, len(argtypes))
 
     def _return_is_active(self, restype: types.Type) -> bool:
-        if self.returns is Const or (self.returns in _SHADOWED and isinstance(restype, types.NoneType)):
+        if self.returns is Const or (self.returns in SHADOWED and isinstance(restype, types.NoneType)):
             return False
         name = name_of(self.function)
         active = check_return(restype, name)
@@ -169,14 +165,21 @@ class _Thunk:
     def _fitted(self, position: int, kind: type, argument: Any) -> Any:
         if type(argument) is kind:
             return argument
-        if kind is Const and type(argument) not in _CLASSES and not isinstance(argument, type):
+        if kind is Const and type(argument) not in ANNOTATIONS and not isinstance(argument, type):
             return Const(argument)
         raise ActivityError(
             f"the argument is a {type(argument).__name__}, and the halves were made for {kind.__name__}",
             function=name_of(self.function),
             argument=argument_name(self.function, position),
-            remedy=f"pass {kind.__name__}({'x' if kind in (Const, Active) else 'x, dx'})",
+            remedy=f"pass {kind.__name__}({_operands(kind)})",
         )
+
+
+def _operands(kind: type) -> str:
+    """Return how messages spell what an annotation takes."""
+    if kind in (Const, Active):
+        return "x"
+    return "x, (dx1, dx2, …)" if kind in BATCHED else "x, dx"
 
 
 class ForwardHalf:
@@ -200,24 +203,27 @@ class ForwardHalf:
             `Duplicated` return has the structure of the value, with a zero array for each array of floats and
             a zero array without dimensions for each float; the caller adds its cotangent. Where the function
             returns an argument, or a view of it, the shadow is that of the argument. For other returns it
-            is None.
+            is None. In a batch it is a tuple with one for each direction.
         """
         thunk = self._thunk
         function = thunk.function
         given = thunk.annotated(bind(function, annotated, kwargs) if kwargs else annotated)
         primals = [argument.primal for argument in given]
-        shadows = [(i, x.shadow) for i, x in enumerate(given) if type(x) in _SHADOWED]
-        checked = check_shadows(function, primals, shadows, Mode.REVERSE) if shadows else []
+        batch, lanes = batch_of(function, thunk.mode, given)
+        checked = check_batch(function, primals, lanes, Mode.REVERSE)
         returned = invoke(
-            SplitCall(function, thunk.mode, thunk.returns, thunk.kinds),
+            SplitCall(function, thunk.mode, thunk.returns, thunk.kinds, batch),
             (*primals, *checked),
             {},
             given=primals,
             differentiated=[i for i, kind in enumerate(thunk.kinds) if kind is not Const],
-            shadows={i: shadow for i, shadow in shadows if isinstance(shadow, np.ndarray)},
+            shadows=arrays_of(lanes),
         )
         run = run_of(returned)
-        return Tape(thunk, given, run), run.value if thunk.mode.with_primal else None, run.shadow
+        shadow = run.shadows if batch else run.shadows[0]
+        if run.halves.seeded or run.shadows[0] is None:
+            shadow = None
+        return Tape(thunk, given, run), run.value if thunk.mode.with_primal else None, shadow
 
     def __repr__(self) -> str:
         return f"<forward half of {name_of(self._thunk.function)}>"
@@ -237,7 +243,7 @@ class ReverseHalf:
         *annotated
             The arguments that the forward half was given; then the cotangent of the value, if the return is
             `Active`; then the tape. For a `Duplicated` return, a cotangent that is given is added to the
-            shadow.
+            shadow. In a batch the cotangent is a tuple with one for each direction.
         **kwargs
             Arguments by name.
 
@@ -267,15 +273,23 @@ class ReverseHalf:
         given = thunk.annotated(bind(function, positional, kwargs) if kwargs else positional)
         run = tape.peek()
         tape.check(given)
-        seed, added = _accept(thunk, run, cotangents)
+        batch, lanes = batch_of(function, thunk.mode, given)
+        seeds, added = _accept(thunk, run, _cotangents(thunk, cotangents, batch))
         run = tape.take()
         for shadow, cotangent in added:
             np.add(shadow, cotangent, out=shadow)
-        adjoints = run.halves.sweep(run.memory, seed)
-        return tuple(
-            assemble(tree, x.primal, adjoints) if type(x) is Active else None
-            for tree, x in zip(run.halves.arrangement.trees, given, strict=False)
-        )
+        adjoints = run.halves.sweep(run.memory, seeds)
+        found: list[Any] = []
+        for i, (tree, x) in enumerate(zip(run.halves.arrangement.trees, given, strict=False)):
+            if type(x) not in (Active, MixedDuplicated):
+                found.append(None)
+                continue
+            parts = [
+                assemble(tree, dict(shadows).get(i, x.primal), one)
+                for one, shadows in zip(adjoints, lanes, strict=True)
+            ]
+            found.append(tuple(parts) if batch else parts[0])
+        return tuple(found)
 
     def __repr__(self) -> str:
         return f"<reverse half of {name_of(self._thunk.function)}>"
@@ -300,33 +314,51 @@ def _is_same(old: Any, new: Any) -> bool:
     return bool(old == new)
 
 
-def _accept(thunk: _Thunk, run: Run, cotangents: Sequence[Any]) -> tuple[Any, list[tuple[Any, Any]]]:
-    """Return the seed of the reverse half, and the arrays of the shadow with what is to be added to them."""
-    name = name_of(thunk.function)
-
+def _refusal(thunk: _Thunk) -> Callable[[str], ShadowError]:
     def refuse(problem: str) -> ShadowError:
         return ShadowError(
             problem,
-            function=name,
+            function=name_of(thunk.function),
             argument="the cotangent of the return",
             remedy="give it the structure of the value",
         )
 
-    if len(cotangents) > 1 or (run.halves.seeded and not cotangents):
-        raise ActivityError(
-            f"{len(cotangents)} cotangents of the return were given",
-            function=name,
-            remedy="call it as reverse(*arguments, cotangent, tape)"
-            if run.halves.seeded
-            else "call it as reverse(*arguments, tape)",
-        )
-    if run.halves.seeded:
-        return run.halves.seed(cotangents[0], run.value, refuse), []
-    if not cotangents:
-        return None, []
-    if run.shadow is None:
-        raise refuse("the return has no derivative, and a cotangent of it was given")
-    return None, pair_cotangent(run.shadow, cotangents[0], refuse)
+    return refuse
+
+
+def _cotangents(thunk: _Thunk, given: Sequence[Any], batch: int) -> list[Sequence[Any]]:
+    """Return what was given as cotangents of the return in each direction, at most one each."""
+    if not batch or not given:
+        return [given] * max(batch, 1)
+    (cotangents, *more) = given
+    if not isinstance(cotangents, (tuple, list)) or len(cast(Sequence[Any], cotangents)) != batch:
+        raise _refusal(thunk)(f"a batch of {batch} directions needs a tuple of {batch} cotangents")
+    return [[cotangent, *more] for cotangent in cast(Sequence[Any], cotangents)]
+
+
+def _accept(
+    thunk: _Thunk, run: Run, lanes: Sequence[Sequence[Any]]
+) -> tuple[list[Any], list[tuple[Any, Any]]]:
+    """Return the seeds of the reverse half, and the arrays of shadows with what is to be added to them."""
+    refuse = _refusal(thunk)
+    seeds: list[Any] = []
+    added: list[tuple[Any, Any]] = []
+    for cotangents, shadow in zip(lanes, run.shadows, strict=True):
+        if len(cotangents) > 1 or (run.halves.seeded and not cotangents):
+            raise ActivityError(
+                f"{len(cotangents)} cotangents of the return were given",
+                function=name_of(thunk.function),
+                remedy="call it as reverse(*arguments, cotangent, tape)"
+                if run.halves.seeded
+                else "call it as reverse(*arguments, tape)",
+            )
+        if run.halves.seeded:
+            seeds.append(run.halves.seed(cotangents[0], run.value, refuse))
+        elif cotangents and shadow is None:
+            raise refuse("the return has no derivative, and a cotangent of it was given")
+        elif cotangents:
+            added += pair_cotangent(shadow, cotangents[0], refuse)
+    return seeds, added
 
 
 def autodiff_thunk(
@@ -391,7 +423,7 @@ def autodiff_thunk(
             remedy="pass ReverseSplitNoPrimal or ReverseSplitWithPrimal",
         )
     for kind in (returns, *kinds):
-        if kind not in _CLASSES:
+        if kind not in ANNOTATIONS:
             raise ActivityError(
                 f"{kind!r} stands where an activity class is expected",
                 function=name_of(function),

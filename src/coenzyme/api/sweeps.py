@@ -122,7 +122,7 @@ class PushforwardCall(Call):
         arrangement = arrange(self.function, argtypes[: self.count], frozenset(chosen))
         restype = engine.primal(arrangement.function, arrangement.types)
         source = Source(arrangement.defaults)
-        add_alias_checks(source, arrangement, self.sharing, {})
+        add_alias_checks(source, arrangement, self.sharing)
         tangents: dict[str, str] = {}
         for k, i in enumerate(chosen, start=self.count):
             argument = argument_name(self.function, i)

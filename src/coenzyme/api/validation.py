@@ -15,7 +15,7 @@ from coenzyme.api.structure import argument_name, check_differentiable
 from coenzyme.errors import CoenzymeError, ShadowError
 from coenzyme.frontends.program import Mode
 
-__all__ = ["arrays_in", "check_shadows", "lie_alike", "rebuild_tuple", "share_memory"]
+__all__ = ["arrays_in", "check_batch", "check_shadows", "lie_alike", "rebuild_tuple", "share_memory"]
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -56,6 +56,36 @@ def check_shadows(
         if problem is not None:
             raise _refusal(function, position, primal, problem)
     _check_memory(function, primals, pairs)
+    return found
+
+
+def check_batch(
+    function: Compiled, primals: Sequence[Any], lanes: Sequence[Sequence[tuple[int, Any]]], mode: Mode
+) -> list[Any]:
+    """Return the shadows of all directions, those of the first first, as `check_shadows` does for one.
+
+    Parameters
+    ----------
+    lanes
+        For each direction the position and the shadow of each argument that has one.
+
+    Raises
+    ------
+    ActivityError, ShadowError
+        As `check_shadows` does; and if shadows of two directions share memory.
+    """
+    found = [x for shadows in lanes if shadows for x in check_shadows(function, primals, shadows, mode)]
+    for first, second in combinations(lanes, 2):
+        for i, one in first:
+            for _, other in second:
+                if any(share_memory(x, y) for x in arrays_in(one) for y in arrays_in(other)):
+                    raise _refusal(
+                        function,
+                        i,
+                        primals[i],
+                        "shadows of two directions share memory",
+                        "give each direction shadows of its own: make_zero(x)",
+                    )
     return found
 
 
