@@ -14,12 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numba.core import types
 
-from coenzyme.api.calls import Operands, Outcome, add_derivative, cast
+from coenzyme.api.calls import Operands, Outcome, add_batch, cast
 from coenzyme.api.memory import copy_like, zero_like
 from coenzyme.api.parts import combine, conjugate, store_column
 from coenzyme.api.source import Source
@@ -108,6 +109,8 @@ class Sweeps:
         The names of copies of the arguments, by path.
     holomorphic
         Whether complex values are differentiated by complex arguments.
+    chunk
+        How many directions one sweep follows, at least for entries of one array.
     """
 
     source: Source
@@ -115,6 +118,7 @@ class Sweeps:
     restype: types.Type
     copies: Mapping[str, str]
     holomorphic: bool
+    chunk: int
 
     @property
     def tree(self) -> Tree:
@@ -133,7 +137,7 @@ class Sweeps:
             if leaf.is_array:
                 blocks |= self._array_columns(leaf)
                 continue
-            runs = [self._push(leaf, unit) for unit in self._units(leaf)]
+            runs = self._push(leaf, self._units(leaf))
             for out in self.outputs:
                 blocks[out.path, leaf.path] = self._combined([_tangent_of(run, out) for run in runs])
         return blocks
@@ -145,7 +149,7 @@ class Sweeps:
             if out.is_array:
                 blocks |= self._array_rows(out, chosen)
                 continue
-            runs = [self._pull(out, unit) for unit in self._units(out)]
+            runs = self._pull(out, self._units(out))
             for leaf in chosen:
                 blocks[out.path, leaf.path] = self._combined([self._adjoint(run, leaf) for run in runs])
         return blocks
@@ -178,18 +182,19 @@ class Sweeps:
             return f"{self.source.name('zero_like', zero_like)}({leaf.path})"
         return self.source.name("zero", zero_of(leaf.kind))
 
-    def _push(self, leaf: Leaf, tangent: str, depth: int = 0) -> Outcome:
-        """Add the pushforward of a tangent of one leaf."""
-        tangents = {x.path: self._zero(x) for x in self.arrangement.leaves if x.differentiated}
-        operands = Operands({**tangents, leaf.path: tangent}, values=self._fresh())
-        return add_derivative(
-            self.source, self.arrangement, Mode.FORWARD, operands, return_active=True, depth=depth
-        )
+    def _push(self, leaf: Leaf, tangents: Sequence[str], depth: int = 0) -> list[Outcome]:
+        """Add the pushforward of tangents of one leaf."""
+        zeros = {x.path: self._zero(x) for x in self.arrangement.leaves if x.differentiated}
+        lanes = [
+            Operands({**zeros, leaf.path: tangent}, values=values)
+            for tangent, values in zip(tangents, self._values(len(tangents)), strict=True)
+        ]
+        return add_batch(self.source, self.arrangement, Mode.FORWARD, lanes, return_active=True, depth=depth)
 
-    def _pull(self, out: Leaf, cotangent: str, depth: int = 0) -> Outcome:
-        """Add the pullback of a cotangent of one leaf of the value."""
+    def _pull(self, out: Leaf, cotangents: Sequence[str], depth: int = 0) -> list[Outcome]:
+        """Add the pullback of cotangents of one leaf of the value."""
 
-        def part(leaf: Leaf) -> str:
+        def part(leaf: Leaf, cotangent: str) -> str:
             if leaf.path == out.path:
                 return cast(self.source, cotangent, out.kind) if out.is_array else cotangent
             if not leaf.differentiated:
@@ -197,10 +202,15 @@ class Sweeps:
             zero = self._zero(leaf)
             return cast(self.source, zero, leaf.kind) if leaf.is_array else zero
 
-        operands = Operands(None, rebuild(self.tree, part, self.source), self._fresh())
-        return add_derivative(
-            self.source, self.arrangement, Mode.REVERSE, operands, return_active=True, depth=depth
-        )
+        lanes = [
+            Operands(None, rebuild(self.tree, partial(part, cotangent=cotangent), self.source), values)
+            for cotangent, values in zip(cotangents, self._values(len(cotangents)), strict=True)
+        ]
+        return add_batch(self.source, self.arrangement, Mode.REVERSE, lanes, return_active=True, depth=depth)
+
+    def _values(self, width: int) -> list[dict[str, str]]:
+        """Return what replaces the values of arguments in each lane: all lanes share the one evaluation."""
+        return [self._fresh(), *({} for _ in range(width - 1))]
 
     def _matrix(self, out: Leaf, leaf: Leaf, rows: str, columns: str) -> str:
         """Add an empty matrix for the partial derivatives of a leaf by another, and return its name."""
@@ -213,26 +223,45 @@ class Sweeps:
         self.source.add(f"{name} = {empty}(({rows}, {columns}), {self.source.name('dtype', dtype)})")
         return name
 
-    def _unit_array(self, leaf: Leaf, k: str, unit: str) -> str:
-        """Add an array that is `unit` at one entry and zero elsewhere, within a loop, and return its name."""
-        name = self.source.variable("direction")
-        self.source.add(f"{name} = {self.source.name('zero_like', zero_like)}({leaf.path})", depth=1)
-        self.source.add(f"{name}.flat[{k}] = {unit}", depth=1)
-        return name
+    def _unit_arrays(self, leaf: Leaf, entries: Sequence[str]) -> list[str]:
+        """Add arrays that are a unit at one entry and zero elsewhere, within a loop, and return their names.
 
-    def _store(self, matrix: str, k: str, parts: Sequence[str]) -> None:
+        All units of the first entry come first. Where there is no such entry any more, the array is zero.
+        """
+        names: list[str] = []
+        for k in entries:
+            for unit in self._units(leaf):
+                names.append(self.source.variable("direction"))
+                zero = self.source.name("zero_like", zero_like)
+                self.source.add(f"{names[-1]} = {zero}({leaf.path})", depth=1)
+                self.source.add(f"if {k} < {leaf.path}.size:", depth=1)
+                self.source.add(f"{names[-1]}.flat[{k}] = {unit}", depth=2)
+        return names
+
+    def _store(self, matrix: str, leaf: Leaf, entries: Sequence[str], found: Sequence[str]) -> None:
+        """Add the stores of derivatives along the entries of a leaf, all units of the first entry first."""
         store = self.source.name("store_column", store_column)
-        self.source.add(f"{store}({matrix}, {k}, {self._combined(parts)})", depth=1)
+        units = len(found) // len(entries)
+        for i, k in enumerate(entries):
+            combined = self._combined(found[i * units : (i + 1) * units])
+            self.source.add(f"if {k} < {leaf.path}.size:", depth=1)
+            self.source.add(f"{store}({matrix}, {k}, {combined})", depth=2)
+
+    def _loop(self, leaf: Leaf) -> list[str]:
+        """Add the head of a loop over the entries of a leaf, and return the entries of one sweep."""
+        count = max(1, self.chunk // len(self._units(leaf)))
+        k = self.source.variable("k")
+        self.source.add(f"for {k} in range(0, {leaf.path}.size, {count}):")
+        return [k, *(f"{k} + {i}" for i in range(1, count))]
 
     def _array_columns(self, leaf: Leaf) -> Blocks:
-        source, outputs = self.source, self.outputs
+        outputs = self.outputs
         size = f"{leaf.path}.size"
         matrices = {out.path: self._matrix(out, leaf, _size(out), size) for out in outputs}
-        k = source.variable("k")
-        source.add(f"for {k} in range({size}):")
-        runs = [self._push(leaf, self._unit_array(leaf, k, unit), depth=1) for unit in self._units(leaf)]
+        entries = self._loop(leaf)
+        runs = self._push(leaf, self._unit_arrays(leaf, entries), depth=1)
         for out in outputs:
-            self._store(matrices[out.path], k, [_tangent_of(run, out) for run in runs])
+            self._store(matrices[out.path], leaf, entries, [_tangent_of(run, out) for run in runs])
         return {
             (out.path, leaf.path): f"{matrices[out.path]}.reshape({_shape(out, leaf)})" for out in outputs
         }
@@ -241,11 +270,10 @@ class Sweeps:
         source = self.source
         size = f"{out.path}.size"
         matrices = {leaf.path: self._matrix(out, leaf, _size(leaf), size) for leaf in chosen}
-        k = source.variable("k")
-        source.add(f"for {k} in range({size}):")
-        runs = [self._pull(out, self._unit_array(out, k, unit), depth=1) for unit in self._units(out)]
+        entries = self._loop(out)
+        runs = self._pull(out, self._unit_arrays(out, entries), depth=1)
         for leaf in chosen:
-            self._store(matrices[leaf.path], k, [self._adjoint(run, leaf) for run in runs])
+            self._store(matrices[leaf.path], out, entries, [self._adjoint(run, leaf) for run in runs])
         ascontiguous = source.name("ascontiguousarray", np.ascontiguousarray)
         return {
             (out.path, leaf.path): f"{ascontiguous}({matrices[leaf.path]}.T).reshape({_shape(out, leaf)})"

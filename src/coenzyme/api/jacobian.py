@@ -24,7 +24,11 @@ from coenzyme.api.tangents import copied, has_floats
 from coenzyme.api.transforms import Transform, argnums_as_tuple, normalise_argnums
 from coenzyme.errors import ActivityError
 
-__all__ = ["Jacobian", "JacobianCall", "jacfwd", "jacobian", "jacrev"]
+__all__ = ["CHUNK", "Jacobian", "JacobianCall", "jacfwd", "jacobian", "jacrev"]
+
+
+CHUNK = 4
+"""How many directions one sweep follows by default: more share little more, and compile more slowly."""
 
 
 class Direction(Enum):
@@ -54,6 +58,8 @@ class JacobianCall(Call):
         Column by column, row by row, or whichever the types decide; column by column from arrays to arrays.
     holomorphic
         Whether complex values are differentiated by complex arguments.
+    chunk
+        How many directions one sweep follows.
     sharing
         What is known of arguments in one memory.
     """
@@ -63,6 +69,7 @@ class JacobianCall(Call):
     single: bool
     direction: Direction
     holomorphic: bool = False
+    chunk: int = CHUNK
     sharing: Sharing = Sharing.REFUSED
     label: ClassVar[str] = "jacobian"
 
@@ -85,7 +92,7 @@ class JacobianCall(Call):
         leaves = {leaf.path: leaf for tree in trees for leaf in leaves_of(tree) if leaf.differentiated}
         copies = add_copies(source, arrangement)
         source.add(f"y = {source.name('function', arrangement.function)}({paths})")
-        sweeps = Sweeps(source, arrangement, restype, copies, self.holomorphic)
+        sweeps = Sweeps(source, arrangement, restype, copies, self.holomorphic, self.chunk)
         chosen = list(leaves.values())
         check_complex(sweeps.outputs, chosen, name, holomorphic=self.holomorphic)
         reverse = self.direction is Direction.REVERSE
@@ -164,8 +171,8 @@ def _size_of(x: Any) -> int:
     return int(np.size(x)) if has_floats(x) else 0
 
 
-def check_chunk_size(chunk_size: object, function: Compiled) -> None:
-    """Refuse a number of directions that is none.
+def normalise_chunk_size(chunk_size: object, function: Compiled) -> int:
+    """Return how many directions one sweep follows.
 
     Raises
     ------
@@ -173,13 +180,14 @@ def check_chunk_size(chunk_size: object, function: Compiled) -> None:
         Unless it is None or a positive integer.
     """
     if chunk_size is None:
-        return
+        return CHUNK
     if isinstance(chunk_size, bool) or not isinstance(chunk_size, (int, np.integer)) or chunk_size < 1:
         raise ActivityError(
             f"chunk_size is {chunk_size!r}",
             function=name_of(function),
             remedy="pass the largest number of directions to follow in one sweep, at least 1, or None",
         )
+    return int(chunk_size)
 
 
 def jacobian(
@@ -201,8 +209,9 @@ def jacobian(
         ``"forward"`` takes one sweep for each entry of the arguments, ``"reverse"`` one for each entry of the
         value, ``"auto"`` the cheaper of the two.
     chunk_size
-        The largest number of directions to follow in one sweep, which bounds the memory of a sweep. The
-        result does not depend on it.
+        The largest number of directions to follow in one sweep, 4 if it is None. A sweep of several
+        directions shares the work that they have in common, takes more memory, and compiles more slowly. The
+        result does not depend on it but for rounding.
     holomorphic
         The function is a holomorphic function of complex arguments: the result is its complex derivative.
 
@@ -244,9 +253,9 @@ def jacobian(
             function=name_of(function),
             remedy="pass 'auto', 'forward' or 'reverse'",
         ) from None
-    check_chunk_size(chunk_size, function)
+    chunk = normalise_chunk_size(chunk_size, function)
     chosen, single = normalise_argnums(function, argnums)
-    request = JacobianCall(function, chosen, single, direction, bool(holomorphic))
+    request = JacobianCall(function, chosen, single, direction, bool(holomorphic), chunk)
     return Jacobian(request, chosen[0] if single else chosen)
 
 

@@ -18,7 +18,7 @@ from coenzyme.api.calls import Call, Operands, add_derivative, entry_of, impleme
 from coenzyme.api.functions import Compiled, as_dispatcher, call, name_of
 from coenzyme.api.gradient import GradientCall
 from coenzyme.api.invoke import invoke, only_reads, resolve_sharing
-from coenzyme.api.jacobian import Direction, JacobianCall, check_chunk_size
+from coenzyme.api.jacobian import CHUNK, Direction, JacobianCall, normalise_chunk_size
 from coenzyme.api.memory import same_shape
 from coenzyme.api.sharing import Sharing, add_alias_checks, refuse_written
 from coenzyme.api.source import Source
@@ -241,6 +241,7 @@ class HessianCall(Call):
     function: Compiled
     argnums: tuple[int, ...]
     single: bool
+    chunk: int = CHUNK
     sharing: Sharing = Sharing.REFUSED
     label: ClassVar[str] = "hessian"
 
@@ -249,9 +250,9 @@ class HessianCall(Call):
         check_argnums(self.function, self.argnums, len(argtypes))
         arrange(self.function, argtypes, frozenset(self.argnums))  # complains about the user's function
         inner = JacobianCall(
-            self.function, self.argnums, self.single, Direction.REVERSE, sharing=self.sharing
+            self.function, self.argnums, self.single, Direction.REVERSE, chunk=1, sharing=self.sharing
         )
-        outer = replace(inner, function=entry_of(inner), direction=Direction.FORWARD)
+        outer = replace(inner, function=entry_of(inner), direction=Direction.FORWARD, chunk=self.chunk)
         return outer.implement(argtypes)
 
 
@@ -305,9 +306,9 @@ def hessian(
            [4., 0.]])
     """
     function = as_dispatcher(f)
-    check_chunk_size(chunk_size, function)
+    chunk = normalise_chunk_size(chunk_size, function)
     chosen, single = normalise_argnums(function, argnums)
-    return Hessian(HessianCall(function, chosen, single), chosen[0] if single else chosen)
+    return Hessian(HessianCall(function, chosen, single, chunk), chosen[0] if single else chosen)
 
 
 def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Linearization]:
