@@ -49,6 +49,9 @@ from coenzyme.ir.values import (
 
 __all__ = ["print_constant", "print_function", "print_instruction", "print_module"]
 
+_LONGEST_NAME = 240
+"""LLVM refuses local names of more than 1024 characters; Numba spells types in names, which makes them long."""
+
 
 def print_module(module: Module) -> str:
     """Return LLVM's text of `module`, ready to be assembled."""
@@ -155,6 +158,12 @@ def _print_expression(constant: ConstantExpression) -> str:
     return f"{opcode} ({operands})"
 
 
+def _shorten(name: str) -> str:
+    """Return `name`, its middle left out where LLVM might find it too long for a local name."""
+    half = _LONGEST_NAME // 2
+    return name if len(name) <= _LONGEST_NAME else f"{name[:half]}...{name[-half:]}"
+
+
 def _settle_names(function: Function) -> dict[Value, str]:
     """Return the name, with sigil, of every argument, block and valued instruction of `function`."""
     values: list[Value] = list(function.arguments)
@@ -165,7 +174,7 @@ def _settle_names(function: Function) -> dict[Value, str]:
     taken: set[str] = set()
     clashing: list[Value] = []
     for value in values:
-        name = value.name
+        name = _shorten(value.name)
         if name and name not in taken:
             taken.add(name)
             names[value] = f"%{spell_name(name)}"
@@ -174,7 +183,7 @@ def _settle_names(function: Function) -> dict[Value, str]:
     # A given name always wins over a made one, wherever it stands.
     counts: dict[str, int] = {}
     for value in clashing:
-        stem = f"{value.name}." if value.name else "b" if isinstance(value, Block) else "v"
+        stem = f"{_shorten(value.name)}." if value.name else "b" if isinstance(value, Block) else "v"
         number = counts.get(stem, 0)
         while f"{stem}{number}" in taken:
             number += 1

@@ -98,3 +98,20 @@ attributes #0 = { nounwind "a"="b c" }
 !1 = distinct !{!1}
 """
     assert print_module(parse_module(text)) == text
+
+
+def test_names_too_long_for_llvm_are_shortened_and_stay_apart() -> None:
+    long = "x" * 3000
+    text = f"define double @f(double %a) {{\nentry:\n  %{long}1 = fadd double %a, %a\n"
+    module = parse_module(text.replace(long, "short") + "  ret double %short1\n}\n")
+    function = module.functions["f"]
+    block = function.entry
+    first = block.instructions[0]
+    first.name = f"{long}y{long}"
+    second = Builder(block, 1).fadd(first, first, name=f"{long}z{long}")
+    block.terminator.set_operand(0, second)
+    printed = print_module(module)
+    assert max(len(word) for word in printed.split()) < 1024
+    again = parse_module(printed).functions["f"].entry
+    assert again.instructions[1].operands[0] is again.instructions[0]
+    assert again.terminator.operands[0] is again.instructions[1]
