@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from coenzyme.errors import CoenzymeError, GeneratedIRError
-from coenzyme.frontends.program import Status
+from coenzyme.frontends.program import Mode, Status
 from coenzyme.testing.differences import agrees, directional_difference
 from tests.property.lower import RAISED
 from tests.property.machine import Call, Machine, Vector
@@ -90,10 +90,9 @@ def _check(program: Program, make: Callable[[Program], Any]) -> Outcome:
 def _compare(machine: Any) -> Outcome:
     program, x = machine.program, machine.point
     rng = np.random.default_rng(program.seed + 1)
-    y_bar = np.where(machine.written, rng.uniform(0.5, 1.5, machine.cells + 1), 0.0)
     primal = machine.primal(x)
     if primal.status == RAISED:
-        _check_errors(machine, y_bar)
+        _check_errors(machine)
         return Outcome(Verdict.RAISED)
     _require_no_leak("the program", primal)
     rough = uses((program.body, program.result, program.helpers), Single)
@@ -108,8 +107,13 @@ def _compare(machine: Any) -> Outcome:
     jacobian = _forward(machine, primal)
     if not np.all(np.isfinite(jacobian)):
         return Outcome(Verdict.SKIPPED, "the Jacobian matrix is not finite")
-    _check_reverse(machine, primal, jacobian, y_bar, 1e-5 if rough else 1e-9)
-    _check_exhaustion(machine, y_bar)
+    for name, build in machine.builds.items():
+        relative = 1e-5 if rough else 1e-9
+        if build.mode is Mode.REVERSE:
+            _check_reverse(machine, name, primal, jacobian, relative)
+            _check_exhaustion(machine, name)
+        elif name != "forward":
+            _check_forward(machine, name, primal, jacobian, relative)
     return _check_differences(machine, jacobian, rng, rough)
 
 
@@ -129,36 +133,46 @@ def _forward(machine: Any, primal: Call) -> Vector:
     return np.stack(columns, axis=1)
 
 
-def _check_reverse(machine: Any, primal: Call, jacobian: Vector, y_bar: Vector, relative: float) -> None:
-    expected = y_bar @ jacobian
+def _directions(machine: Any, name: str) -> Vector:
+    """Return as many random directions as a derivative follows, a row for each of several."""
+    build = machine.builds[name]
+    rng = np.random.default_rng([machine.program.seed, build.width])
+    taken = machine.active if build.mode is Mode.FORWARD else machine.written
+    made = np.where(taken, rng.uniform(0.5, 1.5, (build.width, len(taken))), 0.0)
+    return made if build.width > 1 else made[0]
+
+
+def _check_forward(machine: Any, name: str, primal: Call, jacobian: Vector, relative: float) -> None:
+    """Compare another forward derivative with the Jacobian matrix."""
+    x_dot = _directions(machine, name)
+    call = machine.forward(machine.point, x_dot, name=name)
+    _require_no_leak(name, call)
+    _require_same_run(name, call, primal)
+    found = np.concatenate([call.shadows[..., : machine.cells], call.shadows[..., -1:]], axis=-1)
+    scale = float(np.max(np.abs(x_dot) @ np.abs(jacobian.T), initial=0.0)) + 1e-3
+    _require_equal(f"{name} agrees with forward", "output", found, x_dot @ jacobian.T, relative * scale)
+
+
+def _check_reverse(machine: Any, name: str, primal: Call, jacobian: Vector, relative: float) -> None:
+    y_bar = _directions(machine, name)
     scale = float(np.max(np.abs(y_bar) @ np.abs(jacobian), initial=0.0)) + 1e-3
-    for name in ("reverse", "naive"):
-        call = machine.reverse(machine.point, y_bar, name=name)
-        _require_no_leak(name, call)
-        _require_same_run(name, call, primal)
-        if call.shadows[-1] != 0.0:
-            raise _Failure(f"{name}: the seed of the result is taken out", repr(call.shadows[-1]))
-        x_bar = call.shadows[: machine.size]
-        wrong = ~(np.abs(x_bar - expected) <= relative * scale)
-        if np.any(wrong):
-            rows = [
-                f"  input {i}: forward {expected[i]!r}, reverse {x_bar[i]!r}" for i in np.flatnonzero(wrong)
-            ]
-            raise _Failure(f"{name} agrees with forward", "\n".join(rows))
-        again = machine.reverse(machine.point, y_bar, name=name, fresh=False)
-        _require_no_leak(f"{name}, called again,", again)
-        if not np.array_equal(again.shadows, call.shadows):
-            raise _Failure(f"{name} gives the same when called again")
+    call = machine.reverse(machine.point, y_bar, name=name)
+    _require_no_leak(name, call)
+    _require_same_run(name, call, primal)
+    if np.any(call.shadows[..., -1] != 0.0):
+        raise _Failure(f"{name}: the seed of the result is taken out", repr(call.shadows[..., -1]))
+    x_bar = call.shadows[..., : machine.size]
+    _require_equal(f"{name} agrees with forward", "input", x_bar, y_bar @ jacobian, relative * scale)
+    again = machine.reverse(machine.point, y_bar, name=name, fresh=False)
+    _require_no_leak(f"{name}, called again,", again)
+    if not np.array_equal(again.shadows, call.shadows):
+        raise _Failure(f"{name} gives the same when called again")
 
 
-def _check_errors(machine: Any, y_bar: Vector) -> None:
-    direction = np.where(machine.active, 1.0, 0.0)
-    calls = {
-        "forward": machine.forward(machine.point, direction),
-        "reverse": machine.reverse(machine.point, y_bar),
-        "naive": machine.reverse(machine.point, y_bar, name="naive"),
-    }
-    for name, call in calls.items():
+def _check_errors(machine: Any) -> None:
+    for name, build in machine.builds.items():
+        follow = machine.forward if build.mode is Mode.FORWARD else machine.reverse
+        call = follow(machine.point, _directions(machine, name), name=name)
         # Local arrays stay behind: Numba does not free those of the program either.
         if call.leaked:
             raise _Failure(
@@ -168,18 +182,18 @@ def _check_errors(machine: Any, y_bar: Vector) -> None:
             raise _Failure(f"{name} raises where the program does", f"status {call.status}")
 
 
-def _check_exhaustion(machine: Any, y_bar: Vector) -> None:
+def _check_exhaustion(machine: Any, name: str) -> None:
     """Let each allocation of the tape fail in turn."""
-    for name in ("reverse", "naive"):
-        asked = machine.reverse(machine.point, y_bar, name=name).asked
-        for number in range(min(asked, 4)):
-            call = machine.reverse(machine.point, y_bar, name=name, fails=number)
-            if call.leaked:
-                raise _Failure(
-                    f"{name} frees its tape when memory is exhausted", f"{call.leaked} blocks are left"
-                )
-            if call.status != Status.TAPE_EXHAUSTED:
-                raise _Failure(f"{name} says that memory is exhausted", f"status {call.status}")
+    y_bar = _directions(machine, name)
+    asked = machine.reverse(machine.point, y_bar, name=name).asked
+    for number in range(min(asked, 4)):
+        call = machine.reverse(machine.point, y_bar, name=name, fails=number)
+        if call.leaked:
+            raise _Failure(
+                f"{name} frees its tape when memory is exhausted", f"{call.leaked} blocks are left"
+            )
+        if call.status != Status.TAPE_EXHAUSTED:
+            raise _Failure(f"{name} says that memory is exhausted", f"status {call.status}")
 
 
 def _check_differences(machine: Any, jacobian: Vector, rng: Any, rough: bool) -> Outcome:
@@ -240,6 +254,17 @@ def _require_same_run(name: str, call: Call, primal: Call) -> None:
     if call.status != primal.status:
         raise _Failure(f"{name} returns the program's status", f"{call.status}, not {primal.status}")
     _require_close(f"{name} computes what the program does", call.outputs, primal.outputs, 1e-9)
+
+
+def _require_equal(name: str, kind: str, got: Vector, expected: Vector, slack: float) -> None:
+    """Compare what two derivatives say, a row for each of several directions."""
+    wrong = ~(np.abs(got - expected) <= slack)
+    if np.any(wrong):
+        rows = [
+            f"  {kind} {', '.join(map(str, place))}: {got[tuple(place)]!r}, not {expected[tuple(place)]!r}"
+            for place in np.argwhere(wrong)
+        ]
+        raise _Failure(name, "\n".join(rows))
 
 
 def _require_close(name: str, got: Vector, expected: Vector, relative: float) -> None:

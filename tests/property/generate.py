@@ -421,8 +421,8 @@ class _Generator:
     def program(self) -> Program:
         for _ in range(self.pick((0, 0, 1, 2))):
             self.helpers.append(self.helper())
-        overlapping = self.chance(6)
-        self.constant = () if overlapping else self.pick(((), (), (), ("b",), ("t",), ("b", "s")))
+        shared = 1 + self.below(SIZE) if self.chance(6) else 0
+        self.constant = () if shared else self.pick(((), (), (), ("b",), ("t",), ("b", "s")))
         self.scope = _Scope(
             ["x", "y", "z", "s", "t"],
             {
@@ -447,9 +447,11 @@ class _Generator:
             n=self.below(5),
             m=self.below(5),
             seed=self.below(1000),
-            overlapping=overlapping,
+            shared=shared,
             constant=self.constant,
             relaxed=not self.numba and self.chance(5),
             out_of_line=called if not self.numba and self.chance(6) else (),
             level=1 if self.numba or not self.chance(3) else 3,
+            width=self.pick((2, 3)) if self.chance(4) else 1,
+            careful=self.chance(6),
         )

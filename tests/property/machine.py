@@ -19,7 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coenzyme.analysis.overwritten import Aliasing
-from coenzyme.analysis.tape import Policy
 from coenzyme.codegen import passes, prepare, verify
 from coenzyme.derive.derivative import Request, derive
 from coenzyme.derive.tape_text import SMALLEST
@@ -29,6 +28,7 @@ from coenzyme.ir.parser import parse_module
 from coenzyme.ir.printer import print_module
 from coenzyme.ir.types import F64, I64
 from coenzyme.rules import definitions
+from tests.property.builds import builds
 from tests.property.lower import ENTRY, lower
 from tests.property.programs import SIZE, Program
 
@@ -203,23 +203,20 @@ def _activities(program: Program, mode: Mode) -> list[ComponentActivity]:
 
 
 def derivative_text(program: Program) -> str:
-    """Return `program` and its three derivatives as LLVM text, not optimised and not linked."""
+    """Return `program` and its derivatives as LLVM text, not optimised and not linked."""
     prepared = prepare(lower(program), ENTRY, lambda name: name in program.out_of_line)
     module = parse_module(prepared)
     entry = module.functions[ENTRY]
     elements = {0: F64, 2: F64, 3: F64, 4: F64, 5: I64}
-    for name, mode, policy in (
-        ("forward", Mode.FORWARD, Policy.CUT),
-        ("reverse", Mode.REVERSE, Policy.CUT),
-        ("naive", Mode.REVERSE, Policy.NAIVE),
-    ):
+    for name, build in builds(program).items():
         request = Request(
-            mode=mode,
-            activities=_activities(program, mode),
+            mode=build.mode,
+            activities=_activities(program, build.mode),
             elements=elements,
             groups={},
-            aliasing=Aliasing(arguments_disjoint=not program.overlapping),
-            policy=policy,
+            aliasing=Aliasing(arguments_disjoint=build.disjoint),
+            policy=build.policy,
+            width=build.width,
         )
         known = set(module.functions)
         derived = derive(module, entry, request, name, lambda _: None, ENTRY)
@@ -255,6 +252,7 @@ class Call:
     status: int
     outputs: Vector
     shadows: Vector
+    """Of one direction, or of several: a row for each."""
     leaked: int
     """Blocks of the tape that were not given back."""
     held: int
@@ -274,13 +272,16 @@ class Layout:
     ----------
     begin_b, begin_c, cells
         Where ``b`` and ``c`` begin, and how many cells there are.
+    builds
+        The derivatives that are made.
     active, written
         Which inputs are differentiated, and which outputs have a cotangent.
     """
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self.begin_b = SIZE // 2 if program.overlapping else SIZE
+        self.builds = builds(program)
+        self.begin_b = SIZE - program.shared
         self.begin_c = self.begin_b + SIZE
         self.cells = self.begin_c + SIZE * SIZE
         self.size = self.cells + len(NUMBERS)
@@ -327,9 +328,15 @@ class Machine(Layout):
         """Return what the program does at `x`."""
         return self._run(ENTRY, x, None)
 
-    def forward(self, x: Vector, x_dot: Vector) -> Call:
-        """Return what the forward derivative does; its shadows are the tangents of the outputs."""
-        return self._run("forward", x, np.append(x_dot, 0.0))
+    def forward(self, x: Vector, x_dot: Vector, *, name: str = "forward") -> Call:
+        """Return what a forward derivative does; its shadows are the tangents of the outputs.
+
+        Parameters
+        ----------
+        x_dot
+            A direction, or a row for each of several.
+        """
+        return self._run(name, x, _columns(x_dot, np.zeros((*x_dot.shape[:-1], 1))))
 
     def reverse(
         self, x: Vector, y_bar: Vector, *, name: str = "reverse", fails: int = -1, fresh: bool = True
@@ -344,8 +351,9 @@ class Machine(Layout):
         fresh
             Whether no memory of earlier calls may be used again.
         """
-        numbers = np.zeros(len(NUMBERS))
-        return self._run(name, x, np.concatenate([y_bar[:-1], numbers, y_bar[-1:]]), fails=fails, fresh=fresh)
+        numbers = np.zeros((*y_bar.shape[:-1], len(NUMBERS)))
+        seeded = _columns(y_bar[..., :-1], numbers, y_bar[..., -1:])
+        return self._run(name, x, seeded, fails=fails, fresh=fresh)
 
     def _run(
         self, name: str, x: Vector, shadow: Vector | None, *, fails: int = -1, fresh: bool = True
@@ -356,23 +364,9 @@ class Machine(Layout):
         places = self._pointers(result, cells)
         given: list[Any] = [places[0], _pointer(error, 0), *places[1:], _pointer(table, 0), *numbers]
         given += [self.program.n, self.program.m, SIZE]
-        keep: tuple[Any, ...] = ()
-        of_cells = of_result = of_numbers = np.zeros(0)
-        if shadow is not None:
-            of_cells, of_numbers, of_result = (
-                shadow[: self.cells].copy(),
-                shadow[self.cells : -1].copy(),
-                shadow[-1:].copy(),
-            )
-            forward = name == "forward"
-            pointers = self._pointers(of_result, of_cells)
-            given += [
-                q for array, q in zip(_ARRAYS, pointers, strict=True) if array not in self.program.constant
-            ]
-            for i, number in enumerate(NUMBERS):
-                if number not in self.program.constant:
-                    given.append(float(of_numbers[i]) if forward else _pointer(of_numbers, i))
-            keep = (of_cells, of_result, of_numbers)
+        shadows = np.zeros(0) if shadow is None else shadow.copy()
+        for lane in () if shadow is None else np.atleast_2d(shadows):
+            given += self._shadows(lane, forward=self.builds[name].mode is Mode.FORWARD)
         self._cell("watch.fails").value = fails
         self._cell("watch.asked").value = 0
         if fresh:
@@ -382,9 +376,17 @@ class Machine(Layout):
         held = self._cell("watch.held").value
         leaked = self._cell("watch.live").value - held - self._pooled()
         asked = self._cell("watch.asked").value
-        del keep
-        shadows = np.concatenate([of_cells, of_numbers, of_result])
         return Call(status, np.append(cells, result), shadows, leaked, held, asked)
+
+    def _shadows(self, lane: Vector, *, forward: bool) -> list[Any]:
+        """Return what is passed of the shadows of one direction."""
+        of_cells, of_numbers, of_result = lane[: self.cells], lane[self.cells : -1], lane[-1:]
+        pointers = zip(_ARRAYS, self._pointers(of_result, of_cells), strict=True)
+        given: list[Any] = [q for array, q in pointers if array not in self.program.constant]
+        for i, number in enumerate(NUMBERS):
+            if number not in self.program.constant:
+                given.append(float(of_numbers[i]) if forward else _pointer(of_numbers, i))
+        return given
 
     def _pooled(self) -> int:
         """Return how many blocks wait to be used again."""
@@ -412,6 +414,10 @@ class Machine(Layout):
         kinds = {float: ctypes.c_double, int: ctypes.c_int64, ctypes.c_void_p: ctypes.c_void_p}
         types = [kinds[type(value)] for value in given]
         return ctypes.CFUNCTYPE(ctypes.c_int32, *types)(self.engine.get_function_address(name))
+
+
+def _columns(*parts: Vector) -> Vector:
+    return np.concatenate(parts, axis=-1)
 
 
 def _pointer(array: NDArray[Any], index: int) -> ctypes.c_void_p:

@@ -8,11 +8,12 @@ from typing import Any
 from unittest import mock
 
 from coenzyme.derive import adjoints
+from coenzyme.ir.builder import const_float
 from coenzyme.rules import symbols
 from tests.property.checks import Outcome, check
 from tests.property.programs import Program
 
-__all__ = ["check_with_a_wrong_adjoint", "check_with_a_wrong_rule", "crash"]
+__all__ = ["check_with_a_wrong_adjoint", "check_with_a_wrong_lane", "check_with_a_wrong_rule", "crash"]
 
 _ERROR = 1e-6
 
@@ -39,6 +40,19 @@ def check_with_a_wrong_adjoint(program: Program) -> Outcome:
         return emitter.binary("fmul", amount, emitter.constant(1.0 + _ERROR))
 
     with mock.patch.object(adjoints, "emit_partial", wrong):
+        return check(program)
+
+
+def check_with_a_wrong_lane(program: Program) -> Outcome:
+    """Check `program` where the second of several directions alone gets wrong adjoints."""
+    original = adjoints.Adjoints.add
+
+    def wrong(self: Any, value: Any, amount: Any, at: Any, *more: Any) -> None:
+        if self.shadows.lane == 1 and amount is not None:
+            amount = at.builder.fmul(amount, const_float(amount.type, 1.0 + _ERROR))
+        original(self, value, amount, at, *more)
+
+    with mock.patch.object(adjoints.Adjoints, "add", wrong):
         return check(program)
 
 

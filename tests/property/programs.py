@@ -341,8 +341,8 @@ class Program:
     ----------
     seed
         Of the arrays' entries.
-    overlapping
-        Whether ``b`` starts in the middle of ``a``.
+    shared
+        How many cells at the end of ``a`` are the first of ``b``.
     constant
         Arrays and numbers that are not differentiated; they are never written.
     relaxed
@@ -351,6 +351,10 @@ class Program:
         Helpers whose calls are kept.
     level
         How hard LLVM optimises the derivative.
+    width
+        How many directions are followed at once, where that is more than one.
+    careful
+        Whether derivatives that let arrays overlap are made of a program whose arrays do not.
     """
 
     body: Body
@@ -359,11 +363,13 @@ class Program:
     n: int = 3
     m: int = 2
     seed: int = 0
-    overlapping: bool = False
+    shared: int = 0
     constant: tuple[str, ...] = ()
     relaxed: bool = False
     out_of_line: tuple[str, ...] = ()
     level: int = 1
+    width: int = 1
+    careful: bool = False
 
 
 def uses(tree: object, *kinds: type) -> bool:

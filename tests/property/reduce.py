@@ -55,7 +55,9 @@ def reduce(program: Program, fails: Callable[[Program], bool], most: int = 600) 
 def _edits(program: Program) -> Iterator[Program]:
     yield from _edits_of(program)
     for changes in (
-        {"overlapping": False},
+        {"shared": 0},
+        {"width": 1},
+        {"careful": False},
         {"relaxed": False},
         {"out_of_line": ()},
         {"level": 1},

@@ -11,6 +11,7 @@ import os
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,12 @@ from tests.property.counterexamples import COUNTEREXAMPLES
 from tests.property.generate import generate
 from tests.property.lower import lower
 from tests.property.machine import derivative_text
-from tests.property.mutants import check_with_a_wrong_adjoint, check_with_a_wrong_rule, crash
+from tests.property.mutants import (
+    check_with_a_wrong_adjoint,
+    check_with_a_wrong_lane,
+    check_with_a_wrong_rule,
+    crash,
+)
 from tests.property.programs import (
     PRELUDE,
     Array,
@@ -147,7 +153,7 @@ def _report(program: Program, outcome: Outcome, workshop: Workshop, *, reduced: 
         [
             f"{outcome.verdict.value}: {outcome.check}",
             outcome.details,
-            f"The call: n={small.n}, m={small.m}, overlapping={small.overlapping}, constant={small.constant}",
+            f"The call: n={small.n}, m={small.m}, shared={small.shared}, constant={small.constant}",
             python_source(small),
             f"As a tree, for {Path(__file__).with_name('counterexamples.py').name}:",
             repr(small),
@@ -216,6 +222,15 @@ def test_a_rule_that_is_wrong_by_one_part_in_a_million_is_found(workshop: Worksh
 def test_an_adjoint_that_is_wrong_by_one_part_in_a_million_is_found(workshop: Workshop) -> None:
     outcome = workshop.check(_SINES)
     assert (outcome.verdict, outcome.check) == (Verdict.FAILED, "reverse agrees with forward")
+
+
+@_workshop_for(check_with_a_wrong_lane)
+def test_a_direction_beside_others_that_is_wrong_by_one_part_in_a_million_is_found(
+    workshop: Workshop,
+) -> None:
+    assert workshop.check(_SINES) == Outcome(Verdict.PASSED)
+    outcome = workshop.check(replace(_SINES, width=2))
+    assert (outcome.verdict, outcome.check) == (Verdict.FAILED, "reverse.wide agrees with forward")
 
 
 @_workshop_for(crash)

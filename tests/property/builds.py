@@ -1,0 +1,48 @@
+"""Which derivatives of a program are made and compared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from coenzyme.analysis.tape import Policy
+from coenzyme.frontends.program import Mode
+from tests.property.programs import Program
+
+__all__ = ["Build", "builds"]
+
+
+@dataclass(frozen=True)
+class Build:
+    """One derivative of a program, and how it is made.
+
+    Attributes
+    ----------
+    disjoint
+        Whether it may assume that the arrays do not overlap.
+    width
+        How many directions it follows at once.
+    """
+
+    name: str
+    mode: Mode
+    policy: Policy
+    disjoint: bool
+    width: int = 1
+
+
+def builds(program: Program) -> dict[str, Build]:
+    """Return the derivatives to make, by their names; the first is `forward`, of one direction."""
+    disjoint = program.shared == 0
+    made = [
+        Build("forward", Mode.FORWARD, Policy.CUT, disjoint),
+        Build("reverse", Mode.REVERSE, Policy.CUT, disjoint),
+        Build("naive", Mode.REVERSE, Policy.NAIVE, disjoint),
+    ]
+    if program.width > 1:
+        made += [Build(f"{b.name}.wide", b.mode, b.policy, disjoint, program.width) for b in tuple(made)]
+    if program.careful and disjoint:
+        made += [
+            Build("forward.careful", Mode.FORWARD, Policy.CUT, False),
+            Build("reverse.careful", Mode.REVERSE, Policy.CUT, False),
+        ]
+    return {build.name: build for build in made}
