@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import count
-from typing import Any
+from typing import Any, TypeVar
 
 from numba.core.compiler_lock import global_compiler_lock
 
@@ -30,13 +30,15 @@ from coenzyme.analysis.tape import Policy
 from coenzyme.codegen import canonicalise_loops, prepare, verify
 from coenzyme.derive.derivative import Request, derive, derive_split
 from coenzyme.derive.emission import type_named
+from coenzyme.derive.launches import number_chunks
 from coenzyme.derive.plan import ReversePlan
 from coenzyme.derive.runtime import TapeMemory
 from coenzyme.derive.seeds import find_places
-from coenzyme.errors import CoenzymeError
+from coenzyme.errors import ActivityError, CoenzymeError, MissingRuleError, UnsupportedIRError
 from coenzyme.frontends.numba_link import link
 from coenzyme.frontends.numba_link_split import SplitSymbols, link_split
 from coenzyme.frontends.numba_lower import lower
+from coenzyme.frontends.numba_parallel import find_launch, is_launched
 from coenzyme.frontends.numba_rules import environments_of, is_ruled, provide
 from coenzyme.frontends.program import (
     ArgumentActivity,
@@ -59,6 +61,7 @@ _RESULT_PARAMETERS = 2
 SCOPED = ("alias.scope", "noalias")
 _FOREIGN = (Storage.REACHED, Storage.UNKNOWN)
 _numbers = count()
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -204,16 +207,32 @@ def primal(function: Callable[..., Any], argtypes: tuple[Any, ...]) -> Any:
 
 
 @lru_cache(maxsize=1024)
-def lowered(function: Callable[..., Any], argtypes: tuple[Any, ...]) -> Program:
-    """Return `function` as an unoptimised program."""
-    return lower(function, argtypes)
+def lowered(function: Callable[..., Any], argtypes: tuple[Any, ...], in_series: bool = False) -> Program:
+    """Return `function` as an unoptimised program, parallel loops as serial ones if so asked."""
+    return lower(function, argtypes, in_series=in_series)
 
 
 @lru_cache(maxsize=1024)
-def prepared(function: Callable[..., Any], argtypes: tuple[Any, ...]) -> str:
+def prepared(function: Callable[..., Any], argtypes: tuple[Any, ...], in_series: bool = False) -> str:
     """Return `function` as simplified LLVM text."""
-    program = lowered(function, argtypes)
-    return prepare(program.text, program.entry, is_ruled)
+    program = lowered(function, argtypes, in_series)
+    return prepare(program.text, program.entry, _stays_out_of_line)
+
+
+def _stays_out_of_line(symbol: str) -> bool:
+    return is_ruled(symbol) or is_launched(symbol)
+
+
+def _parallel_or_serial(
+    function: Callable[..., Any], argtypes: tuple[Any, ...], make: Callable[[bool], T]
+) -> T:
+    """Return what `make` makes; where parallel loops do not allow it, in series."""
+    if not lowered(function, argtypes).is_parallel:
+        return make(False)
+    try:
+        return make(False)
+    except (ActivityError, MissingRuleError, UnsupportedIRError):
+        return make(True)
 
 
 @lru_cache(maxsize=4096)
@@ -225,16 +244,34 @@ def _derivative(
     return_active: bool,
     options: Options,
 ) -> Derivative:
-    program = lowered(function, argtypes)
+    def make(in_series: bool) -> Derivative:
+        return _make_derivative(function, argtypes, activities, mode, return_active, options, in_series)
+
+    return _parallel_or_serial(function, argtypes, make)
+
+
+def _make_derivative(
+    function: Callable[..., Any],
+    argtypes: tuple[Any, ...],
+    activities: tuple[ArgumentActivity, ...],
+    mode: Mode,
+    return_active: bool,
+    options: Options,
+    in_series: bool,
+) -> Derivative:
+    program = lowered(function, argtypes, in_series)
     name = f"coenzyme.{mode.value}.{next(_numbers)}.{_plain(program.qualname)}"
     request = _request(program, activities, mode, return_active, options)
-    source = prepared(function, argtypes)
+    source = prepared(function, argtypes, in_series)
     text, plan = _derive_text(source, program, request, name)
 
     def text_again() -> str:
         """Return the derivative in a form that can be differentiated: with a tape of ordinary memory."""
         again = replace(request, memory=TapeMemory.PLAIN)
-        return _derive_text(source, program, again, name)[0]
+        # Second derivatives know nothing of threads.
+        serial = in_series or program.is_parallel
+        primal = lowered(function, argtypes, serial)
+        return _derive_text(prepared(function, argtypes, serial), primal, again, name)[0]
 
     environments = {**program.environments, **environments_of(text)}
     dispatcher = link(
@@ -246,7 +283,7 @@ def _derivative(
         _plain(program.qualname.rsplit(".", 1)[-1]) + f"_{mode.value}",
         return_active=return_active,
         width=options.width,
-        text_again=text_again if mode is Mode.REVERSE or _holds_names(text) else None,
+        text_again=text_again if mode is Mode.REVERSE or program.is_parallel or _holds_names(text) else None,
     )
     return Derivative(dispatcher, program.restype, program, plan, text)
 
@@ -260,10 +297,25 @@ def _split_derivative(
     seeded: bool,
     options: Options,
 ) -> SplitDerivative:
-    program = lowered(function, argtypes)
+    def make(in_series: bool) -> SplitDerivative:
+        return _make_split(function, argtypes, activities, return_active, seeded, options, in_series)
+
+    return _parallel_or_serial(function, argtypes, make)
+
+
+def _make_split(
+    function: Callable[..., Any],
+    argtypes: tuple[Any, ...],
+    activities: tuple[ArgumentActivity, ...],
+    return_active: bool,
+    seeded: bool,
+    options: Options,
+    in_series: bool,
+) -> SplitDerivative:
+    program = lowered(function, argtypes, in_series)
     request = replace(_request(program, activities, Mode.REVERSE, return_active, options), result=None)
     name = f"coenzyme.split.{next(_numbers)}.{_plain(program.qualname)}"
-    module, entry = _parse_program(prepared(function, argtypes), program)
+    module, entry = _parse_program(prepared(function, argtypes, in_series), program)
     with _named_arguments():
         made, plan = derive_split(module, entry, request, name, SourceMap(module).locate, program.qualname)
     for half in (made.augmented, made.reverse, made.discard):
@@ -300,6 +352,7 @@ def _parse_program(source: str, program: Program) -> tuple[Module, Function]:
     module = _parse(source)
     for callee in module.functions.values():
         callee.ruled = is_ruled(callee.name) and not callee.is_declaration
+    number_chunks(module, find_launch)
     return module, module.functions[program.entry]
 
 
@@ -359,6 +412,7 @@ def _request(
         strong_zero=options.strong_zero,
         width=options.width,
         provide=provide,
+        launches=find_launch,
     )
 
 

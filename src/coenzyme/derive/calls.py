@@ -52,11 +52,14 @@ class Passed:
         what is no pointer.
     elements
         For each pointer to numbers alone, their type; any integer type where they are no floats.
+    relocated
+        The pointers whose shadows are elsewhere in the reverse sweep.
     """
 
     activities: tuple[ComponentActivity, ...]
     groups: tuple[int | None, ...]
     elements: tuple[Type | None, ...]
+    relocated: frozenset[int] = frozenset()
 
 
 Key = tuple[str, Passed, Mode]

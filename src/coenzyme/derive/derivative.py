@@ -14,6 +14,7 @@ from coenzyme.analysis.tape import Policy
 from coenzyme.derive.calls import CallTable, Derivatives, replace_calls, replace_forward_call
 from coenzyme.derive.context import Context
 from coenzyme.derive.forward import emit_forward
+from coenzyme.derive.launches import fill_launch, run_launches
 from coenzyme.derive.normalise import Shape, normalise
 from coenzyme.derive.plan import ReversePlan, make_plan
 from coenzyme.derive.reverse import Seed, emit_reverse
@@ -23,6 +24,7 @@ from coenzyme.derive.seeds import ResultPlaces
 from coenzyme.derive.shadows import Shadows, add_shadows
 from coenzyme.derive.split import Halves, SplitFunctions, declare_halves, split_function
 from coenzyme.errors import CoenzymeError, Location
+from coenzyme.frontends.launch import LaunchProvider, no_launch
 from coenzyme.frontends.program import ComponentActivity, Mode
 from coenzyme.frontends.rule_code import RuleProvider
 from coenzyme.ir.clone import clone_function
@@ -65,6 +67,10 @@ class Request:
     """How many directions one sweep follows."""
     provide: RuleProvider | None = None
     """Gives the code of functions that have a rule."""
+    relocated: frozenset[int] = frozenset()
+    """The pointer parameters whose shadows are elsewhere in the reverse sweep."""
+    launches: LaunchProvider = no_launch
+    """Knows the launchers of parallel loops."""
 
 
 @dataclass
@@ -91,7 +97,9 @@ def derive(
     """
     context = Context(module, locate, display_name, request.memory, request.strong_zero, request.width)
     with _described(context):
-        return _Deriver(context, request.policy, request.provide).derive(function, request, name)
+        derived = _Deriver(context, request).derive(function, request, name)
+        run_launches(module, request.launches)
+        return derived
 
 
 def derive_split(
@@ -109,7 +117,9 @@ def derive_split(
     """
     context = Context(module, locate, display_name, request.memory, request.strong_zero, request.width)
     with _described(context):
-        return _Deriver(context, request.policy, request.provide).split(function, request, name)
+        made = _Deriver(context, request).split(function, request, name)
+        run_launches(module, request.launches)
+        return made
 
 
 @contextmanager
@@ -142,11 +152,12 @@ class _Draft:
 
 
 class _Deriver:
-    def __init__(self, context: Context, policy: Policy, provide: RuleProvider | None) -> None:
-        self.provide = provide
+    def __init__(self, context: Context, request: Request) -> None:
+        self.provide = request.provide
+        self.launches = request.launches
         self.context = context
         self.module = context.module
-        self.policy = policy
+        self.policy = request.policy
         self.table = CallTable(context, self.fill)
 
     def derive(self, function: Function, request: Request, name: str) -> Derived:
@@ -229,6 +240,11 @@ class _Deriver:
             self.policy,
             calls.pair_of.keys(),
             self.context,
+            [
+                pointers[draft.function.arguments[i]]
+                for pointers in draft.pointers
+                for i in sorted(request.relocated)
+            ],
         )
         halves = emit_reverse(self.context, plan, draft.scalars, calls, seeds)
         return plan, halves
@@ -239,6 +255,10 @@ class _Deriver:
             assert self.provide is not None
             fill_from_rule(self.context, callee, entry, mode, self.provide, number)
             return
+        launch = self.launches(callee.name)
+        if launch is not None:
+            fill_launch(self.table, callee, entry, mode, launch)
+            return
         request = Request(
             mode=mode,
             activities=entry.activities,
@@ -247,6 +267,7 @@ class _Deriver:
             aliasing=Aliasing(arguments_disjoint=False, caller_keeps=False),
             policy=self.policy,
             width=self.context.width,
+            relocated=entry.passed.relocated,
         )
         draft = self.draft(callee, request, f"{entry.augmented.name}.draft")
         if mode is Mode.FORWARD:

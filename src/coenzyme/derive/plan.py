@@ -20,6 +20,7 @@ from coenzyme.derive.context import Context
 from coenzyme.derive.emission import rule_of
 from coenzyme.derive.growth import find_movable
 from coenzyme.derive.normalise import Shape
+from coenzyme.derive.relocated import find_relocated
 from coenzyme.derive.shadows import Shadows
 from coenzyme.ir.builder import const_int
 from coenzyme.ir.cfg import incoming_edges
@@ -115,6 +116,7 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
     policy: Policy,
     derived_calls: Collection[Call],
     context: Context,
+    relocated: Collection[Value] = (),
 ) -> ReversePlan:
     """Return the plan of the reverse sweep over an augmented primal.
 
@@ -122,6 +124,8 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
     ----------
     derived_calls
         The calls of functions kept out of line that have derivatives.
+    relocated
+        Shadows that the reverse sweep finds in another place.
     """
     live = [b for b in shape.exits.live]
     merges = _find_merges(shape)
@@ -159,7 +163,8 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
         indices=frozenset(c.index for c in shape.counted.values()),
         recurrences={phi: (r.start, r.step) for phi, r in recurrences.items()},
         repeatable=repeatable,
-        movable=find_movable(live, activity.objects, primal_of, context),
+        movable=find_movable(live, activity.objects, primal_of, context)
+        | find_relocated(live, relocated, context),
         policy=policy,
     )
     tape = plan_tape(question)

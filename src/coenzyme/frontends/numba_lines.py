@@ -18,7 +18,11 @@ import numba
 from llvmlite import ir as llvmir
 from numba.core import cgutils, debuginfo, lowering
 from numba.core.compiler_machinery import register_pass
-from numba.core.typed_passes import BaseNativeLowering, NativeLowering
+from numba.core.typed_passes import BaseNativeLowering, NativeLowering, NativeParforLowering
+from numba.parfors.parfor import Parfor
+from numba.parfors.parfor_lowering import ParforLower
+
+from coenzyme.frontends.numba_parallel import lower_parfor
 
 __all__ = ["LineDirectives", "pipeline_with_lines"]
 
@@ -120,15 +124,29 @@ class LineDirectives(debuginfo.AbstractDIBuilder):
         return self._scopes[path]
 
 
-class _LineLower(lowering.Lower):
-    """Numba's lowering, with line numbers in functions that are not Numba's own."""
+class _Lines:
+    """Mixin for Numba's lowering: line numbers in functions that are not Numba's own."""
 
-    def init(self) -> None:
-        super().init()
+    def init(self: Any) -> None:
+        super().init()  # type: ignore[misc]
         location = self.func_ir.loc
         if not (_is_internal(location.filename) or self.fndesc.modname.split(".")[0] == "numba"):
             self.debuginfo = LineDirectives(self.module, location.filename, self)
             self.defn_loc = location
+
+
+class _LineLower(_Lines, lowering.Lower):
+    """Lowers with line numbers."""
+
+
+class _ParallelLower(_Lines, ParforLower):
+    """Lowers with line numbers, and parallel loops in a way that leaves them parallel."""
+
+    def lower_inst(self, inst: Any) -> None:
+        if isinstance(inst, Parfor):
+            lower_parfor(self, inst)
+        else:
+            super().lower_inst(inst)
 
 
 @register_pass(mutates_CFG=True, analysis_only=False)
@@ -140,6 +158,18 @@ class _LineLowering(BaseNativeLowering):
         return _LineLower
 
 
+@register_pass(mutates_CFG=True, analysis_only=False)
+class _ParallelLowering(BaseNativeLowering):
+    _name = "coenzyme_parallel_lowering"
+
+    @property
+    def lowering_class(self) -> type:
+        return _ParallelLower
+
+
+_OURS = {NativeLowering: _LineLowering, NativeParforLowering: _ParallelLowering}
+
+
 class _LinePipeline:
     """Mixin for a compiler pipeline: lower with line numbers."""
 
@@ -147,8 +177,8 @@ class _LinePipeline:
         managers = super().define_pipelines()  # type: ignore[misc]
         for manager in managers:
             for index, (stage, description) in enumerate(manager.passes):
-                if stage is NativeLowering:
-                    manager.passes[index] = (_LineLowering, description)
+                if stage in _OURS:
+                    manager.passes[index] = (_OURS[stage], description)
             manager.finalize()
         return managers
 

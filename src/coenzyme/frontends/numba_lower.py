@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import numba
@@ -21,7 +22,14 @@ from numba.core.targetconfig import ConfigStack
 from coenzyme.errors import BackendUnavailableError, CompilationError, Location
 from coenzyme.frontends.numba_layout import layout_argument, layout_result
 from coenzyme.frontends.numba_power import define_powers
-from coenzyme.frontends.numba_target import IRDispatcher, IRLibrary, find_twin, ir_target, twin_type
+from coenzyme.frontends.numba_target import (
+    IRDispatcher,
+    IRLibrary,
+    find_twin,
+    ir_target,
+    loops_in_series,
+    twin_type,
+)
 from coenzyme.frontends.program import Program
 
 __all__ = ["as_dispatcher", "fold_arguments", "lower", "require_supported_numba"]
@@ -83,16 +91,23 @@ def fold_arguments(
         ) from problem
 
 
-def lower(function: Function, argtypes: Iterable[Any], keywords: Mapping[str, Any] | None = None) -> Program:
+def lower(
+    function: Function,
+    argtypes: Iterable[Any],
+    keywords: Mapping[str, Any] | None = None,
+    *,
+    in_series: bool = False,
+) -> Program:
     """Return `function`, and all it calls, as one unoptimised LLVM module for arguments of these types.
 
     Parameters
     ----------
     function
-        A dispatcher, whose options are honoured (`parallel=True` is lowered as plain loops), or a plain
-        Python function.
+        A dispatcher, whose options are honoured, or a plain Python function.
     argtypes, keywords
         Numba types of the positional and keyword arguments, as at a call.
+    in_series
+        Lower the loops of functions with `parallel=True` as plain loops too.
 
     Raises
     ------
@@ -115,7 +130,7 @@ def lower(function: Function, argtypes: Iterable[Any], keywords: Mapping[str, An
             function=dispatcher.py_func.__qualname__,
             remedy="remove forceobj=True",
         )
-    with global_compiler_lock:
+    with global_compiler_lock, loops_in_series() if in_series else nullcontext():
         twin = find_twin(dispatcher)
         try:
             compiled, argtypes = _compile(twin, folded)

@@ -21,8 +21,10 @@ Two facts about Numba shape this file.
 from __future__ import annotations
 
 import inspect
+import warnings
 import weakref
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from numba.core import codegen, compiler, cpu, types, typing
@@ -31,7 +33,7 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.datamodel.registry import register_default
 from numba.core.descriptors import TargetDescriptor
 from numba.core.dispatcher import Dispatcher, LiftedCode
-from numba.core.errors import UnsupportedError
+from numba.core.errors import NumbaWarning, UnsupportedError
 from numba.core.registry import CPUDispatcher, cpu_target
 from numba.core.runtime.nrt import rtsys
 from numba.core.target_extension import (
@@ -55,6 +57,7 @@ __all__ = [
     "compiled_rules",
     "find_twin",
     "ir_target",
+    "loops_in_series",
     "rule_of_function",
     "twin_type",
 ]
@@ -314,7 +317,21 @@ class IRDispatcher(Dispatcher):
     def compile(self, sig: Any) -> Any:
         """Lower for one signature; overloads found on the way belong to this target too."""
         with target_override(TARGET_NAME):
+            if self.targetoptions.get("parallel"):
+                try:
+                    with warnings.catch_warnings():
+                        # Numba warns of loops that stay serial when it compiles the function itself.
+                        warnings.simplefilter("ignore", NumbaWarning)
+                        return super().compile(sig)
+                except Exception:
+                    self._give_up_parallel()
             return super().compile(sig)
+
+    def _give_up_parallel(self) -> None:
+        """Compile loops as serial ones from here on."""
+        del self.targetoptions["parallel"]
+        self._compiler.targetoptions.pop("parallel", None)
+        self._compiler._failed_cache.clear()
 
     def add_overload(self, cres: Any) -> None:
         """Keep a compiled overload; the base class would also tell the C dispatcher its address."""
@@ -346,7 +363,9 @@ dispatcher_registry[_Coenzyme] = IRDispatcher
 
 def _target_options(options: dict[str, Any]) -> dict[str, Any]:
     """Return the options a twin is compiled with: the user's, less those about machine code."""
-    kept = {k: v for k, v in options.items() if not k.startswith("_dbg") and k != "parallel"}
+    kept = {k: v for k, v in options.items() if not k.startswith("_dbg")}
+    if _in_series:
+        kept.pop("parallel", None)
     if kept.pop("debug", None) and kept.get("boundscheck") is None:
         kept["boundscheck"] = True  # what Numba does for debug=True
     kept.update(debug=False, nopython=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
@@ -364,7 +383,7 @@ class _Jit(JitDecorator):
         options = dict(self._options)
         pipeline = options.pop("pipeline_class", None) or compiler.Compiler
         variables = options.pop("locals", None) or {}
-        for name in ("cache", "signature_or_function", "target_backend", "_target"):
+        for name in ("cache", "parallel", "signature_or_function", "target_backend", "_target"):
             options.pop(name, None)
         return IRDispatcher(
             args[0],
@@ -377,6 +396,20 @@ class _Jit(JitDecorator):
 jit_registry[_Coenzyme] = _Jit
 
 _twins: weakref.WeakKeyDictionary[Any, IRDispatcher] = weakref.WeakKeyDictionary()
+_serial_twins: weakref.WeakKeyDictionary[Any, IRDispatcher] = weakref.WeakKeyDictionary()
+_in_series = False
+
+
+@contextmanager
+def loops_in_series() -> Generator[None, None, None]:
+    """Lower the loops of functions with `parallel=True` as plain ones; to be used under Numba's lock."""
+    global _in_series  # noqa: PLW0603 - what Numba calls back asks it
+    before = _in_series
+    _in_series = True
+    try:
+        yield
+    finally:
+        _in_series = before
 
 
 _stencils: dict[int, StencilFunc] = {}
@@ -398,7 +431,8 @@ def _find_stencil(stencil: StencilFunc) -> StencilFunc:
 def find_twin(dispatcher: CPUDispatcher) -> IRDispatcher:
     """Return the dispatcher of this target for the same Python function, options and declared signatures."""
     with global_compiler_lock:
-        twin = _twins.get(dispatcher)
+        twins = _serial_twins if _in_series else _twins
+        twin = twins.get(dispatcher)
         if twin is None:
             twin = IRDispatcher(
                 dispatcher.py_func,
@@ -408,5 +442,5 @@ def find_twin(dispatcher: CPUDispatcher) -> IRDispatcher:
             )
             if not dispatcher._can_compile:
                 twin.declared = tuple(dispatcher.nopython_signatures)
-            _twins[dispatcher] = twin
+            twins[dispatcher] = twin
         return twin

@@ -13,6 +13,7 @@ from enum import Enum
 from typing import Any
 
 from coenzyme.errors import ActivityError
+from coenzyme.frontends.launch import LAUNCHER
 
 __all__ = [
     "ArgumentActivity",
@@ -178,6 +179,11 @@ class Program:
     environments: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
     nogil: bool = False
     keepalive: tuple[Any, ...] = field(default=(), repr=False)
+
+    @property
+    def is_parallel(self) -> bool:
+        """Whether there are loops in it whose iterations may run at the same time."""
+        return f"@{LAUNCHER}" in self.text
 
     @property
     def parameter_types(self) -> tuple[str, ...]:
