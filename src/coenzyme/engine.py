@@ -30,7 +30,7 @@ from coenzyme.analysis.tape import Policy
 from coenzyme.codegen import canonicalise_loops, prepare, verify
 from coenzyme.derive.derivative import Request, derive, derive_split
 from coenzyme.derive.emission import type_named
-from coenzyme.derive.launches import number_chunks
+from coenzyme.derive.launches import know_launches
 from coenzyme.derive.plan import ReversePlan
 from coenzyme.derive.runtime import TapeMemory
 from coenzyme.derive.seeds import find_places
@@ -352,7 +352,7 @@ def _parse_program(source: str, program: Program) -> tuple[Module, Function]:
     module = _parse(source)
     for callee in module.functions.values():
         callee.ruled = is_ruled(callee.name) and not callee.is_declaration
-    number_chunks(module, find_launch)
+    know_launches(module, find_launch)
     return module, module.functions[program.entry]
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numba as nb
 import numpy as np
 import pytest
 
@@ -31,7 +32,18 @@ def solutions(x):
     return s
 
 
-FUNCTIONS = {f.__name__: f for f in (list_of_arrays, stack_machine, solutions)}
+@nb.njit(parallel=True)
+def parallel_loop(x):
+    s = 0.0
+    for i in nb.prange(x.shape[0]):
+        t = np.empty(3)
+        for j in range(3):
+            t[j] = x[(i * j) % x.shape[0]]
+        s += np.sum(t * t)
+    return s
+
+
+FUNCTIONS = {f.__name__: f for f in (list_of_arrays, stack_machine, solutions, parallel_loop)}
 
 
 def _blocks() -> int:

@@ -22,7 +22,6 @@ from coenzyme.analysis.objects import (
     holds_pointers,
     is_growth,
     is_internal_call,
-    is_ruled_call,
     passed_pointers,
     written_pointers,
 )
@@ -227,7 +226,7 @@ class _Finder:
         pointers = [p for p in pointers if p.type.is_pointer]
         reached = self.objects.reachable(pointers)
         if any(o in self.memory for o in reached) or any(a in self.marked for a in call.arguments):
-            if is_ruled_call(call):
+            if is_internal_call(call):
                 reached = self.objects.reachable(written_pointers(call))
             self._mark_memory(o for o in reached if self._may_hold_floats(o))
             if not is_internal_call(call):
@@ -302,7 +301,9 @@ class _Finder:
             case Effect.UNKNOWN | Effect.LAPACK | Effect.REALLOCATION if not is_growth(call):
                 pointers = passed_pointers(call) if is_internal_call(call) else call.arguments
                 reached = self.objects.reachable(p for p in pointers if p.type.is_pointer)
-                written = self.objects.reachable(written_pointers(call)) if is_ruled_call(call) else reached
+                written = (
+                    self.objects.reachable(written_pointers(call)) if is_internal_call(call) else reached
+                )
                 if call in self.marked or any(o in self.memory for o in written):
                     self._mark_memory(o for o in reached if self._may_hold_floats(o))
                     for argument in call.arguments:

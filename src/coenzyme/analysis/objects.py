@@ -207,7 +207,12 @@ def is_ruled_call(instruction: Instruction) -> bool:
 
 def written_pointers(call: Call) -> list[Value]:
     """Return the pointers that an internal `call` may write through."""
-    return call.arguments[:1] if is_ruled_call(call) else passed_pointers(call)
+    if is_ruled_call(call):
+        return call.arguments[:1]
+    assert isinstance(call.callee, Function)
+    spared = call.callee.spared or ()
+    written = {a for number, a in enumerate(call.arguments) if number not in spared}
+    return [pointer for pointer in passed_pointers(call) if pointer in written]
 
 
 def holds_pointers(type: Type) -> bool:
@@ -380,6 +385,22 @@ class _Solver:
                     if holds_pointers(operand.type):
                         self._include(instruction, result.of(operand))
 
+    def _visit_internal_call(self, call: Call) -> None:
+        """Assume that a function kept out of line links whatever it reaches, and what it allocates."""
+        callee = call.callee
+        assert isinstance(callee, Function)
+        if call not in self.from_call:
+            self.from_call[call] = MemoryObject(Storage.RETURNED, call, "memory from a call")
+        if callee.ruled:
+            # The arrays it returns are new, and hold numbers.
+            self.flat.add(self.from_call[call])
+            self._store_into(self.result.of(call.arguments[0]), {self.from_call[call]})
+        elif callee.spared is None:
+            reached = self.result.reachable(written_pointers(call)) | {self.from_call[call]}
+            self._store_into(reached, reached)
+            if holds_pointers(call.type):
+                self._include(call, reached)
+
     def _visit_call(self, call: Call) -> None:
         effect = called_effect(call)
         pointers = [a for a in call.arguments if a.type.is_pointer]
@@ -391,19 +412,8 @@ class _Solver:
                 self._include(call, self.result.of(pointers[0]))
             case Effect.MEMCPY | Effect.MEMMOVE:
                 self._store_into(self.result.of(pointers[0]), self._loaded_from(self.result.of(pointers[1])))
-            case Effect.UNKNOWN if isinstance(call.callee, Function) and not call.callee.is_declaration:
-                # A function kept out of line may link whatever it reaches, and what it allocates.
-                if call not in self.from_call:
-                    self.from_call[call] = MemoryObject(Storage.RETURNED, call, "memory from a call")
-                if is_ruled_call(call):
-                    # The arrays it returns are new, and hold numbers.
-                    self.flat.add(self.from_call[call])
-                    self._store_into(self.result.of(call.arguments[0]), {self.from_call[call]})
-                    return
-                reached = self.result.reachable(written_pointers(call)) | {self.from_call[call]}
-                self._store_into(reached, reached)
-                if holds_pointers(call.type):
-                    self._include(call, reached)
+            case Effect.UNKNOWN if is_internal_call(call):
+                self._visit_internal_call(call)
             case Effect.UNKNOWN | Effect.REALLOCATION:
                 reached = self.result.reachable(pointers)
                 self._store_into(reached, reached | {self.result.unknown})

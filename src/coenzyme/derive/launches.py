@@ -37,23 +37,38 @@ from coenzyme.frontends.program import ComponentActivity, Mode
 from coenzyme.ir.instructions import Call, Function, Instruction, Load, Module
 from coenzyme.rules import Effect
 
-__all__ = ["fill_launch", "number_chunks", "run_launches"]
+__all__ = ["fill_launch", "know_launches", "run_launches"]
 
+_FOREIGN = (Storage.UNKNOWN, Storage.REACHED)
 _FREED = (Effect.ALLOCATION, Effect.DEALLOCATION, Effect.REFERENCE_COUNT, Effect.MEMSET, Effect.INACTIVE)
 
 
-def number_chunks(module: Module, launches: LaunchProvider) -> None:
-    """Let each chunk take its own number for that of the thread: chunks that run at the same time differ."""
-    for name in list(module.functions):
-        launch = launches(name)
-        chunk = None if launch is None else module.functions.get(launch.chunk)
-        if chunk is None or chunk.is_declaration:
+def know_launches(module: Module, launches: LaunchProvider) -> None:
+    """Find out what launchers leave alone, and let chunks take their own numbers for those of threads.
+
+    Chunks that run at the same time differ in their numbers, as threads do.
+    """
+    for launcher in list(module.functions.values()):
+        launch = launches(launcher.name)
+        if launch is None or launcher.is_declaration:
             continue
+        chunk = module.functions[launch.chunk]
         for block in chunk.blocks:
             for call in list(block.instructions):
                 if isinstance(call, Call) and call.callee_name == "get_thread_id":
                     call.replace_all_uses_with(chunk.arguments[-1])
                     call.erase()
+        launcher.spared = chunk.spared = _find_spared(chunk)
+
+
+def _find_spared(chunk: Function) -> frozenset[int] | None:
+    """Return the parameters behind which a chunk writes nothing; None where that is not known."""
+    objects = find_objects(chunk, {})
+    _, written = _accesses(chunk, objects)
+    if any(item.storage in _FOREIGN for item in written):
+        return None
+    pointers = [a for a in chunk.arguments if a.type.is_pointer]
+    return frozenset(a.index for a in pointers if objects.of(a).isdisjoint(written))
 
 
 def run_launches(module: Module, launches: LaunchProvider) -> None:
@@ -174,8 +189,7 @@ def _share(chunk: Function, passed: Passed, launch: Launch, width: int) -> list[
     elements = {chunk.arguments[i]: t for i, t in enumerate(passed.elements) if t is not None}
     objects = find_objects(chunk, groups, elements)
     read, written = _accesses(chunk, objects)
-    foreign = (Storage.UNKNOWN, Storage.REACHED)
-    if any(item.storage in foreign for item in read | written):
+    if any(item.storage in _FOREIGN for item in read | written):
         return None
     found: list[SharedArray] = []
     for number, parameter in enumerate(_extras(passed, width)):

@@ -530,10 +530,11 @@ class Function(Global):
     `prefix` is LLVM's text between ``define``/``declare`` and the return type (linkage, convention,
     return attributes); `suffix` the text between the closing parenthesis of the parameters and the
     body (``unnamed_addr #0 !dbg !4`` …). `ruled` says that derivatives come from a rule, not from the
-    body, and that all a call writes is its result, behind the first parameter.
+    body, and that all a call writes is its result, behind the first parameter. `spared`, where it is not
+    None, lists pointer parameters behind which a call writes nothing, and says that it stores no pointers.
     """
 
-    __slots__ = ("arguments", "blocks", "function_type", "prefix", "ruled", "suffix")
+    __slots__ = ("arguments", "blocks", "function_type", "prefix", "ruled", "spared", "suffix")
 
     def __init__(
         self,
@@ -550,6 +551,7 @@ class Function(Global):
         self.prefix = prefix
         self.suffix = suffix
         self.ruled = False
+        self.spared: frozenset[int] | None = None
 
     @property
     def is_declaration(self) -> bool:

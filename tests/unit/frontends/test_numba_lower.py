@@ -150,7 +150,7 @@ def test_debug_adds_no_stack_slots() -> None:
     assert "llvm.dbg.declare" not in debug
 
 
-def test_parallel_loops_are_lowered_as_plain_loops() -> None:
+def test_parallel_loops_are_lowered_as_calls_of_launchers_or_in_series() -> None:
     @nb.njit(parallel=True)
     def f(a: Any) -> float:
         total = 0.0
@@ -158,7 +158,23 @@ def test_parallel_loops_are_lowered_as_plain_loops() -> None:
             total += a[i]
         return total
 
-    assert "numba_parallel_for" not in lower(f, (types.float64[::1],)).text
+    parallel = lower(f, (types.float64[::1],))
+    assert parallel.is_parallel
+    assert "numba_parallel_for" not in parallel.text
+    serial = lower(f, (types.float64[::1],), in_series=True)
+    assert not serial.is_parallel
+    assert "get_num_threads" not in serial.text
+
+
+def test_parallel_loop_that_cannot_be_launched_is_lowered_in_series() -> None:
+    @nb.njit(parallel=True)
+    def f(a: Any) -> float:
+        last = 0.0
+        for i in nb.prange(a.size):
+            last = a[i]
+        return last
+
+    assert not lower(f, (types.float64[::1],)).is_parallel
 
 
 def test_declared_signatures_are_honoured_by_callers_and_at_the_top() -> None:
