@@ -50,7 +50,7 @@ from coenzyme.ir.values import (
 __all__ = ["print_constant", "print_function", "print_instruction", "print_module"]
 
 _LONGEST_NAME = 240
-"""LLVM refuses local names of more than 1024 characters; Numba spells types in names, which lengthens them."""
+"""LLVM refuses local names of more than 1024 characters; Numba spells types in names, which makes them so."""
 
 
 def print_module(module: Module) -> str:
