@@ -48,6 +48,7 @@ from coenzyme.frontends.program import (
     component_activities,
 )
 from coenzyme.ir.debug import SourceMap
+from coenzyme.ir.devirtualise import devirtualise
 from coenzyme.ir.instructions import Function, Module
 from coenzyme.ir.parser import parse_module
 from coenzyme.ir.printer import print_module
@@ -60,6 +61,7 @@ __all__ = ["Derivative", "Options", "SplitDerivative", "derivative", "primal", "
 _RESULT_PARAMETERS = 2
 SCOPED = ("alias.scope", "noalias")
 _FOREIGN = (Storage.REACHED, Storage.UNKNOWN)
+_INDIRECT = re.compile(r"\bcall [^@\n]*%[^\s(]+\(")
 _numbers = count()
 T = TypeVar("T")
 
@@ -216,7 +218,13 @@ def lowered(function: Callable[..., Any], argtypes: tuple[Any, ...], in_series: 
 def prepared(function: Callable[..., Any], argtypes: tuple[Any, ...], in_series: bool = False) -> str:
     """Return `function` as simplified LLVM text."""
     program = lowered(function, argtypes, in_series)
-    return prepare(program.text, program.entry, _stays_out_of_line)
+    text = prepare(program.text, program.entry, _stays_out_of_line)
+    while _INDIRECT.search(text):
+        module = parse_module(text)
+        if not devirtualise(module):
+            break
+        text = prepare(print_module(module), program.entry, _stays_out_of_line)
+    return text
 
 
 def _stays_out_of_line(symbol: str) -> bool:

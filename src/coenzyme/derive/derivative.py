@@ -23,11 +23,12 @@ from coenzyme.derive.runtime import TapeMemory
 from coenzyme.derive.seeds import ResultPlaces
 from coenzyme.derive.shadows import Shadows, add_shadows
 from coenzyme.derive.split import Halves, SplitFunctions, declare_halves, split_function
-from coenzyme.errors import CoenzymeError, Location
+from coenzyme.errors import CoenzymeError, Location, UnsupportedIRError
 from coenzyme.frontends.launch import LaunchProvider, no_launch
 from coenzyme.frontends.program import ComponentActivity, Mode
 from coenzyme.frontends.rule_code import RuleProvider
 from coenzyme.ir.clone import clone_function
+from coenzyme.ir.devirtualise import is_indirect
 from coenzyme.ir.instructions import Call, Function, Instruction, Module
 from coenzyme.ir.types import PTR, Type
 from coenzyme.ir.values import Argument, ConstantNull, Value
@@ -196,6 +197,7 @@ class _Deriver:
         elements: dict[Argument, Type] = {formals[i]: t for i, t in request.elements.items()}
         groups = {formals[i]: g for i, g in request.groups.items()}
         shape = normalise(derivative, elements, request.has_status)
+        _refuse_indirect_calls(self.context, shape)
         activity, contents = _analyse(derivative, shape, parameters, elements, groups)
         lanes: list[Shadows] = []
         scalars: list[Mapping[Argument, Argument]] = []
@@ -276,6 +278,20 @@ class _Deriver:
             return
         _, halves = self.emit_reverse(draft, request)
         split_function(self.module, draft.function, halves, entry.augmented, entry.reverse, entry.discard)
+
+
+def _refuse_indirect_calls(context: Context, shape: Shape) -> None:
+    for block in shape.exits.live:
+        for instruction in block.instructions:
+            if isinstance(instruction, Call) and is_indirect(instruction):
+                raise UnsupportedIRError(
+                    "a function is called that is known at run time only",
+                    function=context.function_name,
+                    operation="call by address",
+                    location=context.locate(instruction),
+                    remedy="pass an @njit function as an argument of its own, or choose by if among functions"
+                    " called by name",
+                )
 
 
 def _mark_disjoint(draft: _Draft) -> None:

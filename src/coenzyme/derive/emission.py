@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from coenzyme.errors import MissingRuleError
 from coenzyme.ir.builder import Builder, const_float, const_int
-from coenzyme.ir.instructions import Block, Call, Function, Instruction, Module
+from coenzyme.ir.instructions import Call, Instruction, Module
 from coenzyme.ir.parser import parse_module
 from coenzyme.ir.types import F32, F64, I1, I32, PTR, FloatType, FunctionType, IntType, PointerType, Type
 from coenzyme.ir.values import Value
 from coenzyme.rules import Rule, find_rule, lower, symbol_for
 from coenzyme.rules.expression import Expression
 
-__all__ = ["ExpressionEmitter", "emit_partial", "rule_of", "split_block", "type_named", "type_spelled"]
+__all__ = ["ExpressionEmitter", "emit_partial", "rule_of", "type_named", "type_spelled"]
 
 _TYPES: dict[str, Type] = {
     "double": F64,
@@ -141,24 +141,3 @@ def emit_partial(
     if result is not None:
         bindings["r"] = result
     return emitter.binary("fmul", factor, lower(expression, bindings, emitter))
-
-
-def split_block(function: Function, instruction: Instruction) -> Block:
-    """Move what follows `instruction` into a new block and return it; the old block is left open.
-
-    The phis of the successors are told that they are now entered from the new block.
-    """
-    block = instruction.block
-    assert block is not None
-    position = block.instructions.index(instruction) + 1
-    rest = Block(f"{block.name}.rest")
-    rest.function = function
-    function.blocks.insert(function.blocks.index(block) + 1, rest)
-    for moved in block.instructions[position:]:
-        moved.block = rest
-        rest.instructions.append(moved)
-    del block.instructions[position:]
-    for successor in rest.successors:
-        for phi in successor.phis:
-            phi.incoming = [rest if b is block else b for b in phi.incoming]
-    return rest

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from coenzyme.derive.emission import split_block
 from coenzyme.frontends.program import Status
 from coenzyme.ir.builder import Builder, const_int
+from coenzyme.ir.cfg import split_block
 from coenzyme.ir.instructions import Alloca, Block, Call, Function, Instruction, Module
 from coenzyme.ir.types import I1, I8, I32, I64, PTR, VOID, FunctionType
 from coenzyme.ir.values import ConstantNull, Value

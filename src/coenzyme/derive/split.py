@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from coenzyme.derive.emission import split_block
 from coenzyme.derive.runtime import DESTROY, RECORD_HEADER, require
 from coenzyme.frontends.program import Status
 from coenzyme.ir.builder import Builder, const_int, zero
+from coenzyme.ir.cfg import split_block
 from coenzyme.ir.clone import clone_instruction
 from coenzyme.ir.instructions import (
     Alloca,

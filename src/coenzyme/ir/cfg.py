@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from coenzyme.ir.instructions import Block, Branch, Function, Phi
+from coenzyme.ir.instructions import Block, Branch, Function, Instruction, Phi
 from coenzyme.ir.values import Poison
 
-__all__ = ["ControlFlow", "incoming_edges", "remove_unreachable", "split_edge"]
+__all__ = ["ControlFlow", "incoming_edges", "remove_unreachable", "split_block", "split_edge"]
 
 
 class ControlFlow:
@@ -122,3 +122,24 @@ def split_edge(predecessor: Block, successor: Block) -> Block:
             remove_incoming(phi, predecessor)
             phi.add_incoming(value, middle)
     return middle
+
+
+def split_block(function: Function, instruction: Instruction) -> Block:
+    """Move what follows `instruction` into a new block and return it; the old block is left open.
+
+    The phis of the successors are told that they are now entered from the new block.
+    """
+    block = instruction.block
+    assert block is not None
+    position = block.instructions.index(instruction) + 1
+    rest = Block(f"{block.name}.rest")
+    rest.function = function
+    function.blocks.insert(function.blocks.index(block) + 1, rest)
+    for moved in block.instructions[position:]:
+        moved.block = rest
+        rest.instructions.append(moved)
+    del block.instructions[position:]
+    for successor in rest.successors:
+        for phi in successor.phis:
+            phi.incoming = [rest if b is block else b for b in phi.incoming]
+    return rest

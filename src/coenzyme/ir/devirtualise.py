@@ -1,0 +1,94 @@
+"""Calls of functions chosen at run time become calls of each function that may be chosen.
+
+Where the address that is called is one of several functions of the module, chosen by selects and phis, the
+call becomes a chain of comparisons and direct calls, which can be inlined and differentiated. Nothing is
+copied but the call itself.
+"""
+
+from __future__ import annotations
+
+from coenzyme.ir.builder import Builder
+from coenzyme.ir.cfg import split_block
+from coenzyme.ir.clone import clone_instruction
+from coenzyme.ir.instructions import Block, Call, Freeze, Function, Module, Phi, Select
+from coenzyme.ir.types import VOID
+from coenzyme.ir.values import ConstantNull, Poison, Undef, Value
+
+__all__ = ["devirtualise", "is_indirect"]
+
+
+def is_indirect(call: Call) -> bool:
+    """Whether the function that `call` calls is known at run time only."""
+    return call.callee_name is None
+
+
+def devirtualise(module: Module) -> bool:
+    """Replace the indirect calls in `module` whose targets are known; return whether there were any."""
+    changed = False
+    for function in module.functions.values():
+        for call in [i for i in function.instructions() if isinstance(i, Call) and is_indirect(i)]:
+            targets = _targets(call.callee)
+            if targets and all(target.function_type == call.function_type for target in targets):
+                _expand(function, call, targets)
+                changed = True
+    return changed
+
+
+def _targets(callee: Value) -> list[Function]:
+    """Return the functions that `callee` may be; none where one may be unknown."""
+    found: dict[Function, None] = {}
+    seen: set[Value] = set()
+    pending = [callee]
+    while pending:
+        value = pending.pop()
+        if value in seen:
+            continue
+        seen.add(value)
+        match value:
+            case Function():
+                found[value] = None
+            case Phi():
+                pending.extend(value.operands)
+            case Select():
+                pending.extend(value.operands[1:])
+            case Freeze():
+                pending.append(value.operands[0])
+            case Undef() | Poison() | ConstantNull():
+                pass  # calling it is undefined
+            case _:
+                return []
+    return list(found)
+
+
+def _expand(function: Function, call: Call, targets: list[Function]) -> None:
+    """Put a comparison and a direct call for each of `targets` in the place of `call`."""
+    callee, block = call.callee, call.block
+    assert block is not None
+    rest = split_block(function, call)
+    results: list[tuple[Value, Block]] = []
+    at = Builder(block)
+    for number, target in enumerate(targets):
+        arm = _new_block(function, f"{block.name}.calls.{number}", rest)
+        direct = clone_instruction(call, {})
+        direct.set_operand(len(direct.operands) - 1, target)
+        arm.append(direct)
+        Builder(arm).branch(rest)
+        results.append((direct, arm))
+        if number == len(targets) - 1:
+            at.branch(arm)
+        else:
+            following = _new_block(function, f"{block.name}.or.{number}", arm)
+            at.cond_branch(at.icmp("eq", callee, target), arm, following)
+            at = Builder(following)
+    if call.type != VOID:
+        merged = Phi(call.type, results, call.name)
+        rest.insert(0, merged)
+        call.replace_all_uses_with(merged)
+    call.erase()
+
+
+def _new_block(function: Function, name: str, before: Block) -> Block:
+    block = Block(name)
+    block.function = function
+    function.blocks.insert(function.blocks.index(before), block)
+    return block
