@@ -1,4 +1,4 @@
-"""Functions that are passed as arguments, or chosen at run time, are differentiated like those called by name."""
+"""Functions passed as arguments, or chosen at run time, are differentiated like those called by name."""
 
 from __future__ import annotations
 
