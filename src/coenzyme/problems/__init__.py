@@ -7,6 +7,7 @@ where there is published data, the function that loads it.
 `gmm`      log posterior of a Gaussian mixture (ADBench): a gradient with respect to 1650 numbers
 `lstm`     loss of a character LSTM (ADBench): a state carried through a long loop
 `ba`       bundle adjustment residuals (ADBench): many outputs written into arrays
+`hand`     hand tracking residuals (ADBench): a dense Jacobian with 26 columns
 `stencil`  Jacobi sweeps between two arrays that swap roles
 `ode`      Runge-Kutta steps of the Lorenz system, updating a state in place
 =========  ==========================================================================================

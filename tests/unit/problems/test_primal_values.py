@@ -11,6 +11,7 @@ from scipy.special import expit, logsumexp, multigammaln
 
 from coenzyme.problems.ba import ba_residuals, load_ba, reprojection_error
 from coenzyme.problems.gmm import GmmData, gmm, load_gmm
+from coenzyme.problems.hand import hand_residuals, load_hand
 from coenzyme.problems.lstm import load_lstm, lstm
 from coenzyme.problems.ode import rk4_lorenz
 from coenzyme.problems.stencil import stencil, stencil_start
@@ -154,3 +155,34 @@ def test_runge_kutta_is_of_fourth_order():
     exact = after(8000)
     ratio = np.linalg.norm(after(200) - exact) / np.linalg.norm(after(400) - exact)
     assert 14 < ratio < 18
+
+
+def reference_hand(data):
+    """All vertices moved by matrices of whole arrays, the rotations from SciPy."""
+    theta, parents, relatives, inverse_absolutes, positions, weights, correspondences, points = data
+    angles = np.zeros((parents.size, 2))
+    for finger in range(5):
+        angles[2 + 4 * finger] = theta[6 + 4 * finger : 8 + 4 * finger]
+        angles[[3 + 4 * finger, 4 + 4 * finger], 0] = theta[8 + 4 * finger : 10 + 4 * finger]
+    turns = np.tile(np.eye(4), (parents.size, 1, 1))
+    turns[:, :3, :3] = Rotation.from_euler("xz", angles).as_matrix()
+    absolutes = []
+    for parent, relative, turn in zip(parents, relatives, turns, strict=True):
+        absolutes.append(relative @ turn if parent < 0 else absolutes[parent] @ relative @ turn)
+    transforms = np.array(absolutes) @ inverse_absolutes
+    homogeneous = np.column_stack([positions, np.ones(len(positions))])
+    skinned = np.einsum("vb,bij,vj->vi", weights, transforms, homogeneous)[:, :3]
+    placed = skinned @ Rotation.from_rotvec(theta[:3]).as_matrix().T + theta[3:6]
+    return points - placed[correspondences]
+
+
+def test_hand_on_the_shipped_data_is_what_whole_arrays_give():
+    data = load_hand()
+    assert_allclose(njit(hand_residuals)(*data), reference_hand(data), atol=1e-13)
+
+
+def test_hand_without_rotation_is_only_moved():
+    data = load_hand()
+    theta = np.concatenate([np.zeros(3), data.theta[3:]])
+    data = data._replace(theta=theta)
+    assert_allclose(hand_residuals(*data), reference_hand(data), atol=1e-13)
