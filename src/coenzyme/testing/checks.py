@@ -135,7 +135,8 @@ class _Outputs:
         self.arguments = arguments
         self.scalar = isinstance(value, (float, np.floating))
         # Only annotated calls reach the cotangent of memory on exit; `vjp` takes that of the return alone.
-        self.sees_memory = arguments.simple and (value is None or self.scalar or self.value.point.size == 0)
+        self.sees_memory = arguments.simple
+        self.in_one_call = value is None or self.scalar or self.value.point.size == 0
 
     def pack(self, value: Any, exit_memory: Vector) -> Vector:
         memory = self.arguments.memory if self.sees_memory else np.zeros(exit_memory.size, dtype=bool)
@@ -192,7 +193,14 @@ class NativeDerivatives:
             _annotate(x, dx, active=i in arguments.argnums)
             for i, (x, dx) in enumerate(zip(args, shadows, strict=True))
         ]
-        partials = coenzyme.autodiff(coenzyme.Reverse, f, *annotated)
+        if outputs.in_one_call:
+            partials = coenzyme.autodiff(coenzyme.Reverse, f, *annotated)
+        else:
+            kinds = [type(x) for x in annotated]
+            mode, returned = coenzyme.ReverseSplitNoPrimal, coenzyme.Duplicated
+            forward, reverse = coenzyme.autodiff_thunk(mode, f, returned, *kinds)
+            tape, _, _ = forward(*annotated)
+            partials = reverse(*annotated, of_value, tape)
         leaving = [
             d if isinstance(dx, (float, complex, np.inexact)) else dx
             for d, dx in zip(partials, shadows, strict=True)
