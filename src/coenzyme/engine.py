@@ -54,7 +54,7 @@ from coenzyme.ir.parser import parse_module
 from coenzyme.ir.printer import print_module
 from coenzyme.ir.reducible import make_reducible
 from coenzyme.ir.values import Argument
-from coenzyme.rules import definitions, is_inactive
+from coenzyme.rules import container_definitions, definitions, find_container_rule, is_inactive
 
 __all__ = ["Derivative", "Options", "SplitDerivative", "derivative", "primal", "split_derivative"]
 
@@ -450,7 +450,7 @@ def _finish(module: Module, derived: Function, entry: Function) -> None:
 def _holds_names(text: str) -> bool:
     """Return whether `text` calls what must not be inlined before it is differentiated."""
     defined = re.findall(r'^define [^@\n]*@"?([^"(\s]+)', text, re.MULTILINE)
-    return any(is_ruled(name) or is_inactive(name) for name in defined)
+    return any(is_ruled(name) or is_inactive(name) or find_container_rule(name) for name in defined)
 
 
 def _with_definitions(module: Module, *, again: bool = False) -> str:
@@ -464,6 +464,8 @@ def _with_definitions(module: Module, *, again: bool = False) -> str:
     text = print_module(module)
     called = (f.name for f in module.functions.values() if f.is_declaration)
     extra = definitions(name for name in called if not (again and is_inactive(name)))
+    if not again:
+        extra += container_definitions(f.name for f in module.functions.values() if f.is_declaration)
     if not extra:
         return text
     known = parse_module(extra)

@@ -172,11 +172,16 @@ def is_internal_call(instruction: Instruction) -> bool:
     )
 
 
-_GROWING = ("NRT_MemInfo_varsize_realloc", "coenzyme.grow")
+_GROWING = (
+    "NRT_MemInfo_varsize_realloc",
+    "coenzyme.grow",
+    "coenzyme.list.reserve",
+    "coenzyme.dict.reserve",
+)
 
 
 def is_growth(instruction: Instruction) -> bool:
-    """Whether `instruction` gives the payload of a counted block another size, and perhaps another place."""
+    """Whether `instruction` gives the payload of a block another size, and perhaps another place."""
     return isinstance(instruction, Call) and instruction.callee_name in _GROWING
 
 
@@ -405,7 +410,7 @@ class _Solver:
         effect = called_effect(call)
         pointers = [a for a in call.arguments if a.type.is_pointer]
         match effect:
-            case Effect.ALLOCATION:
+            case Effect.ALLOCATION | Effect.CONTAINER:
                 if call not in self.result.points_to:
                     self._include(call, {MemoryObject(Storage.HEAP, call, call.name or "allocation")})
             case _ if effect is Effect.MEMINFO_DATA or is_growth(call):

@@ -34,7 +34,7 @@ from coenzyme.ir.instructions import (
     Store,
 )
 from coenzyme.ir.values import Value
-from coenzyme.rules import Effect
+from coenzyme.rules import ContainerRule, Effect, find_container_rule
 
 __all__ = ["Aliasing", "Overwrites", "find_overwrites"]
 
@@ -216,6 +216,9 @@ def written_objects(instruction: Instruction, objects: Objects) -> Iterable[Memo
         case Call() if is_growth(instruction):
             return ()
         case Call():
+            container = find_container_rule(instruction.callee_name or "")
+            if container is not None:
+                return _written_by_container(instruction, container, objects)
             effect = called_effect(instruction)
             pointers = [a for a in instruction.arguments if a.type.is_pointer]
             if effect in (Effect.MEMCPY, Effect.MEMMOVE, Effect.MEMSET):
@@ -230,6 +233,17 @@ def written_objects(instruction: Instruction, objects: Objects) -> Iterable[Memo
             return {o for p in pointers for o in objects.of(p)}
         case _:
             return ()
+
+
+def _written_by_container(call: Call, rule: ContainerRule, objects: Objects) -> Iterable[MemoryObject]:
+    """Return what a run-time function of a typed container writes: its structure is nobody's data."""
+    if rule.output is not None:
+        return objects.of(call.operands[rule.output])
+    if not rule.removes:
+        return ()
+    # What is removed is cleared, and what it held of the caller's memory may be freed.
+    held = objects.reachable(call.operands[:1])
+    return {*objects.of(call.operands[0]), *(o for o in held if o.storage is Storage.REACHED)}
 
 
 def may_overlap(a: MemoryObject, b: MemoryObject, aliasing: Aliasing) -> bool:

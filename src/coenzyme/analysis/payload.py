@@ -12,7 +12,7 @@ from coenzyme.ir.types import I8
 from coenzyme.ir.values import ConstantInt, Value
 from coenzyme.rules import Allocation, Effect, find_memory_rule
 
-__all__ = ["is_list_header", "is_resizable"]
+__all__ = ["is_container", "is_list_header", "is_resizable"]
 
 _HEADER = 24
 """Bytes: two sizes of 8, and a flag."""
@@ -34,12 +34,28 @@ def is_list_header(pointer: Value, objects: Objects) -> bool:
     if called_effect(pointer) is not Effect.MEMINFO_DATA and not is_growth(pointer):
         return False
     found = objects.of(pointer)
-    return bool(found) and all(is_resizable(item) for item in found)
+    return bool(found) and all(_has_header(item) for item in found)
+
+
+def _has_header(item: MemoryObject) -> bool:
+    return is_resizable(item) and not is_container(item)
+
+
+def is_container(item: MemoryObject) -> bool:
+    """Whether `item` is a typed list or dictionary that was made here."""
+    origin = item.origin
+    return (
+        item.storage is Storage.HEAP
+        and isinstance(origin, Call)
+        and called_effect(origin) is Effect.CONTAINER
+    )
 
 
 def is_resizable(item: MemoryObject) -> bool:
     """Whether the payload of a block can be given another size."""
     if item.storage is not Storage.HEAP or not isinstance(item.origin, Call):
         return False
+    if is_container(item):
+        return True
     rule = find_memory_rule(item.origin.callee_name or "")
     return isinstance(rule, Allocation) and rule.resizable

@@ -28,6 +28,7 @@ _KEPT_ATTRIBUTES = re.compile(r"\b(?:noinline|optnone|alwaysinline)\b ?")
 _RAISES = re.compile(r"ol_raise_with_shape_context|__excinfo_unwrap_args")
 
 _ALLOCATES = "nounwind willreturn memory(inaccessiblemem: readwrite)"
+_READS = "nounwind willreturn memory(read)"
 _PURE = "nounwind willreturn memory(none)"
 _MATHEMATICS = (
     "sqrt|cbrt|exp|exp2|exp10|expm1|log|log2|log10|log1p|pow|hypot|fmod|remainder|copysign|nextafter"
@@ -44,6 +45,8 @@ _FACTS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"NRT_decref", "nounwind"),
         (r"NRT_MemInfo_data_fast", "nounwind willreturn memory(argmem: read)"),
         (r"NRT_MemInfo_alloc\w*|NRT_Allocate\w*", _ALLOCATES),
+        (r"coenzyme\.(?:list|dict)\.(?:items|entries|size|capacity|mutable|find|next|last|hash)", _READS),
+        (r"coenzyme\.(?:list|dict)\.new", _ALLOCATES),
         (
             r"numba_xx\w+|numba_ez_\w+|numba_x\w+",
             "nounwind willreturn memory(argmem: readwrite, inaccessiblemem: readwrite)",
@@ -54,7 +57,7 @@ _FACTS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (rf"(?:{_MATHEMATICS})[fl]?|numba_gammaf?|numba_lgammaf?|numba_fixed_fmodf?", _PURE),
     )
 )
-_FRESH = re.compile(r"NRT_MemInfo_alloc\w*|NRT_Allocate\w*")
+_FRESH = re.compile(r"NRT_MemInfo_alloc\w*|NRT_Allocate\w*|coenzyme\.(?:list|dict)\.new")
 
 
 def mark(text: str, entry: str, keep_out_of_line: Callable[[str], bool]) -> str:

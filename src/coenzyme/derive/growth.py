@@ -36,6 +36,9 @@ from coenzyme.ir.instructions import (
 from coenzyme.ir.values import Value
 from coenzyme.rules import Effect
 
+_SHRINKING = "NRT_MemInfo_varsize_realloc"
+"""Gives a payload a smaller size too; what typed containers grow by does not."""
+
 __all__ = ["find_movable", "keep_payloads", "merge_payload_addresses"]
 
 
@@ -64,7 +67,7 @@ def keep_payloads(context: Context, live: Iterable[Block]) -> None:
     """Let the calls that give payloads another size never make one smaller, and clear what they add."""
     for block in live:
         for instruction in block.instructions:
-            if isinstance(instruction, Call) and is_growth(instruction):
+            if isinstance(instruction, Call) and instruction.callee_name == _SHRINKING:
                 if context.memory is TapeMemory.PLAIN:
                     message = "a list grows in a function whose derivative is differentiated again"
                     raise context.unsupported(instruction, message)

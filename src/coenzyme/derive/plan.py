@@ -14,6 +14,7 @@ from coenzyme.analysis.content import Contents, carries_floats
 from coenzyme.analysis.induction import Recurrence, find_recurrence
 from coenzyme.analysis.objects import MemoryObject, Storage, called_effect, is_internal_call, is_ruled_call
 from coenzyme.analysis.overwritten import Aliasing, Overwrites, find_overwrites
+from coenzyme.analysis.payload import is_container
 from coenzyme.analysis.tape import Frame, Keep, Policy, Question, TapePlan, plan_tape
 from coenzyme.derive.blas import Copies, Products, copy_overwritten, needed_by_product, read_again
 from coenzyme.derive.context import Context
@@ -335,6 +336,9 @@ def _find_kept(
             needed |= set(objects.of(value.pointer))
     for call in shadows.allocations:
         needed |= set(objects.of(call))
+    # A typed container is freed by the block that counts the references to it.
+    inner = {o for o in needed if is_container(o)}
+    needed |= {holder for holder, held in objects.contents.items() if not held.isdisjoint(inner)}
     calls = [
         i
         for block in shape.exits.live

@@ -72,7 +72,7 @@ class Shadows:
     allocations: dict[Call, Call]
     mirrored: set[Instruction]
     growths: list[Call] = field(default_factory=list[Call])
-    """The calls that give the payloads of shadow blocks another size."""
+    """The calls that make shadow containers, or give the payloads of shadow blocks another size."""
     lane: int = 0
     """Which of the directions of a sweep these are the shadows of."""
 
@@ -321,6 +321,15 @@ class _Augmenter:
         match effect:
             case Effect.ALLOCATION if self._is_shadowed(call):
                 self._visit_allocation(call)
+            case Effect.CONTAINER if self._is_shadowed(call):
+                twin = clone_instruction(call, {})
+                twin.name = f"{call.name}.shadow"
+                self._place(call, twin)
+                self.result.growths.append(twin)
+            case Effect.STRUCTURE if self._is_shadowed(call.operands[0]):
+                twin = clone_instruction(call, {})
+                twin.set_operand(0, self.shadow(call.operands[0], call))
+                self._insert_after(call, twin)
             case Effect.REALLOCATION if is_growth(call) and self._is_shadowed(call.operands[0]):
                 twin = clone_instruction(call, {})
                 twin.name = f"{call.name}.shadow"

@@ -47,6 +47,7 @@ from numba.core.target_extension import (
 from numba.np.ufunc.dufunc import DUFunc
 from numba.stencils.stencil import StencilFunc
 
+from coenzyme.frontends.numba_containers import find_lowering
 from coenzyme.frontends.numba_lines import pipeline_with_lines
 from coenzyme.frontends.numba_power import is_power, lower_power, lower_powers_of_arrays
 
@@ -141,6 +142,9 @@ class IRContext(cpu.CPUContext):
     def get_function(self, fn: Any, sig: Any, _firstcall: bool = True) -> Any:
         if is_power(fn, sig.as_function()):
             return _wrap_impl(lower_power, self, sig.as_function())
+        container = find_lowering(fn, sig)
+        if container is not None:
+            return _wrap_impl(container, self, sig)
         try:
             return super().get_function(fn, sig, _firstcall)
         except NotImplementedError:

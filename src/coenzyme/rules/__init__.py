@@ -3,6 +3,8 @@
 A rule is a row of :mod:`coenzyme.rules.table`. Forward, reverse, pattern and higher order all derive from it.
 """
 
+from coenzyme.rules.container_text import container_definitions
+from coenzyme.rules.containers import ContainerAct, ContainerRule, find_container_rule
 from coenzyme.rules.effects import Effect, classify, is_inactive
 from coenzyme.rules.evaluation import evaluate
 from coenzyme.rules.expression import RESULT, Expression, Target, lower
@@ -29,6 +31,8 @@ __all__ = [
     "RULES",
     "Allocation",
     "BlockKind",
+    "ContainerAct",
+    "ContainerRule",
     "Deallocation",
     "Effect",
     "Expression",
@@ -43,8 +47,10 @@ __all__ = [
     "Transfer",
     "TransferKind",
     "classify",
+    "container_definitions",
     "definitions",
     "evaluate",
+    "find_container_rule",
     "find_memory_rule",
     "find_rule",
     "is_inactive",

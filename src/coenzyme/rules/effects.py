@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from enum import Enum
 from functools import cache
 
+from coenzyme.rules.containers import ContainerAct, find_container_rule
 from coenzyme.rules.memory import (
     Allocation,
     Deallocation,
@@ -40,6 +41,10 @@ class Effect(Enum):
     MEMCPY = "memcpy"
     MEMMOVE = "memmove"
     MEMSET = "memset"
+    CONTAINER = "new container"
+    """A typed list or dictionary, whose items lie in a payload of its own."""
+    STRUCTURE = "structure of a container"
+    """Length, keys or methods of a typed container change: its shadow changes likewise."""
     BLAS = "blas"
     """Linear algebra with a closed-form derivative: products, norms."""
     LAPACK = "lapack"
@@ -114,6 +119,11 @@ _MEMORY: Mapping[type[MemoryRule], Effect] = {
     ReferenceCount: Effect.REFERENCE_COUNT,
     MemInfoData: Effect.MEMINFO_DATA,
 }
+_CONTAINERS: Mapping[ContainerAct, Effect] = {
+    ContainerAct.CREATE: Effect.CONTAINER,
+    ContainerAct.CHANGE: Effect.STRUCTURE,
+    ContainerAct.ASK: Effect.INACTIVE,
+}
 _TRANSFERS: Mapping[TransferKind, Effect] = {
     TransferKind.COPY: Effect.MEMCPY,
     TransferKind.MOVE: Effect.MEMMOVE,
@@ -143,6 +153,9 @@ def classify(callee: str) -> Effect:
     memory = _effect_on_memory(callee)
     if memory is not None:
         return memory
+    container = find_container_rule(callee)
+    if container is not None:
+        return _CONTAINERS[container.act]
     if _INACTIVE.fullmatch(callee):
         return Effect.INACTIVE
     if _BLAS.fullmatch(callee):

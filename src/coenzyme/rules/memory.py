@@ -89,7 +89,7 @@ class Reallocation:
     block
         The operand that says which block: a meminfo, or the payload.
     size
-        The operand that holds the new size in bytes.
+        The operand that holds the new size, in bytes (of a typed list, in items); None for one item more.
     kind
         What ``block`` points to. The result is the payload in both cases.
     keeps_content
@@ -98,7 +98,7 @@ class Reallocation:
 
     name: str
     block: int
-    size: int
+    size: int | None
     kind: BlockKind
     keeps_content: bool = True
 
@@ -123,7 +123,7 @@ class ReferenceCount:
 
 @dataclass(frozen=True)
 class MemInfoData:
-    """A function that returns the payload of a meminfo."""
+    """A function that returns the payload of a meminfo, or of a typed container."""
 
     name: str
     meminfo: int
@@ -184,6 +184,8 @@ _ALLOCATIONS: tuple[Allocation, ...] = (
 _OTHERS: tuple[MemoryRule, ...] = (
     Reallocation("NRT_MemInfo_varsize_alloc", 0, 1, _MEMINFO, keeps_content=False),
     Reallocation("NRT_MemInfo_varsize_realloc", 0, 1, _MEMINFO),
+    Reallocation("coenzyme.list.reserve", 0, 1, _RAW),
+    Reallocation("coenzyme.dict.reserve", 0, None, _RAW),
     Reallocation("NRT_Reallocate", 0, 1, _RAW),
     Reallocation("realloc", 0, 1, _RAW),
     Deallocation("NRT_MemInfo_call_dtor", 0, _MEMINFO),
@@ -197,6 +199,8 @@ _OTHERS: tuple[MemoryRule, ...] = (
     ReferenceCount("NRT_MemInfo_release", 0, -1),
     MemInfoData("NRT_MemInfo_data_fast", 0),
     MemInfoData("NRT_MemInfo_data", 0),
+    MemInfoData("coenzyme.list.items", 0),
+    MemInfoData("coenzyme.dict.entries", 0),
     Transfer("llvm.memcpy", TransferKind.COPY, source=1),
     Transfer("llvm.memcpy.inline", TransferKind.COPY, source=1),
     Transfer("memcpy", TransferKind.COPY, source=1, returns_destination=True),
