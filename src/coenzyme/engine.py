@@ -403,7 +403,7 @@ def _request(
         for component in argument.components:
             if component.role is Role.MEMINFO:
                 group += 1
-            if component.role in (Role.MEMINFO, Role.PARENT, Role.DATA):
+            if component.role in (Role.MEMINFO, Role.PARENT, Role.DATA, Role.CONTAINER):
                 groups[index] = group
             if component.role is Role.DATA and component.element is not None:
                 elements[index] = type_named(component.element)

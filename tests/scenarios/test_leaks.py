@@ -13,6 +13,8 @@ from typing import Any
 import numba as nb
 import numpy as np
 import pytest
+from numba import types
+from numba.typed import Dict, List
 
 import coenzyme as cz
 from tests.scenarios.lists import list_of_arrays, stack_machine
@@ -43,7 +45,18 @@ def parallel_loop(x):
     return s
 
 
-FUNCTIONS = {f.__name__: f for f in (list_of_arrays, stack_machine, solutions, parallel_loop)}
+def typed_containers(x):
+    arrays = List()
+    named = Dict.empty(types.int64, types.float64[::1])
+    for i in range(5):
+        arrays.append(x * x[i])
+        named[i % 3] = arrays[i]
+    arrays.pop(0)
+    del named[1]
+    return np.sum(named[0]) + np.sum(arrays[0])
+
+
+FUNCTIONS = {f.__name__: f for f in (list_of_arrays, stack_machine, solutions, parallel_loop, typed_containers)}
 
 
 def _blocks() -> int:

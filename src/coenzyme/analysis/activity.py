@@ -26,6 +26,7 @@ from coenzyme.analysis.objects import (
     written_pointers,
 )
 from coenzyme.analysis.payload import is_list_header
+from coenzyme.analysis.records import find_records
 from coenzyme.errors import ActivityError, UnsupportedIRError
 from coenzyme.frontends.program import ComponentActivity
 from coenzyme.ir.instructions import (
@@ -115,6 +116,7 @@ class _Finder:
         self.parameters = parameters
         self.objects = objects
         self.contents = contents
+        self.records = find_records(self.instructions, objects)
         self.marked: set[Value] = set()
         self.memory: set[MemoryObject] = set()
         self.changed = False
@@ -182,6 +184,7 @@ class _Finder:
                     not instruction.type.is_pointer
                     and self._touches(instruction.pointer)
                     and not is_list_header(instruction.pointer, self.objects)
+                    and not self.records.is_integer(instruction, marked)
                 ):
                     self._mark(instruction)
             case Store():

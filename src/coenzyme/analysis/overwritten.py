@@ -216,23 +216,28 @@ def written_objects(instruction: Instruction, objects: Objects) -> Iterable[Memo
         case Call() if is_growth(instruction):
             return ()
         case Call():
-            container = find_container_rule(instruction.callee_name or "")
-            if container is not None:
-                return _written_by_container(instruction, container, objects)
-            effect = called_effect(instruction)
-            pointers = [a for a in instruction.arguments if a.type.is_pointer]
-            if effect in (Effect.MEMCPY, Effect.MEMMOVE, Effect.MEMSET):
-                return objects.of(pointers[0])
-            if effect is Effect.REFERENCE_COUNT:
-                # What the caller's containers hold may be freed when they let go of it.
-                return {o for p in pointers for o in objects.of(p) if o.storage is Storage.REACHED}
-            if effect in _SILENT:
-                return ()
-            if effect is Effect.BLAS:
-                return objects.of(blas_pointers(instruction)[1])
-            return {o for p in pointers for o in objects.of(p)}
+            return _written_by_call(instruction, objects)
         case _:
             return ()
+
+
+def _written_by_call(call: Call, objects: Objects) -> Iterable[MemoryObject]:
+    """Return what a function of no body may write."""
+    container = find_container_rule(call.callee_name or "")
+    if container is not None:
+        return _written_by_container(call, container, objects)
+    effect = called_effect(call)
+    pointers = [a for a in call.arguments if a.type.is_pointer]
+    if effect in (Effect.MEMCPY, Effect.MEMMOVE, Effect.MEMSET):
+        return objects.of(pointers[0])
+    if effect is Effect.REFERENCE_COUNT:
+        # What the caller's containers hold may be freed when they let go of it.
+        return {o for p in pointers for o in objects.of(p) if o.storage is Storage.REACHED}
+    if effect in _SILENT:
+        return ()
+    if effect is Effect.BLAS:
+        return objects.of(blas_pointers(call)[1])
+    return {o for p in pointers for o in objects.of(p)}
 
 
 def _written_by_container(call: Call, rule: ContainerRule, objects: Objects) -> Iterable[MemoryObject]:

@@ -21,6 +21,7 @@ from coenzyme.api.annotations import (
     MixedDuplicated,
 )
 from coenzyme.api.calls import Call, Operands, add_batch, implementation, tuple_of
+from coenzyme.api.containers import hold, watch
 from coenzyme.api.functions import Compiled, as_dispatcher, bind, name_of
 from coenzyme.api.invoke import invoke
 from coenzyme.api.memory import same_layout
@@ -155,7 +156,7 @@ class AnnotatedCall(Call):
         chosen = frozenset(i for i, kind in enumerate(self.kinds) if kind is not Const)
         for i in sorted(chosen):
             self._check_annotation(i, argtypes[i])
-        arrangement = arrange(self.function, argtypes[:count], chosen)
+        arrangement = arrange(self.function, argtypes[:count], chosen, containers=self.takes_containers)
         restype = engine.primal(arrangement.function, arrangement.types)
         active = self._return_is_active(restype)
         source = Source(arrangement.defaults)
@@ -165,17 +166,22 @@ class AnnotatedCall(Call):
         add_alias_checks(source, arrangement, self.sharing, memory)
         return Prepared(source, arrangement, restype, active, lanes)
 
+    @property
+    def takes_containers(self) -> bool:
+        """Whether typed containers are differentiated: their shadows are checked in Python."""
+        return self.sharing is not Sharing.MIRRORED
+
     def _check_annotation(self, position: int, kind: types.Type) -> None:
         name, argument = name_of(self.function), argument_name(self.function, position)
-        check_differentiable(kind, function=name, argument=argument)
+        check_differentiable(kind, function=name, argument=argument, containers=self.takes_containers)
         leaves = [leaf for leaf in leaves_of(tree_of(kind, "", differentiated=True)) if leaf.differentiated]
         annotation, forward = self.kinds[position], self.mode.sweep is Mode.FORWARD
         problem = None
-        numbers = [leaf for leaf in leaves if not leaf.is_array]
+        numbers = [leaf for leaf in leaves if not leaf.in_memory]
         mixed = 0 < len(numbers) < len(leaves)
         if annotation is Active and forward:
             problem = "is Active in forward mode", "use Duplicated(x, dx), where dx is the tangent"
-        elif annotation is Active and any(leaf.is_array for leaf in leaves):
+        elif annotation is Active and any(leaf.in_memory for leaf in leaves):
             sort = "MixedDuplicated" if mixed else "Duplicated"
             problem = "is Active, and it lives in memory", f"use {sort}(x, make_zero(x))"
         elif annotation not in (Active, MixedDuplicated) and not forward and numbers:
@@ -203,7 +209,7 @@ class AnnotatedCall(Call):
                     function=name,
                     remedy="use Duplicated, or leave it out",
                 )
-            return check_return(restype, name)
+            return check_return(restype, name, containers=True)
         if requested in SHADOWED:
             raise ActivityError(
                 "the return is Duplicated in reverse mode",
@@ -235,7 +241,10 @@ class AnnotatedCall(Call):
                 argument=argument,
                 remedy="make the shadow with make_zero(x)",
             )
+            arrays = {leaf.path for leaf in leaves_of(arrangement.trees[i]) if leaf.is_array}
             for path, shadow in pairs.items():
+                if path not in arrays:
+                    continue
                 add_refusal(source, f"{source.name('same_layout', same_layout)}({path}, {shadow})", error)
             shadows |= pairs
         return shadows
@@ -319,7 +328,11 @@ def autodiff(mode: DerivativeMode, f: Callable[..., Any], /, *annotated: Any, **
     primals = [argument.primal for argument in given]
     batch, lanes = batch_of(function, mode, given)
     checked = check_batch(function, primals, lanes, mode.sweep)
-    return invoke(
+    # What a call takes out of a container is needed until the call is over.
+    held = [hold(x) for x in (*primals, *checked)]
+    reverse = mode.sweep is Mode.REVERSE
+    watched = [one for shadow in checked if reverse for one in watch(shadow)]
+    result = invoke(
         AnnotatedCall(function, mode, returns, kinds, batch),
         (*primals, *checked),
         {},
@@ -327,6 +340,10 @@ def autodiff(mode: DerivativeMode, f: Callable[..., Any], /, *annotated: Any, **
         differentiated=[i for i, kind in enumerate(kinds) if kind is not Const],
         shadows=arrays_of(lanes),
     )
+    del held
+    for one in watched:
+        one.restore()
+    return result
 
 
 Lane: TypeAlias = list[tuple[int, Any]]

@@ -14,6 +14,7 @@ from numba.core.imputils import fix_returning_optional, impl_ret_borrowed
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array, populate_array
 
+from coenzyme.api.containers import is_container_type
 from coenzyme.errors import ActivityError, ShadowError
 
 __all__ = [
@@ -43,6 +44,8 @@ def as_type(typing_context: Any, value: Any, kind: Any) -> Any:
     target = kind.instance_type
     if isinstance(target, types.Array):
         fits = isinstance(value, types.Array) and value.ndim == target.ndim and value.dtype == target.dtype
+    elif is_container_type(target):
+        fits = value == target
     else:
         numbers = (types.Integer, types.Float, types.Boolean)
         if isinstance(target, types.Complex):
@@ -55,7 +58,7 @@ def as_type(typing_context: Any, value: Any, kind: Any) -> Any:
         )
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        if isinstance(target, types.Array):
+        if isinstance(target, types.Array) or is_container_type(target):
             # Layout and mutability are facts of the type alone: the structure in memory is the same.
             return impl_ret_borrowed(context, builder, target, args[0])
         return context.cast(builder, args[0], signature.args[0], target)

@@ -22,6 +22,7 @@ from coenzyme.api.annotations import (
 )
 from coenzyme.api.autodiff import AnnotatedCall, arrays_of, batch_of
 from coenzyme.api.calls import implementation
+from coenzyme.api.containers import hold, watch
 from coenzyme.api.functions import Compiled, as_dispatcher, bind, name_of
 from coenzyme.api.halves import Run, add_forward_half, assemble, is_seeded, pair_cotangent, run_of
 from coenzyme.api.invoke import invoke
@@ -73,6 +74,30 @@ class SplitCall(AnnotatedCall):
         return active
 
 
+class _Contained:
+    """The containers among arguments and shadows: the reverse half needs what a call takes out of them."""
+
+    def __init__(self, primals: Sequence[Any], shadows: Sequence[Any]) -> None:
+        self._held = [hold(x) for x in (*primals, *shadows)]
+        self._primals = [one for x in primals for one in watch(x)]
+        self._shadows = [one for x in shadows for one in watch(x)]
+
+    def settle(self) -> None:
+        """Note the structure that the forward half has left."""
+        for one in (*self._primals, *self._shadows):
+            one.settle()
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether no structure has changed since."""
+        return all(one.is_settled for one in (*self._primals, *self._shadows))
+
+    def restore(self) -> None:
+        """Put back into the shadows what the call has taken out."""
+        for one in self._shadows:
+            one.restore()
+
+
 class Tape:
     """What the forward half leaves for the reverse half: values that the sweep needs. It is used once.
 
@@ -80,10 +105,11 @@ class Tape:
     thread. One that is dropped unused frees what it holds.
     """
 
-    __slots__ = ("__weakref__", "_annotated", "_owner", "_runs")
+    __slots__ = ("__weakref__", "_annotated", "_contained", "_owner", "_runs")
 
-    def __init__(self, owner: _Thunk, annotated: tuple[Any, ...], run: Run) -> None:
+    def __init__(self, owner: _Thunk, annotated: tuple[Any, ...], run: Run, contained: _Contained) -> None:
         self._owner = owner
+        self._contained = contained
         self._annotated: tuple[Any, ...] = annotated
         # Taking the only item of a list is atomic.
         self._runs: list[Run] = [run]
@@ -123,6 +149,12 @@ class Tape:
                     argument=argument_name(self._owner.function, i),
                     remedy="pass the reverse half the arguments and shadows that the forward half was given",
                 )
+        if not self._contained.is_settled:
+            raise TapeError(
+                "a container has changed its length or its keys since the forward half has run",
+                function=name_of(self._owner.function),
+                remedy="change nothing but items between the halves",
+            )
 
     def take(self) -> Run:
         """Return what the forward half left; the tape is used then."""
@@ -132,6 +164,11 @@ class Tape:
             raise self._used() from None
         self._annotated = ()
         return run
+
+    def restore(self) -> None:
+        """Put back into the shadows of containers what the call has taken out, and let go of the rest."""
+        self._contained.restore()
+        self._contained = _Contained((), ())
 
     def _used(self) -> TapeError:
         return TapeError(
@@ -211,6 +248,7 @@ class ForwardHalf:
         primals = [argument.primal for argument in given]
         batch, lanes = batch_of(function, thunk.mode, given)
         checked = check_batch(function, primals, lanes, Mode.REVERSE)
+        contained = _Contained(primals, checked)
         returned = invoke(
             SplitCall(function, thunk.mode, thunk.returns, thunk.kinds, batch),
             (*primals, *checked),
@@ -223,7 +261,8 @@ class ForwardHalf:
         shadow = run.shadows if batch else run.shadows[0]
         if run.halves.seeded or run.shadows[0] is None:
             shadow = None
-        return Tape(thunk, given, run), run.value if thunk.mode.with_primal else None, shadow
+        contained.settle()
+        return Tape(thunk, given, run, contained), run.value if thunk.mode.with_primal else None, shadow
 
     def __repr__(self) -> str:
         return f"<forward half of {name_of(self._thunk.function)}>"
@@ -279,6 +318,7 @@ class ReverseHalf:
         for shadow, cotangent in added:
             np.add(shadow, cotangent, out=shadow)
         adjoints = run.halves.sweep(run.memory, seeds)
+        tape.restore()
         found: list[Any] = []
         for i, (tree, x) in enumerate(zip(run.halves.arrangement.trees, given, strict=False)):
             if type(x) not in (Active, MixedDuplicated):

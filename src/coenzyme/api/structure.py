@@ -17,6 +17,7 @@ import numba
 import numpy as np
 from numba.core import types
 
+from coenzyme.api.containers import check_items, is_container_type
 from coenzyme.api.functions import Compiled, name_of, parameters_of, signature_of
 from coenzyme.api.source import Source
 from coenzyme.errors import ActivityError, CoenzymeError, UnsupportedIRError
@@ -69,11 +70,16 @@ class Leaf:
         """True for arrays, which have shadows; numbers have adjoints."""
         return isinstance(self.kind, types.Array)
 
+    @property
+    def in_memory(self) -> bool:
+        """True for arrays and for typed containers."""
+        return self.is_array or is_container_type(self.kind)
+
     def activity(self, mode: Mode) -> ArgumentActivity:
         """Return what the engine is told about this argument."""
         if not self.differentiated:
             return ArgumentActivity.CONST
-        if self.is_array or mode is Mode.FORWARD:
+        if self.in_memory or mode is Mode.FORWARD:
             return ArgumentActivity.DUPLICATED
         return ArgumentActivity.ACTIVE
 
@@ -110,14 +116,23 @@ def holds_floats(kind: types.Type) -> bool:
     if isinstance(kind, (types.Array, types.List, types.ListType, types.Set)):
         return holds_floats(kind.dtype)
     if isinstance(kind, types.DictType):
-        return holds_floats(kind.value_type)
+        return holds_floats(cast(Any, kind).value_type)
     if isinstance(kind, types.Optional):
         return holds_floats(kind.type)
     return isinstance(kind, (types.Float, types.Complex))
 
 
-def check_differentiable(kind: types.Type, *, function: str, argument: str) -> None:
+def check_differentiable(kind: types.Type, *, function: str, argument: str, containers: bool = False) -> None:
     """Refuse the types that have no derivative, or none yet.
+
+    Parameters
+    ----------
+    kind
+        The type of an argument.
+    function, argument
+        Names for the message.
+    containers
+        Whether typed lists and dictionaries are differentiated.
 
     Raises
     ------
@@ -129,15 +144,17 @@ def check_differentiable(kind: types.Type, *, function: str, argument: str) -> N
     if isinstance(kind, types.BaseTuple) and holds_floats(kind):
         for part in parts_of(kind):
             if holds_floats(part):
-                check_differentiable(part, function=function, argument=argument)
+                check_differentiable(part, function=function, argument=argument, containers=containers)
         return
-    problem = _problem(kind)
+    problem = _problem(kind, containers=containers)
     if problem is not None:
         sort, message, remedy = problem
         raise sort(message, function=function, argument=argument, remedy=remedy)
 
 
-def _problem(kind: types.Type) -> tuple[type[CoenzymeError], str, str] | None:
+def _problem(kind: types.Type, *, containers: bool = False) -> tuple[type[CoenzymeError], str, str] | None:
+    if is_container_type(kind) and holds_floats(kind):
+        return _problem_of_container(kind, containers=containers)
     if isinstance(kind, types.Array):
         if not kind.aligned:
             return (
@@ -158,16 +175,35 @@ def _problem(kind: types.Type) -> tuple[type[CoenzymeError], str, str] | None:
         return UnsupportedIRError, f"{kind} is not differentiated", "convert it to float64"
     if isinstance(kind, (types.Integer, types.Boolean)):
         return ActivityError, f"a value of type {kind} has no derivative", "pass a float, such as 2.0 for 2"
-    if isinstance(kind, (types.List, types.ListType, types.DictType, types.Set)):
+    if isinstance(kind, (types.List, types.Set)):
         return (
             UnsupportedIRError,
             f"a container of type {kind} is not differentiated",
-            "pass a NumPy array or a tuple",
+            "pass a NumPy array, a tuple, or a numba.typed.List",
         )
     return (
         ActivityError,
         f"a value of type {kind} has no derivative",
         "annotate it Const, or leave it out of argnums",
+    )
+
+
+def _problem_of_container(
+    kind: types.Type, *, containers: bool
+) -> tuple[type[CoenzymeError], str, str] | None:
+    if not containers:
+        return (
+            UnsupportedIRError,
+            f"a container of type {kind} is differentiated by autodiff alone, called from Python",
+            "use cz.autodiff with cz.Duplicated(x, cz.make_zero(x)), or pass a NumPy array or a tuple",
+        )
+    problem = check_items(kind)
+    if problem is None:
+        return None
+    return (
+        UnsupportedIRError,
+        f"a container of type {kind} is not differentiated: {problem}",
+        "let its items be floats, arrays of floats, tuples or containers of them",
     )
 
 
@@ -234,7 +270,11 @@ def check_argnums(function: Compiled, argnums: Sequence[int], given: int) -> Non
 
 @cache
 def arrange(
-    function: Compiled, argtypes: tuple[types.Type, ...], differentiated: frozenset[int]
+    function: Compiled,
+    argtypes: tuple[types.Type, ...],
+    differentiated: frozenset[int],
+    *,
+    containers: bool = False,
 ) -> Arrangement:
     """Return how to call `function` with the tuples among its differentiated arguments taken apart.
 
@@ -246,6 +286,8 @@ def arrange(
         Numba types of the arguments that are passed; defaults are filled in for the rest.
     differentiated
         Positions of the differentiated arguments.
+    containers
+        Whether typed lists and dictionaries may be among them.
     """
     parameters = parameters_of(function)
     required = [p for p in parameters if p.default is p.empty and p.kind is not Parameter.VAR_POSITIONAL]
@@ -257,7 +299,8 @@ def arrange(
             remedy=f"call it as {signature_of(function)}",
         )
     for i in sorted(differentiated):
-        check_differentiable(argtypes[i], function=name_of(function), argument=argument_name(function, i))
+        name = argument_name(function, i)
+        check_differentiable(argtypes[i], function=name_of(function), argument=name, containers=containers)
     defaults = {
         f"_default_{p.name}": p.default for p in parameters[len(argtypes) :] if p.default is not p.empty
     }

@@ -11,6 +11,7 @@ from numba.core import types
 
 from coenzyme import engine
 from coenzyme.api.calls import Call, Operands, add_derivative, implementation
+from coenzyme.api.containers import is_container_type
 from coenzyme.api.functions import Compiled, name_of
 from coenzyme.api.memory import same_shape, zero_like
 from coenzyme.api.sharing import Sharing, add_alias_checks
@@ -24,7 +25,7 @@ from coenzyme.api.structure import (
     leaves_of,
     parts_of,
 )
-from coenzyme.errors import ActivityError, ShadowError
+from coenzyme.errors import ActivityError, ShadowError, UnsupportedIRError
 from coenzyme.frontends.program import Mode
 
 __all__ = [
@@ -84,6 +85,8 @@ def pair_up(tree: Tree, path: str, kind: types.Type, *, function: str, argument:
 def _fits(primal: types.Type, shadow: types.Type) -> bool:
     if isinstance(primal, types.Array):
         return isinstance(shadow, types.Array) and (shadow.ndim, shadow.dtype) == (primal.ndim, primal.dtype)
+    if is_container_type(primal):
+        return primal == shadow
     if isinstance(primal, types.Complex) and isinstance(shadow, types.Complex):
         return True
     return isinstance(shadow, (types.Float, types.Integer))
@@ -174,13 +177,24 @@ def _add_tangent(source: Source, leaf: Leaf, path: str, function: str, argument:
     return tangent
 
 
-def check_return(restype: types.Type, function: str) -> bool:
+def check_return(restype: types.Type, function: str, *, containers: bool = False) -> bool:
     """Return whether a return value has a cotangent; None has not.
+
+    Parameters
+    ----------
+    restype
+        The type of the value.
+    function
+        Its name, for messages.
+    containers
+        Whether typed lists and dictionaries are differentiated.
 
     Raises
     ------
     ActivityError
         If nothing in the return can be differentiated.
+    UnsupportedIRError
+        For a container in reverse mode.
     """
     if isinstance(restype, types.NoneType):
         return False
@@ -190,4 +204,16 @@ def check_return(restype: types.Type, function: str) -> bool:
             function=function,
             remedy="return floats",
         )
+    if not containers and _has_container(restype):
+        raise UnsupportedIRError(
+            f"the function returns {restype}: no cotangent of a container is taken",
+            function=function,
+            remedy="return an array, or fill a container that is passed as Duplicated",
+        )
     return True
+
+
+def _has_container(kind: types.Type) -> bool:
+    if isinstance(kind, types.BaseTuple):
+        return any(_has_container(part) for part in parts_of(kind))
+    return is_container_type(kind) and holds_floats(kind)

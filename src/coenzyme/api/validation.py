@@ -10,9 +10,11 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from coenzyme.api.container_checks import Pairs, pair_items, share_with_containers
+from coenzyme.api.containers import is_container
 from coenzyme.api.functions import Compiled, name_of
 from coenzyme.api.structure import argument_name, check_differentiable
-from coenzyme.errors import CoenzymeError, ShadowError
+from coenzyme.errors import ActivityError, CoenzymeError, ShadowError
 from coenzyme.frontends.program import Mode
 
 __all__ = ["arrays_in", "check_batch", "check_shadows", "lie_alike", "rebuild_tuple", "share_memory"]
@@ -48,6 +50,7 @@ def check_shadows(
         a way that would mix up derivatives.
     """
     pairs: list[tuple[int, Array, Array]] = []
+    _check_containers(function, primals, shadows)
     found: list[Any] = []
     for position, shadow in shadows:
         found.append(_pair(function, position, primals[position], shadow, pairs))
@@ -78,7 +81,8 @@ def check_batch(
     for first, second in combinations(lanes, 2):
         for i, one in first:
             for _, other in second:
-                if any(share_memory(x, y) for x in arrays_in(one) for y in arrays_in(other)):
+                meet = any(share_memory(x, y) for x in arrays_in(one) for y in arrays_in(other))
+                if meet or share_with_containers((one, other)) is not None:
                     raise _refusal(
                         function,
                         i,
@@ -118,8 +122,34 @@ def _pair(
             return cast(Any, type(primal))(shadow)
         problem = f"the primal is a {type(primal).__name__}, its tangent is a {type(shadow).__name__}"
         raise _refusal(function, position, primal, problem)
+    if is_container(primal):
+        return _pair_container(function, position, primal, shadow)
     # Whatever else has a shadow is refused by type, before code is made; in a tuple it is a constant.
     return primal
+
+
+def _check_containers(function: Compiled, primals: Sequence[Any], shadows: Sequence[tuple[int, Any]]) -> None:
+    """Refuse containers that share memory with other arguments, and shadows that share it with arguments."""
+    both: list[Any] = list(primals)
+    for position, shadow in shadows:
+        both[position] = (primals[position], shadow)
+    clash = share_with_containers(both)
+    if clash is not None:
+        names = [argument_name(function, i) for i in clash]
+        raise ActivityError(
+            f"arguments {names[0]!r} and {names[1]!r}, or their shadows, share memory",
+            function=name_of(function),
+            argument=names[1],
+            remedy="pass a copy of one, with a shadow of its own",
+        )
+
+
+def _pair_container(function: Compiled, position: int, primal: Any, shadow: Any) -> Any:
+    pairs = Pairs([], [])
+    problem = pair_items(primal, shadow, pairs) or pairs.problem()
+    if problem is not None:
+        raise _refusal(function, position, primal, problem)
+    return shadow
 
 
 def rebuild_tuple(like: tuple[Any, ...], parts: Sequence[Any]) -> tuple[Any, ...]:
@@ -133,7 +163,8 @@ def _refusal(
     """Return the error for a shadow, or that for its primal where it has no derivative anyway."""
     name, argument = name_of(function), argument_name(function, position)
     try:
-        check_differentiable(numba.typeof(primal), function=name, argument=argument)
+        kind = numba.typeof(primal)
+        check_differentiable(kind, function=name, argument=argument, containers=True)
     except CoenzymeError as error:
         return error
     return ShadowError(problem, function=name, argument=argument, remedy=remedy)

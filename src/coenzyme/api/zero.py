@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import as_strided
 
+from coenzyme.api.containers import is_container, zeros_in
 from coenzyme.api.memory import zero_like
 from coenzyme.api.source import implements
 from coenzyme.errors import ActivityError, ShadowError
@@ -27,7 +28,8 @@ def make_zero(x: T) -> T:
     Parameters
     ----------
     x
-        A number, an array, or tuples, lists and dicts of them. An object that occurs twice has one shadow.
+        A number, an array, or tuples, lists and dicts of them, `numba.typed` ones too. An object that occurs
+        twice has one shadow.
 
     Returns
     -------
@@ -55,14 +57,25 @@ def make_zero(x: T) -> T:
     return cast(T, _make_zero(x, {}))
 
 
-def _make_zero(x: Any, seen: dict[int, Any]) -> Any:
+def _identity(x: Array) -> tuple[Any, ...]:
+    """Return what two arrays share if they are one: a container makes a new object of an item each time."""
+    return x.__array_interface__["data"][0], x.shape, x.strides, x.dtype.str
+
+
+def _make_zero(x: Any, seen: dict[Any, Any]) -> Any:
     if isinstance(x, np.ndarray):
-        found = seen.get(id(x))
+        key = _identity(cast(Array, x))
+        found = seen.get(key)
         if found is None:
-            found = seen[id(x)] = zeros_with_strides(cast(Array, x)) if x.dtype.kind in "fc" else x
+            found = seen[key] = zeros_with_strides(cast(Array, x)) if x.dtype.kind in "fc" else x
         return found
     if isinstance(x, (float, complex, np.inexact)):
         return type(x)(0)
+    if is_container(x):
+        found = seen.get(x._opaque.data)
+        if found is None:
+            found = seen[x._opaque.data] = zeros_in(x, lambda item: _make_zero(item, seen))
+        return found
     if isinstance(x, tuple):
         parts = [_make_zero(part, seen) for part in cast(tuple[Any, ...], x)]
         return type(x)(*parts) if hasattr(x, "_fields") else tuple(parts)
@@ -112,9 +125,9 @@ def make_zero_into(dx: Any) -> None:
     elif isinstance(dx, tuple):
         for part in cast(tuple[Any, ...], dx):
             make_zero_into(part)
-    elif isinstance(dx, (list, dict)):
+    elif isinstance(dx, (list, dict)) or is_container(dx):
         container = cast(Any, dx)
-        for key in range(len(container)) if isinstance(dx, list) else list(container):
+        for key in list(container) if isinstance(dx, Mapping) else range(len(container)):
             if isinstance(container[key], (float, complex, np.inexact)):
                 container[key] = make_zero(container[key])
             else:

@@ -322,26 +322,12 @@ class _Augmenter:
             case Effect.ALLOCATION if self._is_shadowed(call):
                 self._visit_allocation(call)
             case Effect.CONTAINER if self._is_shadowed(call):
-                twin = clone_instruction(call, {})
-                twin.name = f"{call.name}.shadow"
-                self._place(call, twin)
-                self.result.growths.append(twin)
-            case Effect.STRUCTURE if self._is_shadowed(call.operands[0]):
-                twin = clone_instruction(call, {})
-                twin.set_operand(0, self.shadow(call.operands[0], call))
-                self._insert_after(call, twin)
+                self.result.growths.append(self._place_twin(call))
             case Effect.REALLOCATION if is_growth(call) and self._is_shadowed(call.operands[0]):
-                twin = clone_instruction(call, {})
-                twin.name = f"{call.name}.shadow"
-                twin.set_operand(0, self.shadow(call.operands[0], call))
-                self._place(call, twin)
-                self.result.growths.append(twin)
+                self.result.growths.append(self._place_twin(call, of=call.operands[0]))
             case Effect.MEMINFO_DATA if self._is_shadowed(call):
-                twin = clone_instruction(call, {})
-                twin.name = f"{call.name}.shadow"
-                twin.set_operand(0, self.shadow(call.operands[0], call))
-                self._place(call, twin)
-            case Effect.REFERENCE_COUNT if self._is_shadowed(call.operands[0]):
+                self._place_twin(call, of=call.operands[0])
+            case Effect.REFERENCE_COUNT | Effect.STRUCTURE if self._is_shadowed(call.operands[0]):
                 twin = clone_instruction(call, {})
                 twin.set_operand(0, self.shadow(call.operands[0], call))
                 self._insert_after(call, twin)
@@ -359,6 +345,16 @@ class _Augmenter:
                 raise self.context.unsupported(call, "differentiated memory comes out of this call")
             case _:
                 pass
+
+    def _place_twin(self, call: Call, of: Value | None = None) -> Call:
+        """Make the call again for the shadow, of what it is given first, and let that be its result's."""
+        twin = clone_instruction(call, {})
+        assert isinstance(twin, Call)
+        twin.name = f"{call.name}.shadow"
+        if of is not None:
+            twin.set_operand(0, self.shadow(of, call))
+        self._place(call, twin)
+        return twin
 
     def _visit_allocation(self, call: Call) -> None:
         """Allocate the shadow and clear it; the check for null comes with the sweep."""

@@ -6,7 +6,7 @@ itself, with their types in view. The layout in memory stays that of the C struc
 """
 
 # Numba's own annotations are partial, and wrong about its properties and the types it registers at run time.
-# pyright: basic, reportAttributeAccessIssue=false, reportArgumentType=false
+# pyright: basic, reportAttributeAccessIssue=false, reportArgumentType=false, reportCallIssue=false
 
 from __future__ import annotations
 
@@ -247,7 +247,7 @@ def _resize(typing_context: Any, lst: Any, size: Any) -> Any:
     return types.void(lst, types.intp), generate
 
 
-def _delete_items(lst, start, stop, step):  # noqa: ANN001, ANN202 - compiled by Numba
+def _delete_items(lst, start, stop, step):
     if not lst._is_mutable():
         return ListStatus.LIST_ERR_IMMUTABLE
     size = len(lst)
@@ -269,7 +269,7 @@ def _delete_items(lst, start, stop, step):  # noqa: ANN001, ANN202 - compiled by
     return ListStatus.LIST_OK
 
 
-def _delete_item(lst, index):  # noqa: ANN001, ANN202 - compiled by Numba
+def _delete_item(lst, index):
     if not lst._is_mutable():
         return ListStatus.LIST_ERR_IMMUTABLE
     _drop(lst, index)

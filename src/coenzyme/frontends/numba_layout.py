@@ -71,6 +71,9 @@ def _roles(ty: Any) -> Iterator[_Role]:
             yield Role.DATA, element, _lanes(ty.dtype)
             for _ in range(2 * ty.ndim):
                 yield Role.EXTENT, None
+        case types.ListType() | types.DictType() if (element := _float_in(ty)) is not None:
+            yield Role.MEMINFO, element
+            yield Role.CONTAINER, element
         case types.BaseTuple():
             for item in ty:
                 yield from _roles(item)
@@ -90,6 +93,23 @@ def _roles(ty: Any) -> Iterator[_Role]:
             return
         case _:
             yield Role.OPAQUE, None
+
+
+def _float_in(ty: Any) -> str | None:
+    """Return the type of the first float among the items of a typed container, None if there is none."""
+    match ty:
+        case types.ListType():
+            return _float_in(ty.item_type)
+        case types.DictType():
+            return _float_in(ty.value_type)
+        case types.BaseTuple():
+            return next((found for part in ty if (found := _float_in(part)) is not None), None)
+        case types.Array():
+            return _float_in(ty.dtype)
+        case types.Float() | types.Complex():
+            return _element_type(ty)
+        case _:
+            return None
 
 
 def _element_type(dtype: Any) -> str | None:
@@ -121,7 +141,7 @@ def _fits(llvm_type: Any, role: _Role) -> bool:
             return isinstance(llvm_type, llvmir.HalfType | llvmir.FloatType | llvmir.DoubleType)
         case Role.INTEGER | Role.BOOLEAN | Role.EXTENT:
             return isinstance(llvm_type, llvmir.IntType)
-        case Role.DATA | Role.MEMINFO | Role.PARENT:
+        case Role.DATA | Role.MEMINFO | Role.PARENT | Role.CONTAINER:
             return isinstance(llvm_type, llvmir.PointerType)
         case Role.OPAQUE:
             return True

@@ -36,6 +36,7 @@ class Role(Enum):
     INTEGER = "integer"
     BOOLEAN = "boolean"
     DATA = "data"
+    CONTAINER = "container"
     MEMINFO = "meminfo"
     PARENT = "parent"
     EXTENT = "extent"
@@ -75,6 +76,9 @@ class Status(int, Enum):
     RULE_FAILED = 4245
 
 
+_MEMORY = (Role.DATA, Role.CONTAINER)
+
+
 @dataclass(frozen=True)
 class Component:
     """One flattened LLVM value of an argument or of the result.
@@ -87,7 +91,8 @@ class Component:
         Its LLVM type as printed, `"ptr"` for any pointer.
     element
         For `DATA`, and for the `MEMINFO` that owns it, the LLVM type of the memory behind the pointer, the
-        real part's type for complex elements; None where that is no scalar type (records).
+        real part's type for complex elements; None where that is no scalar type (records). For `CONTAINER`,
+        the type of floats among its items.
     lanes
         For `DATA`, how many of these make one element of the array: two where it is complex.
     """
@@ -99,10 +104,10 @@ class Component:
 
     @property
     def differentiable(self) -> bool:
-        """True for floats and for array memory that holds floats."""
+        """True for floats, and for the memory of arrays and containers that hold floats."""
         if self.role is Role.FLOAT:
             return True
-        return self.role is Role.DATA and self.element in {"half", "float", "double"}
+        return self.role in _MEMORY and self.element in {"half", "float", "double"}
 
 
 @dataclass(frozen=True)
@@ -125,7 +130,7 @@ class ArgumentLayout:
     @property
     def has_float_memory(self) -> bool:
         """True when some component points to floats."""
-        return any(c.role is Role.DATA and c.differentiable for c in self.components)
+        return any(c.role in _MEMORY and c.differentiable for c in self.components)
 
 
 @dataclass(frozen=True)
@@ -269,6 +274,6 @@ def _component_activity(component: Component, activity: ArgumentActivity, mode: 
         return ComponentActivity.CONST
     if component.role is Role.FLOAT:
         return ComponentActivity.DUPLICATED if mode is Mode.FORWARD else ComponentActivity.ACTIVE
-    if component.role in {Role.DATA, Role.MEMINFO} and component.element in {"half", "float", "double"}:
+    if component.role in {*_MEMORY, Role.MEMINFO} and component.element in {"half", "float", "double"}:
         return ComponentActivity.DUPLICATED
     return ComponentActivity.CONST
