@@ -6,16 +6,11 @@ from coenzyme.codegen import verify
 from coenzyme.ir.parser import parse_module
 from coenzyme.rules import Effect, classify, container_definitions, find_container_rule, find_memory_rule
 
+LIST = ("new", "methods", "resize", "freeze", "size", "capacity", "mutable", "items", "reserve")
+DICTIONARY = ("new", "methods", "insert", "remove", "size", "find", "next", "last", "hash", "key")
 NAMES = (
-    *(
-        f"coenzyme.list.{f}"
-        for f in ["new", "methods", "resize", "freeze", "size", "capacity", "mutable", "items", "reserve"]
-    ),
-    *(
-        f"coenzyme.dict.{f}"
-        for f in ["new", "methods", "insert", "remove", "size", "find", "next", "last", "hash", "key"]
-    ),
-    *(f"coenzyme.dict.{f}" for f in ("entries", "reserve")),
+    *(f"coenzyme.list.{f}" for f in LIST),
+    *(f"coenzyme.dict.{f}" for f in (*DICTIONARY, "entries", "reserve")),
 )
 
 
