@@ -56,7 +56,9 @@ def typed_containers(x):
     return np.sum(named[0]) + np.sum(arrays[0])
 
 
-FUNCTIONS = {f.__name__: f for f in (list_of_arrays, stack_machine, solutions, parallel_loop, typed_containers)}
+FUNCTIONS = {
+    f.__name__: f for f in (list_of_arrays, stack_machine, solutions, parallel_loop, typed_containers)
+}
 
 
 def _blocks() -> int:
