@@ -115,6 +115,14 @@ def expressions(x):
 
 
 @nb.njit(parallel=True)
+def views(x):
+    b = x * x
+    # Numba itself gets this wrong: it fuses the product with the sum that overwrites its operand.
+    b[1:] += b[:-1] * x[1:]
+    return np.sum(b)
+
+
+@nb.njit(parallel=True)
 def red_black(x):
     a = x.copy()
     for _ in range(2):
@@ -146,6 +154,13 @@ def _neighbours(x):
     return full
 
 
+def _products_of_neighbours(x):
+    full = 2.0 * x
+    full[:-1] += 2.0 * x[:-1] * x[1:]
+    full[1:] += x[:-1] ** 2
+    return full
+
+
 def _counted(x, places):
     weights = np.bincount(places, weights=np.arange(places.size, dtype=float), minlength=x.size)
     return 2.0 * x * weights
@@ -167,6 +182,7 @@ CASES = {
         Case(reduction_of_rows, (ROWS,), _weighted_rows),
         Case(permuted_in_place, (X, ORDER), lambda x, order: 200.0 * x),
         Case(expressions, (X,), lambda x: 1.0 / np.sqrt(x * x + 1.0) - np.sqrt(x * x + 1.0) / x**2),
+        Case(views, (X,), _products_of_neighbours),
         Case(red_black, (ROWS,)),
     )
 }
@@ -174,7 +190,12 @@ CASES = {
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(n, marks=[pytest.mark.slow] if n in ("red_black", "expressions") else []) for n in CASES],
+    [
+        pytest.param(
+            n, marks=[pytest.mark.slow] if n in ("red_black", "expressions", "reduction_of_rows") else []
+        )
+        for n in CASES
+    ],
 )
 def test_gradient_runs_on_threads_and_equals_the_serial_one(name: str) -> None:
     case = CASES[name]
@@ -388,6 +409,51 @@ def check_many_threads() -> None:
 
 def test_many_threads_agree_with_one() -> None:
     check_many_threads()
+
+
+CACHED = """
+import numba as nb
+import coenzyme as cz
+from numba import prange
+
+@nb.njit(parallel=True)
+def squares(x):
+    s = 0.0
+    for j in prange(x.size):
+        s += x[j] ** 2
+    return s
+
+gradient = cz.grad(squares)
+
+@nb.njit(cache=True)
+def caller(x):
+    return gradient(x)
+"""
+
+
+@pytest.mark.slow
+def test_callers_that_come_from_a_cache_find_the_threads(tmp_path: Path) -> None:
+    (tmp_path / "cached_parallel.py").write_text(CACHED)
+    code = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+        "import numpy as np; from cached_parallel import caller\n"
+        "print(caller(np.arange(3.0)), sum(caller.stats.cache_hits.values()))\n"
+        "from coenzyme.frontends.numba_parallel import count_launches; print(count_launches())\n"
+    )
+    environment = {**os.environ, "NUMBA_NUM_THREADS": "2"}
+    outputs = [
+        subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.split("\n")
+        for _ in range(2)
+    ]
+    assert [lines[0] for lines in outputs] == ["[0. 2. 4.] 0", "[0. 2. 4.] 1"]
+    assert outputs[1][1] == "2"
 
 
 @pytest.mark.slow

@@ -27,16 +27,17 @@ from coenzyme.ir.instructions import (
     Cast,
     CompareExchange,
     Freeze,
+    Function,
     GetElementPtr,
     GlobalVariable,
     Instruction,
     Load,
     Store,
 )
-from coenzyme.ir.values import Value
+from coenzyme.ir.values import Argument, Value
 from coenzyme.rules import ContainerRule, Effect, find_container_rule
 
-__all__ = ["Aliasing", "Overwrites", "find_overwrites"]
+__all__ = ["Aliasing", "Overwrites", "find_overwrites", "find_unwritten"]
 
 _CALLER_OWNED = (Storage.ARGUMENT, Storage.REACHED, Storage.UNKNOWN)
 _SILENT = (
@@ -57,10 +58,13 @@ class Aliasing:
         Distinct array arguments do not overlap.
     caller_keeps
         The caller's memory is not written between the end of the forward sweep and the reverse sweep.
+    kept
+        Numbers of pointer parameters: what is behind them is written by nobody before the reverse sweep ends.
     """
 
     arguments_disjoint: bool = True
     caller_keeps: bool = True
+    kept: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,36 @@ def find_overwrites(live: Sequence[Block], objects: Objects, aliasing: Aliasing)
                     if search.is_written_after(pointer, block, position):
                         products.add((instruction, pointer))
     return Overwrites(frozenset(overwritten), frozenset(search.writes), frozenset(products))
+
+
+def find_unwritten(
+    live: Sequence[Block], objects: Objects, aliasing: Aliasing, calls: Iterable[Call]
+) -> dict[Call, frozenset[int]]:
+    """Return for each call the pointers behind which nothing is written from then on.
+
+    Not by the call itself either. Only calls are looked at of which it is known what they write.
+    """
+    search = _Search(live, objects, aliasing)
+    found: dict[Call, frozenset[int]] = {}
+    for call in calls:
+        callee, block = call.callee, call.block
+        assert isinstance(callee, Function)
+        assert block is not None
+        if callee.spared is None:
+            continue
+        written = {o for pointer in written_pointers(call) for o in objects.of(pointer)}
+        position = block.instructions.index(call)
+        found[call] = frozenset(
+            number
+            for number in callee.spared
+            if not search.is_written_after(call.arguments[number], block, position)
+            and not any(
+                may_overlap(item, other, aliasing)
+                for item in objects.of(call.arguments[number])
+                for other in written
+            )
+        )
+    return found
 
 
 @dataclass(frozen=True)
@@ -134,6 +168,8 @@ class _Search:
         here = self.index[block]
         targets = self.objects.of(pointer)
         for item in targets:
+            if self._is_kept(item):
+                continue
             if not self.aliasing.caller_keeps and (item.storage in _CALLER_OWNED or item in self.handed_out):
                 return True
             if item.storage is Storage.GLOBAL and _is_constant(item):
@@ -146,6 +182,12 @@ class _Search:
                 ):
                     return True
         return not targets
+
+    def _is_kept(self, item: MemoryObject) -> bool:
+        origin = item.origin
+        if item.storage is not Storage.ARGUMENT or not isinstance(origin, Argument):
+            return False
+        return origin.index in self.aliasing.kept
 
     def _comes_after(self, write: _Write, here: int, position: int) -> bool:
         if write.block == here and write.position > position:

@@ -6,7 +6,7 @@ A derivative is keyed by the callee and the activity of its parameters; recursio
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from coenzyme.analysis.activity import Activity
 from coenzyme.analysis.content import Content, Contents
@@ -17,6 +17,7 @@ from coenzyme.analysis.objects import (
     is_error_slot,
     is_internal_call,
 )
+from coenzyme.analysis.overwritten import Aliasing, find_unwritten
 from coenzyme.derive.context import Context
 from coenzyme.derive.normalise import Shape
 from coenzyme.derive.plan import internal_calls
@@ -54,12 +55,15 @@ class Passed:
         For each pointer to numbers alone, their type; any integer type where they are no floats.
     relocated
         The pointers whose shadows are elsewhere in the reverse sweep.
+    kept
+        The pointers behind which nobody writes before the reverse sweep has run.
     """
 
     activities: tuple[ComponentActivity, ...]
     groups: tuple[int | None, ...]
     elements: tuple[Type | None, ...]
     relocated: frozenset[int] = frozenset()
+    kept: frozenset[int] = frozenset()
 
 
 Key = tuple[str, Passed, Mode]
@@ -91,6 +95,11 @@ class ReverseCalls:
     pair_of: dict[Call, Derivatives] = field(default_factory=dict[Call, Derivatives])
     record_of: dict[Call, Value] = field(default_factory=dict[Call, Value])
     """The record of each call, null where the callee failed."""
+
+    @property
+    def read_again(self) -> list[Value]:
+        """The pointers behind which the reverse sweeps of the calls read again."""
+        return [call.arguments[n] for call, pair in self.pair_of.items() for n in pair.passed.kept]
 
 
 class CallTable:
@@ -173,6 +182,13 @@ def describe_call(call: Call, activity: Activity, contents: Contents, mode: Mode
     return Passed(_call_activities(call, activity, mode), tuple(groups), tuple(elements))
 
 
+def _with_kept(passed: Passed, unwritten: frozenset[int]) -> Passed:
+    """Return `passed` with the pointers in `unwritten` kept, where all pointers of their group are."""
+    groups = passed.groups
+    others = {g for number, g in enumerate(groups) if g is not None and number not in unwritten}
+    return replace(passed, kept=frozenset(n for n in unwritten if groups[n] not in others))
+
+
 def _element_of(group: set[MemoryObject], activity: Activity, contents: Contents) -> Type | None:
     """Return the type of the numbers that `group` holds, an integer where they are no floats of one type.
 
@@ -228,14 +244,19 @@ def replace_calls(
     contents: Contents,
     lanes: Sequence[Shadows],
     table: CallTable,
+    aliasing: Aliasing,
 ) -> ReverseCalls:
     """Make the calls of an augmented primal call augmented primals, and remember their records."""
     result = ReverseCalls()
-    for call in internal_calls(shape, activity):
+    calls = internal_calls(shape, activity)
+    unwritten = find_unwritten(shape.exits.live, activity.objects, aliasing, calls)
+    for call in calls:
         callee = call.callee
         assert isinstance(callee, Function)
         _require_status(callee, table.context)
-        pair = table.get(callee, describe_call(call, activity, contents, Mode.REVERSE), Mode.REVERSE)
+        passed = describe_call(call, activity, contents, Mode.REVERSE)
+        passed = _with_kept(passed, unwritten.get(call, frozenset()))
+        pair = table.get(callee, passed, Mode.REVERSE)
         where = Alloca(PTR, const_int(I32, 1), "record.address")
         shape.function.entry.insert(0, where)
         extras = [

@@ -232,7 +232,9 @@ class _Deriver:
     def emit_reverse(
         self, draft: _Draft, request: Request, seeds: Sequence[Seed] = ()
     ) -> tuple[ReversePlan, Halves]:
-        calls = replace_calls(draft.shape, draft.activity, draft.contents, draft.lanes, self.table)
+        calls = replace_calls(
+            draft.shape, draft.activity, draft.contents, draft.lanes, self.table, request.aliasing
+        )
         plan = make_plan(
             draft.shape,
             draft.activity,
@@ -241,6 +243,7 @@ class _Deriver:
             request.aliasing,
             self.policy,
             calls.pair_of.keys(),
+            calls.read_again,
             self.context,
             [
                 pointers[draft.function.arguments[i]]
@@ -266,7 +269,7 @@ class _Deriver:
             activities=entry.activities,
             elements={i: t for i, t in enumerate(entry.passed.elements) if t is not None},
             groups={i: g for i, g in enumerate(entry.passed.groups) if g is not None},
-            aliasing=Aliasing(arguments_disjoint=False, caller_keeps=False),
+            aliasing=Aliasing(arguments_disjoint=False, caller_keeps=False, kept=entry.passed.kept),
             policy=self.policy,
             width=self.context.width,
             relocated=entry.passed.relocated,

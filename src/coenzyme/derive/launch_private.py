@@ -122,12 +122,13 @@ out:
 """
 
 
-PRIVATE = """
+PRIVATE = f"""
+declare void @coenzyme.launch(ptr, ptr, i64, i1)
 declare ptr @calloc(i64, i64)
 declare ptr @malloc(i64)
 declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 
-define internal ptr @coenzyme.private.zeros(ptr %from, i64 %bytes, i64 %step, i64 %n, i1 %wanted) nounwind {
+define internal ptr @coenzyme.private.zeros(ptr %from, i64 %bytes, i64 %step, i64 %n, i1 %wanted) nounwind {{
 entry:
   br i1 %wanted, label %take, label %out
 
@@ -139,9 +140,9 @@ take:
 out:
   %result = phi ptr [ null, %entry ], [ %new, %take ]
   ret ptr %result
-}
+}}
 
-define internal ptr @coenzyme.private.copies(ptr %from, i64 %bytes, i64 %step, i64 %n, i1 %wanted) nounwind {
+define internal ptr @coenzyme.private.copies(ptr %from, i64 %bytes, i64 %step, i64 %n, i1 %wanted) nounwind {{
 entry:
   br i1 %wanted, label %take, label %out
 
@@ -152,18 +153,54 @@ take:
   br i1 %none, label %out, label %fill
 
 fill:
-  %c = phi i64 [ 0, %take ], [ %next, %fill ]
-  %offset = mul i64 %c, %step
-  %target = getelementptr i8, ptr %new, i64 %offset
-  call void @llvm.memcpy.p0.p0.i64(ptr %target, ptr %from, i64 %bytes, i1 false)
-  %next = add i64 %c, 1
-  %done = icmp eq i64 %next, %n
-  br i1 %done, label %out, label %fill
+  %frame = alloca [4 x i64], align 8
+  %bytes.at = getelementptr i64, ptr %frame, i64 1
+  %step.at = getelementptr i64, ptr %frame, i64 2
+  %new.at = getelementptr i64, ptr %frame, i64 3
+  store ptr %from, ptr %frame, align 8
+  store i64 %bytes, ptr %bytes.at, align 8
+  store i64 %step, ptr %step.at, align 8
+  store ptr %new, ptr %new.at, align 8
+  %many = icmp ugt i64 %bytes, 65536
+  call void @coenzyme.launch(ptr @coenzyme.private.copy, ptr %frame, i64 %n, i1 %many)
+  br label %out
 
 out:
   %result = phi ptr [ null, %entry ], [ null, %take ], [ %new, %fill ]
   ret ptr %result
-}
+}}
+
+; The task that fills copies: each chunk its own, the first one the copy that stays as it is.
+define internal void @coenzyme.private.copy({TASK_PARAMETERS}) nounwind {{
+entry:
+  %from = load ptr, ptr %frame, align 8
+  %bytes.at = getelementptr i64, ptr %frame, i64 1
+  %bytes = load i64, ptr %bytes.at, align 8
+  %step.at = getelementptr i64, ptr %frame, i64 2
+  %step = load i64, ptr %step.at, align 8
+  %new.at = getelementptr i64, ptr %frame, i64 3
+  %new = load ptr, ptr %new.at, align 8
+  %first.pointer = load ptr, ptr %first.at, align 8
+  %first = ptrtoint ptr %first.pointer to i64
+  %count = load i64, ptr %count.at, align 8
+  %end = add i64 %first, %count
+  br label %head
+
+head:
+  %c = phi i64 [ %first, %entry ], [ %next, %body ]
+  %more = icmp ult i64 %c, %end
+  br i1 %more, label %body, label %out
+
+body:
+  %offset = mul i64 %c, %step
+  %target = getelementptr i8, ptr %new, i64 %offset
+  call void @llvm.memcpy.p0.p0.i64(ptr %target, ptr %from, i64 %bytes, i1 false)
+  %next = add i64 %c, 1
+  br label %head
+
+out:
+  ret void
+}}
 """
 
 

@@ -83,6 +83,7 @@ def run_launches(module: Module, launches: LaunchProvider) -> None:
 def fill_launch(table: CallTable, callee: Function, entry: Derivatives, mode: Mode, launch: Launch) -> None:
     """Give the functions of a new entry of the call table, a launcher's, their bodies."""
     module = table.module
+    _require(module, "coenzyme.launch", RUNTIME)
     chunk = module.functions[launch.chunk]
     passed = _with_number(entry.passed)
     primal = [str(a.type) for a in callee.arguments]

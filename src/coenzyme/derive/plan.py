@@ -116,6 +116,7 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
     aliasing: Aliasing,
     policy: Policy,
     derived_calls: Collection[Call],
+    read_again_by_calls: Collection[Value],
     context: Context,
     relocated: Collection[Value] = (),
 ) -> ReversePlan:
@@ -125,6 +126,8 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
     ----------
     derived_calls
         The calls of functions kept out of line that have derivatives.
+    read_again_by_calls
+        The pointers to primal memory that the reverse sweeps of those calls read.
     relocated
         Shadows that the reverse sweep finds in another place.
     """
@@ -169,7 +172,7 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
         policy=policy,
     )
     tape = plan_tape(question)
-    kept, withheld = _find_kept(shape, activity, lanes[0], tape, copies)
+    kept, withheld = _find_kept(shape, activity, lanes[0], tape, copies, read_again_by_calls)
     return ReversePlan(
         shape,
         activity,
@@ -326,7 +329,12 @@ def _find_recurrences(shape: Shape) -> dict[Phi, Recurrence]:
 
 
 def _find_kept(
-    shape: Shape, activity: Activity, shadows: Shadows, tape: TapePlan, copies: Copies
+    shape: Shape,
+    activity: Activity,
+    shadows: Shadows,
+    tape: TapePlan,
+    copies: Copies,
+    read_again_by_calls: Collection[Value],
 ) -> tuple[tuple[Call, ...], tuple[Call, ...]]:
     """Return the allocations that have a shadow or that the reverse sweep reads again, and their frees."""
     objects = activity.objects
@@ -334,8 +342,8 @@ def _find_kept(
     for value, how in tape.keep.items():
         if isinstance(value, Load) and how is Keep.RECOMPUTE:
             needed |= set(objects.of(value.pointer))
-    for call in shadows.allocations:
-        needed |= set(objects.of(call))
+    for pointer in [*shadows.allocations, *read_again_by_calls]:
+        needed |= set(objects.of(pointer))
     # A typed container is freed by the block that counts the references to it.
     inner = {o for o in needed if is_container(o)}
     needed |= {holder for holder, held in objects.contents.items() if not held.isdisjoint(inner)}

@@ -47,6 +47,7 @@ from numba.extending import intrinsic
 
 from coenzyme.codegen.verify import verify
 from coenzyme.errors import GeneratedIRError
+from coenzyme.frontends.numba_parallel import provide_threads, uses_threads
 from coenzyme.frontends.numba_signature import LinkedSignature, adjoint_type
 from coenzyme.frontends.numba_target import IRContext, compiled_rules
 from coenzyme.frontends.program import ArgumentActivity, ComponentActivity, Mode, Program, Status
@@ -211,6 +212,8 @@ def _make_again(linked: _Linked, text: Callable[[], str], symbol: str) -> Any:
 
 def _make_library(module: Any, symbol: str) -> Any:
     library = _DerivativeLibrary(cpu_target.target_context.codegen(), symbol)
+    if uses_threads(module):
+        library._reload_init.add(provide_threads)
     library.add_llvm_module(module)
     library.finalize()
     return library

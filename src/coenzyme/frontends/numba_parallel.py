@@ -31,7 +31,7 @@ from coenzyme.frontends.launch import CHUNKS, FIRST, LAUNCHER, Launch, LaunchedA
 from coenzyme.frontends.numba_layout import layout_argument
 from coenzyme.frontends.program import Role
 
-__all__ = ["count_launches", "find_launch", "is_launched", "lower_parfor"]
+__all__ = ["count_launches", "find_launch", "is_launched", "lower_parfor", "provide_threads", "uses_threads"]
 
 _CHUNK = "coenzyme.chunk."
 _EXTENTS = ("shape", "size", "ndim", "dtype")
@@ -45,6 +45,16 @@ _launching = ctypes.c_int64(0)
 _count = ctypes.c_int64(0)
 llvm.add_symbol("coenzyme_launching", ctypes.addressof(_launching))
 llvm.add_symbol("coenzyme_launches", ctypes.addressof(_count))
+
+
+def provide_threads() -> None:
+    """Make what compiled launchers refer to known to LLVM: also when they come from a disk cache."""
+    _launch_threads()
+
+
+def uses_threads(module: Any) -> bool:
+    """Whether there are launchers in `module`, one of llvmlite, that start threads."""
+    return any(function.name == "numba_parallel_for" for function in module.functions)
 
 
 def count_launches() -> int:
@@ -139,7 +149,7 @@ class _Lowering:
         parts_of_tuples: dict[str, tuple[str, int]],
     ) -> None:
         """Emit the call of a launcher for the outlined body `kernel`."""
-        _launch_threads()
+        provide_threads()
         context, builder = lowerer.context, lowerer.builder
         if index_type.bitwidth != _WORD.width:
             raise UnsupportedError("the index of a parallel loop is narrow", loc=self.parfor.loc)

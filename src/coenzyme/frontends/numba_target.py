@@ -30,6 +30,7 @@ from typing import Any
 from numba.core import codegen, compiler, cpu, types, typing
 from numba.core.base import _wrap_impl
 from numba.core.compiler_lock import global_compiler_lock
+from numba.core.cpu_options import ParallelOptions
 from numba.core.datamodel.registry import register_default
 from numba.core.descriptors import TargetDescriptor
 from numba.core.dispatcher import Dispatcher, LiftedCode
@@ -368,8 +369,12 @@ dispatcher_registry[_Coenzyme] = IRDispatcher
 def _target_options(options: dict[str, Any]) -> dict[str, Any]:
     """Return the options a twin is compiled with: the user's, less those about machine code."""
     kept = {k: v for k, v in options.items() if not k.startswith("_dbg")}
-    if _in_series:
-        kept.pop("parallel", None)
+    parallel = kept.pop("parallel", False)
+    if parallel is not False and not _in_series:
+        # Numba empties the dictionary it is given.
+        kept["parallel"] = ParallelOptions(dict(parallel) if isinstance(parallel, dict) else parallel)
+        # Numba fuses loops across the views of one array, and so changes what they compute.
+        kept["parallel"].fusion = False
     if kept.pop("debug", None) and kept.get("boundscheck") is None:
         kept["boundscheck"] = True  # what Numba does for debug=True
     kept.update(debug=False, nopython=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
