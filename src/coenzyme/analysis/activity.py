@@ -146,7 +146,9 @@ class _Finder:
         ]
         found = self.objects.reachable(pointers)
         found |= {o for o in self.objects.reached if o.origin in pointers}
-        return found - self.untouched
+        # What a call may have linked to the caller's constant memory does not make that active.
+        theirs = (Storage.ARGUMENT, Storage.REACHED)
+        return {o for o in found - self.untouched if o.storage not in theirs or o in self.given}
 
     def _mark(self, value: Value) -> None:
         if value not in self.marked and not isinstance(value, Constant):
