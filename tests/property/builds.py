@@ -8,7 +8,13 @@ from coenzyme.analysis.tape import Policy
 from coenzyme.frontends.program import Mode
 from tests.property.programs import Program
 
-__all__ = ["Build", "builds"]
+__all__ = ["Build", "builds", "second_modes"]
+
+_SECOND = {
+    "forward over reverse": (Mode.REVERSE, Mode.FORWARD),
+    "reverse over forward": (Mode.FORWARD, Mode.REVERSE),
+    "reverse over reverse": (Mode.REVERSE, Mode.REVERSE),
+}
 
 
 @dataclass(frozen=True)
@@ -46,3 +52,8 @@ def builds(program: Program) -> dict[str, Build]:
             Build("reverse.careful", Mode.REVERSE, Policy.CUT, False),
         ]
     return {build.name: build for build in made}
+
+
+def second_modes(program: Program) -> tuple[Mode, Mode]:
+    """Return how the first derivative is made, and how that is differentiated."""
+    return _SECOND[program.second]

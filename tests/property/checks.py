@@ -114,6 +114,8 @@ def _compare(machine: Any) -> Outcome:
             _check_exhaustion(machine, name)
         elif name != "forward":
             _check_forward(machine, name, primal, jacobian, relative)
+    if program.second:
+        _check_second(machine, primal, jacobian)
     return _check_differences(machine, jacobian, rng, rough)
 
 
@@ -178,8 +180,15 @@ def _check_errors(machine: Any) -> None:
             raise _Failure(
                 f"{name} frees its tape where the program raises", f"{call.leaked} blocks are left"
             )
-        if call.status != RAISED:
-            raise _Failure(f"{name} raises where the program does", f"status {call.status}")
+        _require_raised(name, call)
+    if machine.program.second:
+        direction, weights = _directions(machine, "forward"), _directions(machine, "reverse")
+        _require_raised(machine.program.second, machine.second(machine.point, direction, weights))
+
+
+def _require_raised(name: str, call: Call) -> None:
+    if call.status != RAISED:
+        raise _Failure(f"{name} raises where the program does", f"status {call.status}")
 
 
 def _check_exhaustion(machine: Any, name: str) -> None:
@@ -207,30 +216,73 @@ def _check_differences(machine: Any, jacobian: Vector, rng: Any, rough: bool) ->
         return call.outputs if call.status == 0 else np.full(machine.cells + 1, np.nan)
 
     x_dot = np.where(machine.active, rng.uniform(0.5, 1.5, machine.size), 0.0)
+    slack = 1e-5 if rough else 1e-9
+    conclusive = _compare_with_differences("forward", outputs, machine.point, x_dot, jacobian, slack)
+    return Outcome(Verdict.PASSED if conclusive else Verdict.INCONCLUSIVE)
+
+
+def _check_second(machine: Any, primal: Call, jacobian: Vector) -> None:
+    """Compare a second derivative with the first ones, with its transpose and with finite differences."""
+    name = machine.program.second
+    y_bar = _directions(machine, "reverse")
+    columns: list[Vector] = []
+    expected = y_bar @ jacobian
+    slack = 1e-9 * (float(np.max(np.abs(y_bar) @ np.abs(jacobian), initial=0.0)) + 1e-3)
+    for x_dot in np.eye(machine.size)[machine.active]:
+        call = machine.second(machine.point, x_dot, y_bar)
+        _require_no_leak(name, call)
+        _require_same_run(name, call, primal)
+        ahead = jacobian @ x_dot
+        _require_equal(f"{name} agrees with forward", "output", call.tangent, ahead, slack)
+        _require_equal(f"{name} agrees with reverse", "input", call.gradient, expected, slack)
+        columns.append(call.shadows)
+    hessian = np.zeros((machine.size, machine.size))
+    hessian[:, machine.active] = np.stack(columns, axis=1)
+    if not np.all(np.isfinite(hessian)):
+        raise _Failure(f"{name} is finite")
+    slack = 1e-8 * (float(np.max(np.abs(hessian))) + 1e-3)
+    _require_equal(f"{name} is symmetric", "inputs", hessian, hessian.T, slack)
+
+    def gradient(x: Vector) -> Vector:
+        call = machine.reverse(x, y_bar)
+        return call.shadows[: machine.size] if call.status == 0 else np.full(machine.size, np.nan)
+
+    rng = np.random.default_rng(machine.program.seed)
+    x_dot = np.where(machine.active, rng.uniform(0.5, 1.5, machine.size), 0.0)
+    _compare_with_differences(name, gradient, machine.point, x_dot, hessian, 1e-8)
+    _check_exhaustion_of_second(machine, y_bar)
+
+
+def _check_exhaustion_of_second(machine: Any, y_bar: Vector) -> None:
+    name, direction = machine.program.second, np.where(machine.active, 1.0, 0.0)
+    asked = machine.second(machine.point, direction, y_bar).asked
+    for number in range(min(asked, 6)):
+        # The derivative of a derivative abandons what that had allocated, as it does the arrays of a program.
+        status = machine.second(machine.point, direction, y_bar, fails=number).status
+        if status != Status.TAPE_EXHAUSTED:
+            raise _Failure(f"{name} says that memory is exhausted", f"status {status}")
+
+
+def _compare_with_differences(
+    name: str, f: Callable[[Vector], Vector], x: Vector, x_dot: Vector, jacobian: Vector, slack: float
+) -> bool:
+    """Return whether finite differences of `f` could say that its Jacobian matrix is right."""
     tangent = jacobian @ x_dot
-    slack = (1e-5 if rough else 1e-9) * (np.abs(jacobian) @ np.abs(x_dot) + 1e-3)
-    conclusive = False
+    size = np.abs(jacobian) @ np.abs(x_dot)
     # Steps of one length may all straddle the same kink: what disagrees must do so whatever the step.
     for step in (0.081, 0.0137, 0.00219, 1e-4):
-        estimate, error = directional_difference(outputs, machine.point, x_dot, step=step)
+        estimate, error = directional_difference(f, x, x_dot, step=step)
         error = np.where(np.isfinite(error), error, np.inf)
         estimate = np.where(np.isfinite(estimate), estimate, 0.0)
-        if agrees(tangent, estimate, error + slack):
-            sharp = bool(
-                np.all(10.0 * error <= 1e-4 * (np.abs(tangent) + np.abs(jacobian) @ np.abs(x_dot) + 1e-2))
-            )
-            conclusive = conclusive or sharp
-            if conclusive:
-                return Outcome(Verdict.PASSED)
-            return Outcome(Verdict.INCONCLUSIVE)
-    if _is_kinked(outputs, machine.point, x_dot):
-        return Outcome(Verdict.INCONCLUSIVE)
-    wrong = ~(np.abs(tangent - estimate) <= 10.0 * error + 1e-8 * np.abs(estimate) + slack)
+        if agrees(tangent, estimate, error + slack * (size + 1e-3)):
+            return bool(np.all(10.0 * error <= 1e-4 * (np.abs(tangent) + size + 1e-2)))
+    if _is_kinked(f, x, x_dot):
+        return False
+    wrong = ~(np.abs(tangent - estimate) <= 10.0 * error + 1e-8 * np.abs(estimate) + slack * (size + 1e-3))
     rows = [
-        f"  output {i}: forward {tangent[i]!r}, differences {estimate[i]!r} ± {error[i]:.1e}"
-        for i in np.flatnonzero(wrong)
+        f"  {i}: {tangent[i]!r}, differences {estimate[i]!r} ± {error[i]:.1e}" for i in np.flatnonzero(wrong)
     ]
-    raise _Failure("forward agrees with finite differences", "\n".join(rows))
+    raise _Failure(f"{name} agrees with finite differences", "\n".join(rows))
 
 
 def _is_kinked(f: Callable[[Vector], Vector], x: Vector, x_dot: Vector) -> bool:

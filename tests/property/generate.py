@@ -62,6 +62,7 @@ from tests.property.programs import (
     While,
     Whole,
     Wrapped,
+    uses,
 )
 
 __all__ = ["generate"]
@@ -418,6 +419,15 @@ class _Generator:
             body = (stop, *body, again, *self.body(2))
         return Helper(name, body, self.near_one())
 
+    def second(self, body: Body, result: Real) -> str:
+        if uses((body, result, tuple(self.helpers)), Single):
+            # Differences of what is rounded so say nothing.
+            return ""
+        options = ["forward over reverse", "reverse over forward"]
+        if not any(uses(helper.body, Invoke) for helper in self.helpers):
+            options.append("reverse over reverse")
+        return self.pick(options)
+
     def program(self) -> Program:
         for _ in range(self.pick((0, 0, 1, 2))):
             self.helpers.append(self.helper())
@@ -454,4 +464,5 @@ class _Generator:
             level=1 if self.numba or not self.chance(3) else 3,
             width=self.pick((2, 3)) if self.chance(4) else 1,
             careful=self.chance(6),
+            second=self.second(body, result) if self.chance(5) else "",
         )

@@ -13,10 +13,11 @@ from numba.core.runtime import _nrt_python, rtsys
 
 from coenzyme.engine import Derivative, Options, derivative
 from coenzyme.frontends.program import ArgumentActivity, Mode
-from tests.property.builds import Build
+from tests.property.builds import Build, second_modes
 from tests.property.lower import RAISED
-from tests.property.machine import NUMBERS, Call, Layout, Vector
+from tests.property.machine import Call, Layout, Second, Vector
 from tests.property.programs import PRELUDE, SIZE, Program, python_source
+from tests.property.texts import NUMBERS
 
 __all__ = ["NumbaMachine"]
 
@@ -48,23 +49,40 @@ class NumbaMachine(Layout):
         kinds = (numba.typeof(v) for v in (a, b, c, self.table, 1.0, 1.0, *integers))
         self.kinds = tuple(kinds)
         self.derivatives = {name: self._derive(build) for name, build in self.builds.items()}
+        if program.second:
+            self.derivatives[program.second] = self._derive_again(*second_modes(program))
 
     def _derive(self, build: Build) -> Derivative:
-        in_forward = build.mode is Mode.FORWARD
-        number = ArgumentActivity.DUPLICATED if in_forward else ArgumentActivity.ACTIVE
+        options = Options(build.policy, arguments_disjoint=build.disjoint, width=build.width)
+        activities = self._activities(build.mode)
+        return derivative(self.function, self.kinds, activities, build.mode, True, options)
+
+    def _derive_again(self, inner: Mode, outer: Mode) -> Derivative:
+        first = self.derivatives["forward" if inner is Mode.FORWARD else "reverse"]
+        numbers = self._active_numbers()
+        arrays = [k for k, how in zip(self.kinds[:3], self._activities(inner), strict=False) if _varies(how)]
+        floats = numbers if inner is Mode.FORWARD else [0]
+        number = _number(outer)
+        activities = (
+            *self._activities(outer),
+            *[ArgumentActivity.DUPLICATED] * len(arrays),
+            *[number] * len(floats),
+        )
+        kinds = (*self.kinds, *arrays, *[numba.float64] * len(floats))
+        options = Options(arguments_disjoint=self.program.shared == 0)
+        return derivative(first.dispatcher, kinds, activities, outer, True, options)
+
+    def _activities(self, mode: Mode) -> tuple[ArgumentActivity, ...]:
         usual = {
             "a": ArgumentActivity.DUPLICATED,
             "b": ArgumentActivity.DUPLICATED,
             "c": ArgumentActivity.DUPLICATED,
         }
-        usual |= dict.fromkeys(NUMBERS, number)
+        usual |= dict.fromkeys(NUMBERS, _number(mode))
         for name in self.program.constant:
             usual[name] = ArgumentActivity.CONST
-        activities = tuple(
-            usual.get(n, ArgumentActivity.CONST) for n in ("a", "b", "c", "p", "s", "t", "n", "m", "size")
-        )
-        options = Options(build.policy, arguments_disjoint=build.disjoint, width=build.width)
-        return derivative(self.function, self.kinds, activities, build.mode, True, options)
+        names = ("a", "b", "c", "p", "s", "t", "n", "m", "size")
+        return tuple(usual.get(name, ArgumentActivity.CONST) for name in names)
 
     def close(self) -> None:
         """Numba frees its own machine code."""
@@ -85,15 +103,57 @@ class NumbaMachine(Layout):
         numbers = np.zeros((*y_bar.shape[:-1], len(NUMBERS)))
         return self._run(name, x, np.concatenate([y_bar[..., :-1], numbers, y_bar[..., -1:]], axis=-1))
 
-    def _run(self, name: str | None, x: Vector, shadow: Vector | None) -> Call:
+    def second(self, x: Vector, x_dot: Vector, y_bar: Vector, *, fails: int = -1) -> Second:
+        """Return what the second derivative does, as that of the other machine."""
+        del fails
+        inner, outer = second_modes(self.program)
         before = _live_blocks()
+        cells, given = self._operands(x)
+        lanes = self.seeds_of_second(x_dot, y_bar)
+        numbers = [self.cells + i for i in self._active_numbers()]
+        given += self._shadows(lanes.inner, inner)
+        if inner is Mode.REVERSE:
+            given.append(float(lanes.inner[-1]))
+        given += self._shadows(lanes.outer, outer)
+        both = outer if inner is Mode.FORWARD else Mode.REVERSE
+        given += self._shadows(lanes.both, both)
+        if inner is Mode.REVERSE and outer is Mode.FORWARD:
+            given.append(float(lanes.both[-1]))
+        if outer is Mode.REVERSE:
+            seeds = lanes.both[numbers] if inner is Mode.REVERSE else lanes.both[-1]
+            given.append((0.0, tuple(map(float, seeds)) if inner is Mode.REVERSE else float(seeds)))
+        result, status = np.nan, 0
+        try:
+            (result, first), second = self.derivatives[self.program.second].dispatcher(*given)
+        except ValueError:
+            status = RAISED
+        else:
+            if inner is Mode.FORWARD:
+                lanes.inner[-1] = first
+                lanes.outer[numbers], lanes.both[numbers] = second[: len(numbers)], second[len(numbers) :]
+            elif outer is Mode.FORWARD:
+                lanes.inner[numbers] = first
+                lanes.outer[-1], lanes.both[numbers] = second
+            else:
+                lanes.inner[numbers] = first
+                lanes.outer[numbers], lanes.both[-1] = second[:-1], second[-1]
+        found = self.found_by_second(lanes)
+        outputs = np.append(cells, result)
+        return Second(status, outputs, found[0], 0, _live_blocks() - before, 0, *found[1:])
+
+    def _operands(self, x: Vector) -> tuple[Vector, list[Any]]:
+        """Return the cells, and what the program itself is called with."""
         cells, table = x[: self.cells].copy(), self.table.copy()
         numbers = [float(v) for v in x[self.cells :]]
-        given: list[Any] = [*self.arrays(cells), table, *numbers, self.program.n, self.program.m, SIZE]
+        return cells, [*self.arrays(cells), table, *numbers, self.program.n, self.program.m, SIZE]
+
+    def _run(self, name: str | None, x: Vector, shadow: Vector | None) -> Call:
+        before = _live_blocks()
+        cells, given = self._operands(x)
         shadows = np.zeros(0) if shadow is None else shadow.copy()
         lanes = () if shadow is None else np.atleast_2d(shadows)
         for lane in lanes:
-            given += self._shadows(lane, name)
+            given += self._shadows(lane, Mode.REVERSE if name is None else self.builds[name].mode)
         if name is not None and self.builds[name].mode is Mode.REVERSE:
             given += [float(lane[-1]) for lane in lanes]
         result, status = np.nan, 0
@@ -107,11 +167,11 @@ class NumbaMachine(Layout):
             status = RAISED
         return Call(status, np.append(cells, result), shadows, 0, _live_blocks() - before, 0)
 
-    def _shadows(self, lane: Vector, name: str | None) -> list[Any]:
+    def _shadows(self, lane: Vector, mode: Mode) -> list[Any]:
         """Return what is passed of the shadows of one direction, but for the seed."""
         named = zip("abc", self.arrays(lane[: self.cells]), strict=True)
         given: list[Any] = [array for array_name, array in named if array_name not in self.program.constant]
-        if name is not None and self.builds[name].mode is Mode.FORWARD:
+        if mode is Mode.FORWARD:
             given += [float(lane[self.cells + i]) for i in self._active_numbers()]
         return given
 
@@ -127,6 +187,14 @@ class NumbaMachine(Layout):
 
     def _active_numbers(self) -> list[int]:
         return [i for i, name in enumerate(NUMBERS) if name not in self.program.constant]
+
+
+def _number(mode: Mode) -> ArgumentActivity:
+    return ArgumentActivity.DUPLICATED if mode is Mode.FORWARD else ArgumentActivity.ACTIVE
+
+
+def _varies(how: ArgumentActivity) -> bool:
+    return how is not ArgumentActivity.CONST
 
 
 def _live_blocks() -> int:

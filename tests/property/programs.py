@@ -353,6 +353,8 @@ class Program:
         How hard LLVM optimises the derivative.
     width
         How many directions are followed at once, where that is more than one.
+    second
+        Which second derivative is made, if one is.
     careful
         Whether derivatives that let arrays overlap are made of a program whose arrays do not.
     """
@@ -370,6 +372,7 @@ class Program:
     level: int = 1
     width: int = 1
     careful: bool = False
+    second: str = ""
 
 
 def uses(tree: object, *kinds: type) -> bool:

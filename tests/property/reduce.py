@@ -58,6 +58,7 @@ def _edits(program: Program) -> Iterator[Program]:
         {"shared": 0},
         {"width": 1},
         {"careful": False},
+        {"second": ""},
         {"relaxed": False},
         {"out_of_line": ()},
         {"level": 1},

@@ -23,7 +23,6 @@ from tests.property.checks import Outcome, Verdict, check, check_by_numba
 from tests.property.counterexamples import COUNTEREXAMPLES
 from tests.property.generate import generate
 from tests.property.lower import lower
-from tests.property.machine import derivative_text
 from tests.property.mutants import (
     check_with_a_wrong_adjoint,
     check_with_a_wrong_lane,
@@ -47,6 +46,7 @@ from tests.property.programs import (
     Counter as Index,
 )
 from tests.property.reduce import reduce
+from tests.property.texts import derivative_text
 from tests.property.workshop import Workshop
 
 _FUZZING = "COENZYME_FUZZ" in os.environ
