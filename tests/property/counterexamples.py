@@ -7,12 +7,17 @@ from collections.abc import Mapping
 from tests.property.programs import (
     Array,
     Clear,
+    Compare,
+    Counter,
+    Either,
+    Element,
     For,
     Helper,
     Invoke,
     Number,
     Program,
     Return,
+    SetElement,
     Whole,
 )
 
@@ -48,5 +53,40 @@ COUNTEREXAMPLES: Mapping[str, Program] = {
         seed=863,
         relaxed=True,
         level=3,
+    ),
+    "a gradient that runs out of memory and is differentiated in reverse mode frees its tape once": Program(
+        (
+            For(
+                "i",
+                Whole(0),
+                Whole(2),
+                1,
+                (
+                    For(
+                        "j",
+                        Counter("n"),
+                        Whole(-1),
+                        -1,
+                        (
+                            SetElement(
+                                Either(
+                                    Compare("<=", Element(Array("b"), Whole(0)), Number(0.0)),
+                                    Array("a"),
+                                    Array("b"),
+                                ),
+                                Whole(0),
+                                "*",
+                                Number(0.5),
+                            ),
+                        ),
+                    ),
+                ),
+            ),
+        ),
+        Number(0.5),
+        n=2,
+        m=1,
+        seed=452,
+        second="reverse over reverse",
     ),
 }

@@ -357,7 +357,12 @@ def _find_kept(
         if called_effect(call) is Effect.BLAS:
             pointers = [call.operands[o.pointer] for o in read_again(call, activity)]
             needed.update(o for p in pointers if (call, p) not in copies for o in objects.of(p))
-    freeing = [(c, set(objects.of(freed_block(c)))) for c in calls if called_effect(c) is Effect.DEALLOCATION]
+    # Where the function fails, too: what is kept is released there.
+    freeing = [
+        (i, set(objects.of(freed_block(i))))
+        for i in shape.function.instructions()
+        if isinstance(i, Call) and called_effect(i) is Effect.DEALLOCATION and i not in shadows.mirrored
+    ]
     # A call that may free a block we keep frees nothing: then all that it may free is kept.
     changed = True
     while changed:
