@@ -60,6 +60,7 @@ __all__ = ["Derivative", "Options", "SplitDerivative", "derivative", "primal", "
 
 _RESULT_PARAMETERS = 2
 SCOPED = ("alias.scope", "noalias")
+_IN_MEMORY = (Role.MEMINFO, Role.PARENT, Role.DATA, Role.CONTAINER, Role.BLOCK, Role.FIELDS)
 _FOREIGN = (Storage.REACHED, Storage.UNKNOWN)
 _INDIRECT = re.compile(r"\bcall [^@\n]*%[^\s(]+\(")
 _numbers = count()
@@ -401,9 +402,9 @@ def _request(
     group = 0
     for argument in program.arguments:
         for component in argument.components:
-            if component.role is Role.MEMINFO:
+            if component.role in (Role.MEMINFO, Role.BLOCK):
                 group += 1
-            if component.role in (Role.MEMINFO, Role.PARENT, Role.DATA, Role.CONTAINER):
+            if component.role in _IN_MEMORY:
                 groups[index] = group
             if component.role is Role.DATA and component.element is not None:
                 elements[index] = type_named(component.element)
@@ -421,6 +422,7 @@ def _request(
         width=options.width,
         provide=provide,
         launches=find_launch,
+        structs=program.structs,
     )
 
 

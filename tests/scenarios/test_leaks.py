@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from numba.typed import Dict, List
 
 import coenzyme as cz
 from tests.scenarios.lists import list_of_arrays, stack_machine
+from tests.scenarios.objects import body_in_loop, make_body, replaced, tree_of_numbers
 
 ROOT = Path(__file__).parents[2]
 CALLS = 100
@@ -56,9 +58,22 @@ def typed_containers(x):
     return np.sum(named[0]) + np.sum(arrays[0])
 
 
-FUNCTIONS = {
-    f.__name__: f for f in (list_of_arrays, stack_machine, solutions, parallel_loop, typed_containers)
-}
+def instance_as_argument(mode: cz.DerivativeMode) -> None:
+    """Run a derivative with an instance that nothing is left of afterwards."""
+    body = make_body(X)
+    cz.autodiff(mode, replaced, cz.Duplicated(body, cz.make_zero(body)), cz.Duplicated(X, X.copy()))
+
+
+_LOCAL = (
+    list_of_arrays,
+    stack_machine,
+    solutions,
+    parallel_loop,
+    typed_containers,
+    body_in_loop,
+    tree_of_numbers,
+)
+FUNCTIONS = {f.__name__: f for f in _LOCAL}
 
 
 def _blocks() -> int:
@@ -81,6 +96,8 @@ def _measure(name: str) -> list[int]:
         held: list[Any] = []
         gradient = cz.grad(lambda x: np.sum(x * x))
         return [_growth(lambda: held.append(gradient(X)))]
+    if name == "instance_as_argument":
+        return [_growth(partial(instance_as_argument, mode)) for mode in (cz.Reverse, cz.Forward)]
     function = FUNCTIONS[name]
     gradient = cz.grad(function)
     return [_growth(lambda: gradient(X)), _growth(lambda: cz.jvp(function, (X,), (X,)))]
@@ -103,7 +120,7 @@ def _in_child(name: str) -> list[int]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", [*FUNCTIONS, "instance_as_argument"])
 def test_a_hundred_derivatives_leave_no_block_behind(name: str) -> None:
     assert _in_child(name) == [0, 0]
 

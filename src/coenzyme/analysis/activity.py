@@ -84,10 +84,11 @@ class Activity:
 
     def unshadowed(self, pointer: Value) -> list[str]:
         """Return the names of the arguments without shadow whose memory `pointer` may lead to."""
+        callers = (Storage.ARGUMENT, Storage.REACHED)
         return [
-            o.label
+            o.origin.name
             for o in self.objects.of(pointer)
-            if o.storage is Storage.ARGUMENT and o not in self.shadowed
+            if o.storage in callers and o.origin is not None and o not in self.shadowed
         ]
 
 
@@ -186,6 +187,7 @@ class _Finder:
                     not instruction.type.is_pointer
                     and self._touches(instruction.pointer)
                     and not is_list_header(instruction.pointer, self.objects)
+                    and (carries_floats(instruction.type) or self.contents.at(instruction.pointer).floats)
                     and not self.records.is_integer(instruction, marked)
                 ):
                     self._mark(instruction)
@@ -430,6 +432,7 @@ class _Finder:
                 isinstance(instruction, Store)
                 and instruction.value.type.is_int
                 and instruction.value in varied
+                and self.contents.at(instruction.pointer).floats
                 and any(
                     o in memory and self.contents.of(o).floats for o in self.objects.of(instruction.pointer)
                 )
@@ -446,8 +449,11 @@ class _Finder:
         if not isinstance(instruction, Load | Store):
             return False
         type = instruction.type if isinstance(instruction, Load) else instruction.value.type
-        return carries_floats(type) and any(
+        if not carries_floats(type) or len(self.contents.at(instruction.pointer).floats) < 2:
+            return False
+        return any(
             o in memory
+            and o not in self.objects.structs  # a field has the type that its class says
             and len(self.contents.of(o).floats) > 1
             and (
                 o.storage in (Storage.HEAP, Storage.RETURNED)

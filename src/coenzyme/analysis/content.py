@@ -1,19 +1,21 @@
 """What kinds of data each memory object holds: floats of which type, pointers, integers.
 
-Sources: the frontend's signature and the types of loads and stores. ``memcpy`` and ``memset`` move
-bytes without saying what they are; this analysis says it for them.
+Sources: the frontend's signature and structs, and the types of loads and stores. ``memcpy`` and ``memset``
+move bytes without saying what they are; this analysis says it for them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from coenzyme.analysis.objects import MemoryObject, Objects, Storage, blas_pointers, called_effect
+from coenzyme.analysis.places import WORD, Place
+from coenzyme.frontends.structs import Field
 from coenzyme.ir.instructions import AtomicReadModifyWrite, Call, Function, Instruction, Load, Store
-from coenzyme.ir.types import ArrayType, FloatType, StructType, Type, VectorType
+from coenzyme.ir.types import I64, PTR, ArrayType, FloatType, StructType, Type, VectorType
 from coenzyme.ir.values import Argument, ConstantInt, Value
-from coenzyme.rules import Effect
+from coenzyme.rules import Effect, find_container_rule
 from coenzyme.rules.blas import KINDS, find_routine
 
 __all__ = ["Content", "Contents", "blas_element", "carries_floats", "find_contents", "float_parts"]
@@ -84,6 +86,10 @@ class Contents:
 
     by_object: Mapping[MemoryObject, Content]
     objects: Objects
+    cells: Mapping[Place, Content] = field(default_factory=dict[Place, Content])
+    """What lies at each place, as far as accesses show it."""
+    blurred: frozenset[MemoryObject] = frozenset()
+    """Objects that others access, or that are moved as blocks: their cells do not say all."""
 
     def of(self, item: MemoryObject) -> Content:
         """Return what `item` holds."""
@@ -94,6 +100,22 @@ class Contents:
         merged = Content()
         for item in self.objects.of(pointer):
             merged.merge(self.of(item))
+        return merged
+
+    def at(self, pointer: Value) -> Content:
+        """Return what may lie where `pointer` points."""
+        merged = Content()
+        for item, offset in self.objects.places_of(pointer):
+            struct = self.objects.structs.get(item)
+            if struct is not None:
+                for part in struct.at(offset):
+                    merged.include(_type_of(part))
+            elif offset is None or item in self.blurred or item.storage not in _PRIVATE:
+                merged.merge(self.of(item))
+            else:
+                for (other, place), content in self.cells.items():
+                    if other is item and (place is None or abs(place - offset) < WORD):
+                        merged.merge(content)
         return merged
 
 
@@ -110,17 +132,42 @@ def find_contents(function: Function, objects: Objects, elements: Mapping[Argume
     def content(item: MemoryObject) -> Content:
         return found.setdefault(item, Content())
 
+    cells: dict[Place, Content] = {}
+    blurred: set[MemoryObject] = set()
     for argument, element in elements.items():
         for item in objects.of(argument):
             content(item).include(element)
     copies: list[Call] = []
     for instruction in function.instructions():
         for pointer, type in _moved(instruction):
-            for item in objects.of(pointer):
+            for item, offset in objects.places_of(pointer):
                 if not _finds_nothing(instruction, item, objects):
                     content(item).include(type)
+                    where = (item, None if _is_wide(instruction, type) else offset)
+                    cells.setdefault(where, Content()).include(type)
         if isinstance(instruction, Call) and called_effect(instruction) in (Effect.MEMCPY, Effect.MEMMOVE):
             copies.append(instruction)
+        blurred |= _blurred(instruction, objects)
+    for item, struct in objects.structs.items():
+        if item in found:
+            for part in struct.fields:
+                content(item).include(_type_of(part))
+    _spread(copies, objects, content)
+    return Contents(found, objects, cells, frozenset(blurred))
+
+
+_PRIVATE = (Storage.STACK, Storage.HEAP)
+
+
+def _type_of(part: Field) -> Type:
+    """Return the type of a field of a struct."""
+    if part.llvm_type in ("float", "double"):
+        return FloatType(part.llvm_type)
+    return PTR if part.llvm_type == "ptr" else I64
+
+
+def _spread(copies: Iterable[Call], objects: Objects, content: Callable[[MemoryObject], Content]) -> None:
+    """Let what is copied hold the same on both sides."""
     changed = True
     while changed:
         changed = False
@@ -129,7 +176,25 @@ def find_contents(function: Function, objects: Objects, elements: Mapping[Argume
                 for source in objects.of(copy.arguments[1]):
                     changed |= content(target).merge(content(source))
                     changed |= content(source).merge(content(target))
-    return Contents(found, objects)
+
+
+def _is_wide(instruction: Instruction, type: Type) -> bool:
+    """Whether `instruction` accesses more than a scalar of `type`."""
+    return isinstance(instruction, Call) or isinstance(type, StructType | ArrayType | VectorType)
+
+
+def _blurred(instruction: Instruction, objects: Objects) -> set[MemoryObject]:
+    """Return the objects of which `instruction` accesses more than one place, or nobody knows which."""
+    if not isinstance(instruction, Call):
+        return set()
+    effect = called_effect(instruction)
+    if find_container_rule(instruction.callee_name or "") is not None:
+        return objects.reachable(a for a in instruction.arguments if a.type.is_pointer)
+    if effect in (Effect.MEMCPY, Effect.MEMMOVE):
+        return {o for pointer in instruction.arguments[:2] for o in objects.of(pointer)}
+    if effect in (Effect.UNKNOWN, Effect.LAPACK, Effect.REALLOCATION):
+        return objects.reachable(a for a in instruction.arguments if a.type.is_pointer)
+    return set()
 
 
 def _finds_nothing(instruction: Instruction, item: MemoryObject, objects: Objects) -> bool:
@@ -139,7 +204,7 @@ def _finds_nothing(instruction: Instruction, item: MemoryObject, objects: Object
     """
     if not isinstance(instruction, Load) or not instruction.type.is_pointer:
         return False
-    own = item.storage in (Storage.STACK, Storage.HEAP) and not objects.contents.get(item)
+    own = item.storage in _PRIVATE and not objects.contents.get(item)
     return own or item in objects.flat
 
 

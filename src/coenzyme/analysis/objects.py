@@ -1,26 +1,22 @@
-"""Which memory a pointer may point into: an inclusion-based points-to analysis.
+"""Which memory a pointer may point into, as data: abstract objects.
 
-Objects are abstract: one for each array argument (its memory-info block and its data together), each
-``alloca``, each allocating call, each global. Flow-insensitive, field-insensitive.
-Source: Andersen, "Program Analysis and Specialization for the C Programming Language" (1994), ch. 4.
+There is one object for each array argument (its memory-info block and its data together), each ``alloca``,
+each allocating call, each global, and for each type of what an argument that is a struct leads to. The
+analysis itself: :mod:`coenzyme.analysis.points_to`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
+from coenzyme.analysis.places import Place
+from coenzyme.frontends.structs import Struct
 from coenzyme.ir.instructions import (
-    Alloca,
-    AtomicReadModifyWrite,
     Call,
-    CompareExchange,
     Function,
-    GlobalVariable,
     Instruction,
-    Load,
-    Store,
 )
 from coenzyme.ir.types import ArrayType, NamedType, StructType, Type, VectorType
 from coenzyme.ir.values import (
@@ -44,7 +40,6 @@ __all__ = [
     "Storage",
     "blas_pointers",
     "called_effect",
-    "find_objects",
     "holds_pointers",
     "is_error_slot",
     "is_growth",
@@ -102,6 +97,10 @@ class Objects:
         The objects found by following pointers that the caller stored in arguments.
     flat
         Objects known to hold no pointers.
+    structs
+        Objects that are instances of a class, or stand for several of them.
+    places
+        What `points_to` says, with offsets.
     unknown
         The object that stands for memory about which nothing is known.
     """
@@ -114,6 +113,14 @@ class Objects:
     reached: set[MemoryObject] = field(default_factory=set[MemoryObject])
     flat: set[MemoryObject] = field(default_factory=set[MemoryObject])
     globals: dict[str, MemoryObject] = field(default_factory=dict[str, MemoryObject])
+    structs: dict[MemoryObject, Struct] = field(default_factory=dict[MemoryObject, Struct])
+    places: dict[Value, set[Place]] = field(default_factory=dict[Value, set[Place]])
+
+    def places_of(self, pointer: Value) -> set[Place]:
+        """Return the places `pointer` may point to."""
+        if isinstance(pointer, Constant):
+            return {(item, None) for item in self._of_constant(pointer)}
+        return self.places.get(pointer, set())
 
     def of(self, pointer: Value) -> frozenset[MemoryObject] | set[MemoryObject]:
         """Return the objects `pointer` may point into."""
@@ -231,204 +238,3 @@ def holds_pointers(type: Type) -> bool:
             return True
         case _:
             return type.is_pointer
-
-
-def _is_floats(type: Type) -> bool:
-    """Whether `type` is made of floats alone."""
-    match type:
-        case StructType():
-            return all(_is_floats(element) for element in type.elements)
-        case ArrayType() | VectorType():
-            return _is_floats(type.element)
-        case _:
-            return type.is_float
-
-
-def find_objects(
-    function: Function,
-    groups: Mapping[Argument, int],
-    elements: Mapping[Argument, Type] | None = None,
-) -> Objects:
-    """Return the objects of `function`.
-
-    Parameters
-    ----------
-    groups
-        Pointer arguments that belong together (the parts of one array) share a number, which is not negative;
-        :data:`NULL_GROUP` says that the argument is null.
-    elements
-        The scalar types behind pointer arguments, as far as they are known: such memory holds no pointers.
-    """
-    return _Solver(function, groups, elements or {}).solve()
-
-
-class _Solver:
-    """Iterates the inclusion constraints to their least fixed point."""
-
-    def __init__(
-        self, function: Function, groups: Mapping[Argument, int], elements: Mapping[Argument, Type]
-    ) -> None:
-        self.function = function
-        self.result = Objects(MemoryObject(Storage.UNKNOWN, None, "unknown memory"))
-        self.reached: dict[MemoryObject, MemoryObject] = {}
-        self.changed = False
-        self.from_call: dict[Call, MemoryObject] = {}
-        self.flat = self.result.flat
-        self.escaped: set[MemoryObject] = set()
-        """Objects whose address was turned into an integer."""
-        self._start(groups)
-        for argument in elements:
-            self.flat |= self.result.points_to.get(argument, set())
-
-    def _start(self, groups: Mapping[Argument, int]) -> None:
-        by_group: dict[int, MemoryObject] = {}
-        for argument in self.function.arguments:
-            if not argument.type.is_pointer:
-                continue
-            if is_error_slot(argument):
-                # The description of an exception is nobody's data, wherever it is put.
-                target = MemoryObject(Storage.ARGUMENT, argument, argument.name)
-                self.result.points_to[argument] = {target}
-                self.flat.add(target)
-                continue
-            group = groups.get(argument)
-            if group == NULL_GROUP:
-                self.result.points_to[argument] = set()
-                continue
-            if group is None:
-                target = MemoryObject(Storage.ARGUMENT, argument, argument.name)
-            else:
-                if group not in by_group:
-                    by_group[group] = MemoryObject(Storage.ARGUMENT, argument, argument.name, group)
-                target = by_group[group]
-            self.result.points_to[argument] = {target}
-
-    def solve(self) -> Objects:
-        relevant = [i for i in self.function.instructions() if self._is_relevant(i)]
-        self.changed = True
-        while self.changed:
-            self.changed = False
-            for instruction in relevant:
-                self._visit(instruction)
-        return self.result
-
-    @staticmethod
-    def _is_relevant(instruction: Instruction) -> bool:
-        return (
-            holds_pointers(instruction.type)
-            or isinstance(instruction, Call | AtomicReadModifyWrite | CompareExchange)
-            or (isinstance(instruction, Store) and holds_pointers(instruction.value.type))
-            or instruction.opcode == "ptrtoint"
-        )
-
-    def _include(self, value: Value, objects: Iterable[MemoryObject]) -> None:
-        current = self.result.points_to.setdefault(value, set())
-        before = len(current)
-        current.update(objects)
-        self.changed |= len(current) != before
-
-    def _store_into(self, targets: Iterable[MemoryObject], objects: Iterable[MemoryObject]) -> None:
-        objects = set(objects)
-        for target in targets:
-            if target in self.flat:
-                continue
-            current = self.result.contents.setdefault(target, set())
-            before = len(current)
-            current.update(objects)
-            self.changed |= len(current) != before
-
-    def _loaded_from(self, targets: Iterable[MemoryObject]) -> set[MemoryObject]:
-        found: set[MemoryObject] = set()
-        for target in targets:
-            if target in self.flat:
-                continue
-            found.update(self.result.contents.get(target, ()))
-            if target.storage is Storage.REACHED:
-                # One object stands for all that is behind it, however far: chains of pointers have no end.
-                found.add(target)
-            elif target.storage is Storage.ARGUMENT:
-                if target not in self.reached:
-                    self.reached[target] = MemoryObject(
-                        Storage.REACHED, target.origin, f"memory behind {target.label}", target.group
-                    )
-                    self.result.reached.add(self.reached[target])
-                found.add(self.reached[target])
-            elif target.storage is Storage.UNKNOWN or (
-                target.storage is Storage.GLOBAL
-                and isinstance(target.origin, GlobalVariable)
-                and not target.origin.is_constant
-            ):
-                found.add(self.result.unknown)
-        return found
-
-    def _visit(self, instruction: Instruction) -> None:
-        result = self.result
-        match instruction:
-            case Alloca():
-                if instruction not in result.points_to:
-                    item = MemoryObject(Storage.STACK, instruction, instruction.name or "local")
-                    self._include(instruction, {item})
-                    if _is_floats(instruction.allocated_type):
-                        self.flat.add(item)
-            case Load():
-                self._include(instruction, self._loaded_from(result.of(instruction.pointer)))
-            case Store():
-                self._store_into(result.of(instruction.pointer), result.of(instruction.value))
-            case Call():
-                self._visit_call(instruction)
-            case AtomicReadModifyWrite() | CompareExchange():
-                if holds_pointers(instruction.type):
-                    self._include(instruction, {result.unknown})
-            case _ if instruction.opcode == "inttoptr":
-                self._include(instruction, {result.unknown} | self.escaped)
-            case _ if instruction.opcode == "ptrtoint":
-                before = len(self.escaped)
-                self.escaped |= result.of(instruction.operands[0])
-                self.changed |= len(self.escaped) != before
-            case _:
-                for operand in instruction.operands:
-                    if holds_pointers(operand.type):
-                        self._include(instruction, result.of(operand))
-
-    def _visit_internal_call(self, call: Call) -> None:
-        """Assume that a function kept out of line links whatever it reaches, and what it allocates."""
-        callee = call.callee
-        assert isinstance(callee, Function)
-        if call not in self.from_call:
-            self.from_call[call] = MemoryObject(Storage.RETURNED, call, "memory from a call")
-        if callee.ruled:
-            # The arrays it returns are new, and hold numbers.
-            self.flat.add(self.from_call[call])
-            self._store_into(self.result.of(call.arguments[0]), {self.from_call[call]})
-        elif callee.spared is None:
-            reached = self.result.reachable(written_pointers(call)) | {self.from_call[call]}
-            self._store_into(reached, reached)
-            if holds_pointers(call.type):
-                self._include(call, reached)
-
-    def _visit_call(self, call: Call) -> None:
-        effect = called_effect(call)
-        pointers = [a for a in call.arguments if a.type.is_pointer]
-        match effect:
-            case Effect.ALLOCATION | Effect.CONTAINER:
-                if call not in self.result.points_to:
-                    self._include(call, {MemoryObject(Storage.HEAP, call, call.name or "allocation")})
-            case _ if effect is Effect.MEMINFO_DATA or is_growth(call):
-                self._include(call, self.result.of(pointers[0]))
-            case Effect.MEMCPY | Effect.MEMMOVE:
-                self._store_into(self.result.of(pointers[0]), self._loaded_from(self.result.of(pointers[1])))
-            case Effect.UNKNOWN if is_internal_call(call):
-                self._visit_internal_call(call)
-            case Effect.UNKNOWN | Effect.REALLOCATION:
-                reached = self.result.reachable(pointers)
-                self._store_into(reached, reached | {self.result.unknown})
-                if holds_pointers(call.type):
-                    self._include(call, reached | {self.result.unknown})
-            case Effect.INACTIVE | Effect.ZERO_DERIVATIVE:
-                # Memory of the run-time system, such as the state of a random generator: nothing of ours.
-                if holds_pointers(call.type) and call not in self.result.points_to:
-                    item = MemoryObject(Storage.GLOBAL, call, f"memory from {call.callee_name}")
-                    self._include(call, {item})
-            case _:
-                if holds_pointers(call.type):
-                    self._include(call, {self.result.unknown})

@@ -168,7 +168,7 @@ class AnnotatedCall(Call):
 
     @property
     def takes_containers(self) -> bool:
-        """Whether typed containers are differentiated: their shadows are checked in Python."""
+        """Whether containers and instances are differentiated: their shadows are checked in Python."""
         return self.sharing is not Sharing.MIRRORED
 
     def _check_annotation(self, position: int, kind: types.Type) -> None:

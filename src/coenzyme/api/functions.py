@@ -113,7 +113,9 @@ def bind(dispatcher: Compiled, args: Sequence[Any], kwargs: Mapping[str, Any]) -
     if not kwargs:
         return tuple(args)
     last = max((i for i, p in enumerate(signature.parameters) if p in kwargs), default=given)
-    return bound.args[: max(last + 1, len(args))]
+    named = [p.name for p in signature.parameters.values() if p.kind is p.KEYWORD_ONLY]
+    values = (*bound.args, *(bound.arguments[name] for name in named))
+    return values[: max(last + 1, len(args))]
 
 
 def signature_of(dispatcher: Compiled) -> str:

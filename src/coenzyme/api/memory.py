@@ -16,6 +16,7 @@ from numba.np.arrayobj import make_array, populate_array
 
 from coenzyme.api.containers import is_container_type
 from coenzyme.errors import ActivityError, ShadowError
+from coenzyme.frontends.numba_structs import is_instance
 
 __all__ = [
     "as_type",
@@ -44,7 +45,7 @@ def as_type(typing_context: Any, value: Any, kind: Any) -> Any:
     target = kind.instance_type
     if isinstance(target, types.Array):
         fits = isinstance(value, types.Array) and value.ndim == target.ndim and value.dtype == target.dtype
-    elif is_container_type(target):
+    elif is_container_type(target) or is_instance(target):
         fits = value == target
     else:
         numbers = (types.Integer, types.Float, types.Boolean)
@@ -58,7 +59,7 @@ def as_type(typing_context: Any, value: Any, kind: Any) -> Any:
         )
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        if isinstance(target, types.Array) or is_container_type(target):
+        if isinstance(target, types.Array) or is_container_type(target) or is_instance(target):
             # Layout and mutability are facts of the type alone: the structure in memory is the same.
             return impl_ret_borrowed(context, builder, target, args[0])
         return context.cast(builder, args[0], signature.args[0], target)
@@ -69,6 +70,11 @@ def as_type(typing_context: Any, value: Any, kind: Any) -> Any:
 @intrinsic
 def zero_like(typing_context: Any, x: Any) -> Any:
     """Return zeros in the shape, dtype and strides of an array, or a zero in the type of a number."""
+    if is_instance(x):
+        raise ActivityError(
+            f"compiled code makes no shadow of an instance, of type {x}",
+            remedy="call make_zero from Python, and pass the shadow",
+        )
     target = writable(x)
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:

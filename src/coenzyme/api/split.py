@@ -25,6 +25,7 @@ from coenzyme.api.calls import implementation
 from coenzyme.api.containers import hold, watch
 from coenzyme.api.functions import Compiled, as_dispatcher, bind, name_of
 from coenzyme.api.halves import Run, add_forward_half, assemble, is_seeded, pair_cotangent, run_of
+from coenzyme.api.instances import is_object, references_in, same_instance
 from coenzyme.api.invoke import invoke
 from coenzyme.api.sharing import Sharing
 from coenzyme.api.structure import argument_name
@@ -75,10 +76,11 @@ class SplitCall(AnnotatedCall):
 
 
 class _Contained:
-    """The containers among arguments and shadows: the reverse half needs what a call takes out of them."""
+    """Containers and instances as arguments and shadows: the reverse half needs what a call takes out."""
 
     def __init__(self, primals: Sequence[Any], shadows: Sequence[Any]) -> None:
         self._held = [hold(x) for x in (*primals, *shadows)]
+        self._led_to = [item for x in shadows if is_object(x) for item in references_in(x)]
         self._primals = [one for x in primals for one in watch(x)]
         self._shadows = [one for x in shadows for one in watch(x)]
 
@@ -344,6 +346,8 @@ def _is_same(old: Any, new: Any) -> bool:
         return old.strides == new.strides and all(
             before[key] == after[key] for key in ("data", "shape", "typestr", "descr")
         )
+    if is_object(old) and is_object(new):
+        return same_instance(old, new)
     if isinstance(old, tuple) and isinstance(new, tuple):
         return len(old) == len(new) and all(map(_is_same, old, new))
     if type(old) is not type(new) and numba.typeof(old) != numba.typeof(new):

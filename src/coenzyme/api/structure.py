@@ -19,8 +19,10 @@ from numba.core import types
 
 from coenzyme.api.containers import check_items, is_container_type
 from coenzyme.api.functions import Compiled, name_of, parameters_of, signature_of
+from coenzyme.api.instances import holds_instance_floats
 from coenzyme.api.source import Source
 from coenzyme.errors import ActivityError, CoenzymeError, UnsupportedIRError
+from coenzyme.frontends.numba_structs import is_instance
 from coenzyme.frontends.program import ArgumentActivity, Mode
 
 __all__ = [
@@ -72,8 +74,8 @@ class Leaf:
 
     @property
     def in_memory(self) -> bool:
-        """True for arrays and for typed containers."""
-        return self.is_array or is_container_type(self.kind)
+        """True for arrays, typed containers and instances, whose derivatives are shadows."""
+        return self.is_array or is_container_type(self.kind) or is_instance(self.kind)
 
     def activity(self, mode: Mode) -> ArgumentActivity:
         """Return what the engine is told about this argument."""
@@ -119,7 +121,7 @@ def holds_floats(kind: types.Type) -> bool:
         return holds_floats(cast(Any, kind).value_type)
     if isinstance(kind, types.Optional):
         return holds_floats(kind.type)
-    return isinstance(kind, (types.Float, types.Complex))
+    return isinstance(kind, (types.Float, types.Complex)) or holds_instance_floats(kind)
 
 
 def check_differentiable(kind: types.Type, *, function: str, argument: str, containers: bool = False) -> None:
@@ -132,7 +134,7 @@ def check_differentiable(kind: types.Type, *, function: str, argument: str, cont
     function, argument
         Names for the message.
     containers
-        Whether typed lists and dictionaries are differentiated.
+        Whether typed lists and dictionaries, and instances, are differentiated.
 
     Raises
     ------
@@ -146,7 +148,9 @@ def check_differentiable(kind: types.Type, *, function: str, argument: str, cont
             if holds_floats(part):
                 check_differentiable(part, function=function, argument=argument, containers=containers)
         return
-    problem = _problem(kind, containers=containers)
+    if containers and holds_instance_floats(kind):
+        return
+    problem = _problem_of_instance(kind) or _problem(kind, containers=containers)
     if problem is not None:
         sort, message, remedy = problem
         raise sort(message, function=function, argument=argument, remedy=remedy)
@@ -185,6 +189,16 @@ def _problem(kind: types.Type, *, containers: bool = False) -> tuple[type[Coenzy
         ActivityError,
         f"a value of type {kind} has no derivative",
         "annotate it Const, or leave it out of argnums",
+    )
+
+
+def _problem_of_instance(kind: types.Type) -> tuple[type[CoenzymeError], str, str] | None:
+    if not holds_instance_floats(kind):
+        return None
+    return (
+        UnsupportedIRError,
+        f"an instance, of type {kind}, is differentiated by autodiff alone, called from Python",
+        "use autodiff with Duplicated(obj, make_zero(obj)), or leave it out of argnums",
     )
 
 
@@ -287,7 +301,7 @@ def arrange(
     differentiated
         Positions of the differentiated arguments.
     containers
-        Whether typed lists and dictionaries may be among them.
+        Whether typed lists and dictionaries, and instances, may be among them.
     """
     parameters = parameters_of(function)
     required = [p for p in parameters if p.default is p.empty and p.kind is not Parameter.VAR_POSITIONAL]

@@ -26,6 +26,7 @@ from coenzyme.api.structure import (
     parts_of,
 )
 from coenzyme.errors import ActivityError, ShadowError, UnsupportedIRError
+from coenzyme.frontends.numba_structs import is_instance
 from coenzyme.frontends.program import Mode
 
 __all__ = [
@@ -85,7 +86,7 @@ def pair_up(tree: Tree, path: str, kind: types.Type, *, function: str, argument:
 def _fits(primal: types.Type, shadow: types.Type) -> bool:
     if isinstance(primal, types.Array):
         return isinstance(shadow, types.Array) and (shadow.ndim, shadow.dtype) == (primal.ndim, primal.dtype)
-    if is_container_type(primal):
+    if is_container_type(primal) or is_instance(primal):
         return primal == shadow
     if isinstance(primal, types.Complex) and isinstance(shadow, types.Complex):
         return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import combinations
 from typing import Any, TypeAlias, cast
 
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from coenzyme.api.container_checks import Pairs, pair_items, share_with_containers
 from coenzyme.api.containers import is_container
 from coenzyme.api.functions import Compiled, name_of
+from coenzyme.api.instances import Pairing, arrays_in_instance, is_object, lead_to_same
 from coenzyme.api.structure import argument_name, check_differentiable
 from coenzyme.errors import ActivityError, CoenzymeError, ShadowError
 from coenzyme.frontends.program import Mode
@@ -52,13 +53,17 @@ def check_shadows(
     pairs: list[tuple[int, Array, Array]] = []
     _check_containers(function, primals, shadows)
     found: list[Any] = []
+    instances = Pairing(lambda problem: ShadowError(problem, function=name_of(function), remedy=_REMEDY))
     for position, shadow in shadows:
-        found.append(_pair(function, position, primals[position], shadow, pairs))
+        found.append(_pair(function, position, primals[position], shadow, pairs, instances))
+    instances.check()
     for position, primal, shadow in pairs:
         problem = _mismatch(primal, shadow, mode)
         if problem is not None:
             raise _refusal(function, position, primal, problem)
     _check_memory(function, primals, pairs)
+    if any(holds_object(primal) for primal in primals):
+        _check_primals(function, primals, pairs, {position for position, _ in shadows})
     return found
 
 
@@ -82,7 +87,7 @@ def check_batch(
         for i, one in first:
             for _, other in second:
                 meet = any(share_memory(x, y) for x in arrays_in(one) for y in arrays_in(other))
-                if meet or share_with_containers((one, other)) is not None:
+                if meet or lead_to_same(one, other) or share_with_containers((one, other)) is not None:
                     raise _refusal(
                         function,
                         i,
@@ -94,7 +99,12 @@ def check_batch(
 
 
 def _pair(
-    function: Compiled, position: int, primal: Any, shadow: Any, pairs: list[tuple[int, Array, Array]]
+    function: Compiled,
+    position: int,
+    primal: Any,
+    shadow: Any,
+    pairs: list[tuple[int, Array, Array]],
+    instances: Pairing,
 ) -> Any:
     """Return a shadow as compiled code takes it, after adding its arrays, with their primals, to `pairs`."""
     if isinstance(primal, np.ndarray):
@@ -112,7 +122,8 @@ def _pair(
             )
         others = cast(tuple[Any, ...], shadow)
         return rebuild_tuple(
-            primal, [_pair(function, position, p, d, pairs) for p, d in zip(parts, others, strict=True)]
+            primal,
+            [_pair(function, position, p, d, pairs, instances) for p, d in zip(parts, others, strict=True)],
         )
     if isinstance(primal, (float, complex, np.inexact)):
         numbers: tuple[type, ...] = (int, float, np.integer, np.floating)
@@ -124,6 +135,11 @@ def _pair(
         raise _refusal(function, position, primal, problem)
     if is_container(primal):
         return _pair_container(function, position, primal, shadow)
+    if is_object(primal):
+        known = len(instances.arrays)
+        instances.add(primal, shadow)
+        pairs += [(position, x, dx) for x, dx in instances.arrays[known:]]
+        return shadow
     # Whatever else has a shadow is refused by type, before code is made; in a tuple it is a constant.
     return primal
 
@@ -190,19 +206,66 @@ def _check_memory(
 ) -> None:
     """Refuse shadows that lie in the memory of a primal, or of another primal's shadow."""
     owners = [(i, array) for i, primal in enumerate(primals) for array in arrays_in(primal)]
-    for position, primal, shadow in pairs:
-        for i, array in owners:
-            if share_memory(shadow, array):
-                problem = f"the shadow shares memory with argument {argument_name(function, i)!r}"
-                raise _refusal(
-                    function, position, primal, problem, "give the shadow memory of its own: make_zero(x)"
-                )
-    for (i, x, dx), (j, y, dy) in combinations(pairs, 2):
-        if share_memory(dx, dy) and not lie_alike(x, y, dx, dy):
+    arrays = [*(array for _, array in owners), *(shadow for _, _, shadow in pairs)]
+    for a, b in _meeting(arrays):
+        first, second = sorted((a, b))
+        if second < len(owners):
+            continue
+        j, y, dy = pairs[second - len(owners)]
+        if first < len(owners):
+            problem = f"the shadow shares memory with argument {argument_name(function, owners[first][0])!r}"
+            raise _refusal(function, j, y, problem, "give the shadow memory of its own: make_zero(x)")
+        i, x, dx = pairs[first - len(owners)]
+        if not lie_alike(x, y, dx, dy):
             problem = (
                 f"the shadow is also that of argument {argument_name(function, i)!r}, which is other memory"
             )
             raise _refusal(function, j, y, problem, "give each array a shadow of its own: make_zero(x)")
+
+
+def _check_primals(
+    function: Compiled,
+    primals: Sequence[Any],
+    pairs: Sequence[tuple[int, Array, Array]],
+    shadowed: Collection[int],
+) -> None:
+    """Refuse arrays in one memory whose shadows are not: compiled code does not look into instances."""
+    constants = [(i, x) for i, primal in enumerate(primals) if i not in shadowed for x in arrays_in(primal)]
+    owners = [*pairs, *((i, x, None) for i, x in constants)]
+    for a, b in _meeting([array for _, array, _ in owners]):
+        (i, x, dx), (j, y, dy) = owners[a], owners[b]
+        if dx is None and dy is None:
+            continue
+        if dx is None or dy is None or not lie_alike(x, y, dx, dy):
+            names = " and ".join(repr(argument_name(function, k)) for k in sorted({i, j}))
+            raise ActivityError(
+                f"arrays of {names} share memory, and their shadows do not",
+                function=name_of(function),
+                argument=argument_name(function, j),
+                remedy="make the shadows together: make_zero((x, y))",
+            )
+
+
+def _meeting(arrays: Sequence[Array]) -> Iterator[tuple[int, int]]:
+    """Yield the pairs of positions of arrays that have a byte in common."""
+    bounds = sorted((*_extent(array), i) for i, array in enumerate(arrays))
+    open_now: list[tuple[int, int]] = []
+    for low, high, i in bounds:
+        open_now = [(end, j) for end, j in open_now if end > low]
+        for _, j in open_now:
+            if share_memory(arrays[j], arrays[i]):
+                yield j, i
+        if high > low:
+            open_now.append((high, i))
+
+
+def _extent(x: Array) -> tuple[int, int]:
+    """Return the first address of an array, and the one after its last."""
+    reach = [(n - 1) * step for n, step in zip(x.shape, x.strides, strict=True)]
+    if x.size == 0:
+        return _start(x), _start(x)
+    low = _start(x) + sum(r for r in reach if r < 0)
+    return low, _start(x) + sum(r for r in reach if r > 0) + x.itemsize
 
 
 def lie_alike(x: Array, y: Array, dx: Array, dy: Array) -> bool:
@@ -217,6 +280,15 @@ def arrays_in(x: Any) -> Iterator[Array]:
     elif isinstance(x, (tuple, list)):
         for part in cast(Sequence[Any], x):
             yield from arrays_in(part)
+    elif is_object(x):
+        yield from arrays_in_instance(x)
+
+
+def holds_object(x: Any) -> bool:
+    """Return whether an argument is, or holds, an instance of a class."""
+    if isinstance(x, (tuple, list)):
+        return any(holds_object(part) for part in cast(Sequence[Any], x))
+    return is_object(x)
 
 
 def share_memory(x: Array, y: Array) -> bool:

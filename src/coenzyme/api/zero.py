@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy.typing as npt
 from numpy.lib.stride_tricks import as_strided
 
 from coenzyme.api.containers import is_container, zeros_in
+from coenzyme.api.instances import is_object, zero_instances
 from coenzyme.api.memory import zero_like
 from coenzyme.api.source import implements
 from coenzyme.errors import ActivityError, ShadowError
@@ -28,8 +29,9 @@ def make_zero(x: T) -> T:
     Parameters
     ----------
     x
-        A number, an array, or tuples, lists and dicts of them, `numba.typed` ones too. An object that occurs
-        twice has one shadow.
+        A number, an array, an instance of a jitclass or a StructRef, or tuples, lists and dicts of them,
+        `numba.typed` ones too. An object that occurs twice has one shadow; shadows of instances refer to each
+        other as these do.
 
     Returns
     -------
@@ -83,7 +85,19 @@ def _make_zero(x: Any, seen: dict[Any, Any]) -> Any:
         return [_make_zero(part, seen) for part in cast(list[Any], x)]
     if isinstance(x, Mapping):
         return {key: _make_zero(part, seen) for key, part in cast(Mapping[Any, Any], x).items()}
+    if is_object(x):
+        return zero_instances(x, lambda value, shadow: _make_zero_of_field(value, seen, shadow), seen)
     return x
+
+
+def _make_zero_of_field(x: Any, seen: dict[Any, Any], shadow: Callable[[Any], Any]) -> Any:
+    """Return the shadow of what a field holds; `shadow` gives that of an instance."""
+    if is_object(x):
+        return shadow(x)
+    if isinstance(x, tuple):
+        parts = [_make_zero_of_field(part, seen, shadow) for part in cast(tuple[Any, ...], x)]
+        return type(x)(*parts) if hasattr(x, "_fields") else tuple(parts)
+    return _make_zero(x, seen)
 
 
 @implements(make_zero)

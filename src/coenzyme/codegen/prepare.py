@@ -23,6 +23,7 @@ _SCOPE_CALL = re.compile(
     r"^  (?:tail )?call void @llvm\.experimental\.noalias\.scope\.decl\(.*\n", re.MULTILINE
 )
 _SCOPE_MARK = re.compile(r", !(?:noalias|alias\.scope) !\d+")
+_DEFERRED = re.compile(r"^(%(?:deferred\.[\w.]+|\d+)) = type ([<{].*)\n", re.MULTILINE)
 _NODE = re.compile(r"!(\d+)")
 _NODE_LINE = re.compile(r"^!(\d+) = ")
 
@@ -73,7 +74,7 @@ def prepare(module: Any, entry: str, keep_out_of_line: Callable[[str], bool] = _
     passes.drop_dead_globals(prepared)
     passes.canonicalise(prepared)
     prepared.verify()
-    return _drop_unused_environments(_drop_alias_scopes(str(prepared)))
+    return _drop_unused_environments(_drop_alias_scopes(_spell_out_types(str(prepared))))
 
 
 def canonicalise_loops(text: str) -> str:
@@ -88,6 +89,15 @@ def optimise(text: str, level: int = 3) -> str:
     module = verify(text)
     passes.optimise_module(module, level)
     return str(module)
+
+
+def _spell_out_types(text: str) -> str:
+    """Return LLVM text with the bodies of Numba's deferred types where their names, or numbers, stood."""
+    while (found := _DEFERRED.search(text)) is not None:
+        name, body = found.groups()
+        use = re.compile(rf"{re.escape(name)}(?![-\w.$])")
+        text = use.sub(lambda _, body=body: body, text[: found.start()] + text[found.end() :])
+    return text
 
 
 def _drop_unused_environments(text: str) -> str:

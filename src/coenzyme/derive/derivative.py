@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from coenzyme.analysis.activity import Activity, find_activity
 from coenzyme.analysis.content import Contents, find_contents
-from coenzyme.analysis.objects import Storage, called_effect, find_objects
+from coenzyme.analysis.objects import Storage, called_effect
 from coenzyme.analysis.overwritten import Aliasing
+from coenzyme.analysis.points_to import find_objects
 from coenzyme.analysis.tape import Policy
 from coenzyme.derive.calls import CallTable, Derivatives, replace_calls, replace_forward_call
 from coenzyme.derive.context import Context
@@ -27,6 +28,7 @@ from coenzyme.errors import CoenzymeError, Location, UnsupportedIRError
 from coenzyme.frontends.launch import LaunchProvider, no_launch
 from coenzyme.frontends.program import ComponentActivity, Mode
 from coenzyme.frontends.rule_code import RuleProvider
+from coenzyme.frontends.structs import NO_STRUCTS, Structs
 from coenzyme.ir.clone import clone_function
 from coenzyme.ir.devirtualise import is_indirect
 from coenzyme.ir.instructions import Call, Function, Instruction, Module
@@ -72,6 +74,8 @@ class Request:
     """The pointer parameters whose shadows are elsewhere in the reverse sweep."""
     launches: LaunchProvider = no_launch
     """Knows the launchers of parallel loops."""
+    structs: Structs = NO_STRUCTS
+    """The instances of classes that the module handles."""
 
 
 @dataclass
@@ -159,6 +163,7 @@ class _Deriver:
         self.context = context
         self.module = context.module
         self.policy = request.policy
+        self.structs = request.structs
         self.table = CallTable(context, self.fill)
 
     def derive(self, function: Function, request: Request, name: str) -> Derived:
@@ -198,7 +203,11 @@ class _Deriver:
         groups = {formals[i]: g for i, g in request.groups.items()}
         shape = normalise(derivative, elements, request.has_status)
         _refuse_indirect_calls(self.context, shape)
-        activity, contents = _analyse(derivative, shape, parameters, elements, groups)
+        named = self.structs.parameters.get(function.name, {})
+        structs = {formals[i]: name for i, name in named.items() if i < len(formals)}
+        objects = find_objects(derivative, groups, elements, self.structs, structs, parameters)
+        contents = find_contents(derivative, objects, elements)
+        activity = find_activity(derivative, shape.exits.live, parameters, objects, contents)
         lanes: list[Shadows] = []
         scalars: list[Mapping[Argument, Argument]] = []
         pointers: list[Mapping[Value, Value]] = []
@@ -307,7 +316,10 @@ def _mark_disjoint(draft: _Draft) -> None:
         isinstance(i, Call) and called_effect(i) is Effect.MEMINFO_DATA and not is_local(draft, i)
         for i in draft.function.instructions()
     )
-    if fetched:
+    shared = any(
+        o.storage is Storage.REACHED for a in draft.function.arguments for o in draft.activity.objects.of(a)
+    )
+    if fetched or shared:
         return
     for argument in draft.function.arguments:
         if argument.type.is_pointer and "noalias" not in argument.attributes:
@@ -364,16 +376,3 @@ def _pointer_shadows(
             # The owner of an array's memory goes along with it; its shadow has no owner.
             found[argument] = ConstantNull()
     return found
-
-
-def _analyse(
-    derivative: Function,
-    shape: Shape,
-    parameters: Mapping[Argument, ComponentActivity],
-    elements: Mapping[Argument, Type],
-    groups: Mapping[Argument, int],
-) -> tuple[Activity, Contents]:
-    objects = find_objects(derivative, groups, elements)
-    contents = find_contents(derivative, objects, elements)
-    activity = find_activity(derivative, shape.exits.live, parameters, objects, contents)
-    return activity, contents

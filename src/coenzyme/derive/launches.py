@@ -14,11 +14,11 @@ from coenzyme.analysis.objects import (
     Storage,
     blas_pointers,
     called_effect,
-    find_objects,
     is_internal_call,
     is_ruled_call,
 )
 from coenzyme.analysis.overwritten import written_objects
+from coenzyme.analysis.points_to import find_objects
 from coenzyme.derive.adopted import adopt
 from coenzyme.derive.calls import CallTable, Derivatives, Passed
 from coenzyme.derive.launch_private import PRIVATE, Sharing, sharing_text, task_symbol

@@ -224,8 +224,8 @@ def clears_shadow(store: Store, activity: Activity, contents: Contents) -> bool:
         return False
     if carries_floats(store.value.type):
         return True
-    content = contents.behind(store.pointer)
-    return store.value.type.is_int and bool(content.floats) and not content.pointers
+    overwrites_floats = store.value.type.is_int and bool(contents.at(store.pointer).floats)
+    return overwrites_floats and not contents.behind(store.pointer).pointers
 
 
 def find_guarded(live: Iterable[Block], activity: Activity) -> frozenset[Instruction]:

@@ -12,7 +12,7 @@ import struct
 from collections.abc import Iterable, Mapping
 
 from coenzyme.analysis.content import Contents, find_contents
-from coenzyme.analysis.objects import find_objects
+from coenzyme.analysis.points_to import find_objects
 from coenzyme.ir.clone import clone_instruction
 from coenzyme.ir.instructions import Cast, Freeze, Function, Instruction, Load, Phi, Select, Store
 from coenzyme.ir.types import F32, F64, FloatType, IntType, Type
@@ -34,7 +34,7 @@ def restore_floats(function: Function, elements: Mapping[Argument, Type]) -> Non
 
 
 def _holds_only(contents: Contents, pointer: Value, type: FloatType) -> bool:
-    content = contents.behind(pointer)
+    content = contents.at(pointer)
     return content.floats == {type} and not content.pointers
 
 

@@ -18,6 +18,7 @@ from coenzyme.analysis.tape import field_size
 from coenzyme.derive.adjoints import Adjoints
 from coenzyme.derive.calls import Derivatives, ReverseCalls
 from coenzyme.derive.context import Context
+from coenzyme.derive.deferred import find_deferred
 from coenzyme.derive.growth import keep_payloads
 from coenzyme.derive.plan import ReversePlan
 from coenzyme.derive.positions import Position, ReverseValues
@@ -38,6 +39,8 @@ __all__ = ["emit_reverse"]
 
 SHADOWS = "shadows"
 """Key of the stack of shadows that are counted blocks."""
+DEFERRED = "deferred"
+"""Key of the stack of shadows of the caller's that the function has let go of."""
 
 
 MOST_ITERATIONS = 1 << 44
@@ -222,6 +225,7 @@ class _Emitter:
         for copy in self.plan.copies.values():
             self.keep_copy(copy)
         self.keep_records()
+        self.defer_releases()
         keep_payloads(self.context, self.shape.exits.live)
         growths = (twin for shadows in self.plan.lanes for twin in shadows.growths)
         self.guards.extend(Guard(twin, Status.TAPE_EXHAUSTED) for twin in growths)
@@ -300,6 +304,18 @@ class _Emitter:
         pushed = self.after(copy).call(push, [self.keep_stacks["free"], copy])
         self.guards.append(Guard(copy, Status.TAPE_EXHAUSTED))
         self.guards.append(Guard(pushed, Status.TAPE_EXHAUSTED))
+
+    def defer_releases(self) -> None:
+        """Let go of the caller's shadows at the end only."""
+        live = self.shape.exits.live
+        deferred = [c for lane in self.plan.lanes for c in find_deferred(live, self.plan.activity, lane)]
+        for call in deferred:
+            if DEFERRED not in self.keep_stacks:
+                self.keep_stacks[DEFERRED] = self.make_slot(KEEP_STACK, "deferred.shadows")
+            push = self.context.require("coenzyme.keep.push")
+            pushed = Builder.before(call).call(push, [self.keep_stacks[DEFERRED], call.operands[0]])
+            self.guards.append(Guard(pushed, Status.TAPE_EXHAUSTED))
+            call.erase()
 
     def drop_copies(self, call: Call, at: Position) -> None:
         """Free the copies that were made for `call`."""
@@ -610,7 +626,7 @@ class _Emitter:
         The primal lets go of nothing when it raises; shadows, which nobody else has seen, end here.
         """
         for name, stack in self.keep_stacks.items():
-            how = shadows if name == SHADOWS else name
+            how = {SHADOWS: shadows, DEFERRED: "NRT_decref"}.get(name, name)
             at.call(self.context.require(f"coenzyme.keep.release.{how}"), [stack])
         if self.function.function_type.result == VOID:
             at.ret()

@@ -310,7 +310,7 @@ class _Augmenter:
 
     def _mirrors_integers(self, instruction: Store) -> bool:
         content = self.contents.behind(instruction.pointer)
-        return content.pointers or not content.floats
+        return content.pointers or not self.contents.at(instruction.pointer).floats
 
     def _visit_call(self, call: Call) -> None:
         effect = called_effect(call)

@@ -22,6 +22,7 @@ from numba.core.targetconfig import ConfigStack
 from coenzyme.errors import BackendUnavailableError, CompilationError, Location
 from coenzyme.frontends.numba_layout import layout_argument, layout_result
 from coenzyme.frontends.numba_power import define_powers
+from coenzyme.frontends.numba_structs import find_structs
 from coenzyme.frontends.numba_target import (
     IRDispatcher,
     IRLibrary,
@@ -31,6 +32,7 @@ from coenzyme.frontends.numba_target import (
     twin_type,
 )
 from coenzyme.frontends.program import Program
+from coenzyme.frontends.structs import DESTRUCTOR, NO_STRUCTS, Structs
 
 __all__ = ["as_dispatcher", "fold_arguments", "lower", "require_supported_numba"]
 
@@ -177,8 +179,19 @@ def _describe_program(dispatcher: CPUDispatcher, compiled: Any, argtypes: tuple[
         restype=restype,
         environments={name: known[name] for name in _environment_names(text) if name in known},
         nogil=bool(dispatcher.targetoptions.get("nogil")),
+        structs=_structs_in(text, argtypes),
         keepalive=(dispatcher, compiled.library),
     )
+
+
+def _structs_in(text: str, argtypes: tuple[Any, ...]) -> Structs:
+    """Return the instances of classes that `text` may handle."""
+    context = ir_target.target_context
+    made = [kind for name, kind in context.instances.items() if f"{DESTRUCTOR}{name}" in text]
+    by_name = find_structs([*argtypes, *made])
+    parameters = {symbol: found for symbol, found in context.parameters.items() if symbol in text}
+    results = {symbol: found for symbol, found in context.results.items() if symbol in text}
+    return Structs(by_name, parameters, results) if by_name else NO_STRUCTS
 
 
 def _environment_names(text: str) -> set[str]:

@@ -31,7 +31,6 @@ from numba.core import codegen, compiler, cpu, types, typing
 from numba.core.base import _wrap_impl
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.cpu_options import ParallelOptions
-from numba.core.datamodel.registry import register_default
 from numba.core.descriptors import TargetDescriptor
 from numba.core.dispatcher import Dispatcher, LiftedCode
 from numba.core.errors import NumbaWarning, UnsupportedError
@@ -48,9 +47,19 @@ from numba.core.target_extension import (
 from numba.np.ufunc.dufunc import DUFunc
 from numba.stencils.stencil import StencilFunc
 
+from coenzyme.frontends.numba_classes import (
+    OwnBoundFunction,
+    find_property,
+    is_property,
+    resolve_attribute,
+    resolve_call,
+    set_property,
+)
 from coenzyme.frontends.numba_containers import find_lowering
 from coenzyme.frontends.numba_lines import pipeline_with_lines
 from coenzyme.frontends.numba_power import is_power, lower_power, lower_powers_of_arrays
+from coenzyme.frontends.numba_structs import is_instance, result_struct, struct_parameters
+from coenzyme.frontends.structs import DESTRUCTOR, Struct
 
 __all__ = [
     "TARGET_NAME",
@@ -88,8 +97,10 @@ class IRLibrary(codegen.JITCodeLibrary):
         """Close the module, without linking: that would copy every callee into every caller."""
         self._raise_if_finalized()
         for function in self._final_module.functions:
-            # Numba defines one for each kind of exception in each module that raises it.
-            if function.name.startswith("__excinfo_unwrap_args") and not function.is_declaration:
+            # Numba defines one for each kind of exception in each module that raises it, and one for each
+            # class in each module that makes instances.
+            shared = function.name.startswith(("__excinfo_unwrap_args", DESTRUCTOR))
+            if shared and not function.is_declaration:
                 function.linkage = "linkonce_odr"
         self._finalized = True
 
@@ -139,6 +150,12 @@ class IRContext(cpu.CPUContext):
             self._internal_codegen = _IRCodegen("coenzyme")
             self.libraries: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
             self.environments: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
+            self.instances: dict[str, Any] = {}
+            """Types of instances that some function handles, by name."""
+            self.parameters: dict[str, dict[int, str]] = {}
+            """For the symbols of functions, the parameters that point to such instances."""
+            self.results: dict[str, Struct] = {}
+            """For the symbols of functions that return such instances, what the result's memory holds."""
 
     def get_function(self, fn: Any, sig: Any, _firstcall: bool = True) -> Any:
         if is_power(fn, sig.as_function()):
@@ -146,19 +163,36 @@ class IRContext(cpu.CPUContext):
         container = find_lowering(fn, sig)
         if container is not None:
             return _wrap_impl(container, self, sig)
+        twin = twin_type(fn)
+        if twin is not fn and isinstance(twin, types.Dispatcher):
+            # What Numba generates for classes calls the methods by their dispatchers for the CPU.
+            twin.dispatcher.compile(sig.args)
+            fn = twin
         try:
             return super().get_function(fn, sig, _firstcall)
         except NotImplementedError:
             if not isinstance(fn, types.Callable):
                 raise
-            # Classes and ufuncs made by decorators register with the CPU context only.  Their code is linked
-            # in as Numba optimised it.
+            # Classes and ufuncs made by decorators register with the CPU context only.
             key = fn.get_impl_key(sig)
             definitions = cpu_target.target_context._defns
             if key not in definitions:
                 raise
             self._defns[key] = definitions[key]
             return super().get_function(fn, sig, _firstcall)
+
+    def make_helper(self, builder: Any, typ: Any, value: Any = None, ref: Any = None) -> Any:
+        if is_instance(typ):
+            self.instances[typ.name] = typ
+        return super().make_helper(builder, typ, value=value, ref=ref)
+
+    def get_getattr(self, typ: Any, attr: str) -> Any:
+        return find_property(find_twin) if is_property(typ, attr) else super().get_getattr(typ, attr)
+
+    def get_setattr(self, attr: str, sig: Any) -> Any:
+        if is_property(sig.args[0], attr):
+            return set_property(self, attr, sig, find_twin)
+        return super().get_setattr(attr, sig)
 
     def get_ufunc_info(self, ufunc_key: Any) -> Any:
         return lower_powers_of_arrays(ufunc_key, super().get_ufunc_info(ufunc_key))
@@ -173,25 +207,11 @@ class IRContext(cpu.CPUContext):
 # --- types --------------------------------------------------------------------------------------------------
 
 
-class _BoundFunction(types.BoundFunction):
-    """A method of this target.
-
-    Numba interns types, and a bound method's key does not name its target: without a class of our own the CPU
-    target's method, which types calls for the CPU, could be handed to us.
-    """
-
-
-@register_default(_BoundFunction)
-def _model_of_receiver(models: Any, method: _BoundFunction) -> Any:
-    # A bound method is represented by the object it is bound to, as in Numba.
-    return models[method.this]
-
-
 def _rebind_method(method: Any) -> Any:
     """Return `method` with a template that types its overload in whichever context asks."""
     original = method.template
     overload = getattr(original, "_overload_func", None)
-    if overload is None or type(method) is _BoundFunction:
+    if overload is None or type(method) is OwnBoundFunction:
         return method
 
     class MethodTemplate(typing.templates.AbstractTemplate):
@@ -213,7 +233,7 @@ def _rebind_method(method: Any) -> Any:
         def get_template_info(self) -> Any:
             return original.get_template_info(self)
 
-    return _BoundFunction(MethodTemplate, method.this)
+    return OwnBoundFunction(MethodTemplate, method.this)
 
 
 class _IRTypingContext(typing.Context):
@@ -239,7 +259,15 @@ class _IRTypingContext(typing.Context):
             with target_override("cpu"):
                 return cpu_target.typing_context.resolve_value_type(val)
 
+    def resolve_function_type(self, func: Any, args: Any, kws: Any) -> Any:
+        found = resolve_call(self, func, args, kws, find_twin)
+        return super().resolve_function_type(func, args, kws) if found is None else found
+
     def resolve_getattr(self, typ: Any, attr: str) -> Any:
+        if isinstance(typ, types.ClassInstanceType):
+            member = resolve_attribute(self, typ, attr, find_twin)
+            if member is not None:
+                return member
         found = super().resolve_getattr(typ, attr)
         if isinstance(found, types.BoundFunction):
             return _rebind_method(found)
@@ -341,6 +369,13 @@ class IRDispatcher(Dispatcher):
     def add_overload(self, cres: Any) -> None:
         """Keep a compiled overload; the base class would also tell the C dispatcher its address."""
         self.overloads[tuple(cres.signature.args)] = cres
+        parameters = struct_parameters(cres.signature.args)
+        context, symbol = ir_target.target_context, cres.fndesc.llvm_func_name
+        if parameters:
+            context.parameters[symbol] = parameters
+        result = result_struct(cres.signature.return_type)
+        if result is not None:
+            context.results[symbol] = result
         rule = rule_of_function.get(self.py_func)
         if rule is not None:
             signature = cres.signature

@@ -14,8 +14,10 @@ from typing import Any
 
 from coenzyme.errors import ActivityError
 from coenzyme.frontends.launch import LAUNCHER
+from coenzyme.frontends.structs import NO_STRUCTS, Structs
 
 __all__ = [
+    "FLOATS",
     "ArgumentActivity",
     "ArgumentLayout",
     "Component",
@@ -29,6 +31,10 @@ __all__ = [
 ]
 
 
+FLOATS = frozenset({"half", "float", "double"})
+"""LLVM's names of the types of real numbers."""
+
+
 class Role(Enum):
     """What one flattened LLVM value stands for."""
 
@@ -40,6 +46,8 @@ class Role(Enum):
     MEMINFO = "meminfo"
     PARENT = "parent"
     EXTENT = "extent"
+    BLOCK = "block"
+    FIELDS = "fields"
     OPAQUE = "opaque"
 
 
@@ -92,22 +100,31 @@ class Component:
     element
         For `DATA`, and for the `MEMINFO` that owns it, the LLVM type of the memory behind the pointer, the
         real part's type for complex elements; None where that is no scalar type (records). For `CONTAINER`,
-        the type of floats among its items.
+        the type of floats among its items. For the `BLOCK` of an instance, and for its `FIELDS`, the name of
+        its struct.
     lanes
         For `DATA`, how many of these make one element of the array: two where it is complex.
+    leads_to_floats
+        For `BLOCK` and `FIELDS`, whether the fields are floats, or lead to some.
     """
 
     role: Role
     llvm_type: str
     element: str | None = None
     lanes: int = 1
+    leads_to_floats: bool = False
 
     @property
     def differentiable(self) -> bool:
-        """True for floats, and for the memory of arrays and containers that hold floats."""
-        if self.role is Role.FLOAT:
+        """True for floats, and for the memory of arrays, containers and instances that hold floats."""
+        if self.role is Role.FLOAT or self.is_instance:
             return True
-        return self.role in _MEMORY and self.element in {"half", "float", "double"}
+        return self.role in _MEMORY and self.element in FLOATS
+
+    @property
+    def is_instance(self) -> bool:
+        """True for the pointers to an instance that leads to floats."""
+        return self.role in {Role.BLOCK, Role.FIELDS} and self.leads_to_floats
 
 
 @dataclass(frozen=True)
@@ -129,8 +146,8 @@ class ArgumentLayout:
 
     @property
     def has_float_memory(self) -> bool:
-        """True when some component points to floats."""
-        return any(c.role in _MEMORY and c.differentiable for c in self.components)
+        """True when some component points to floats, or leads to some."""
+        return any(c.role is not Role.FLOAT and c.differentiable for c in self.components)
 
 
 @dataclass(frozen=True)
@@ -167,6 +184,8 @@ class Program:
         Symbols of environment pointers in `text` and the objects they must point to.
     nogil
         The user asked that the function run without the interpreter lock.
+    structs
+        The instances of classes that the code handles.
     keepalive
         Objects whose addresses `text` may contain.
     """
@@ -183,6 +202,7 @@ class Program:
     restype: Any
     environments: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
     nogil: bool = False
+    structs: Structs = NO_STRUCTS
     keepalive: tuple[Any, ...] = field(default=(), repr=False)
 
     @property
@@ -274,6 +294,8 @@ def _component_activity(component: Component, activity: ArgumentActivity, mode: 
         return ComponentActivity.CONST
     if component.role is Role.FLOAT:
         return ComponentActivity.DUPLICATED if mode is Mode.FORWARD else ComponentActivity.ACTIVE
-    if component.role in {*_MEMORY, Role.MEMINFO} and component.element in {"half", "float", "double"}:
+    if component.role in {*_MEMORY, Role.MEMINFO} and component.element in FLOATS:
+        return ComponentActivity.DUPLICATED
+    if component.is_instance:
         return ComponentActivity.DUPLICATED
     return ComponentActivity.CONST

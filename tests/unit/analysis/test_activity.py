@@ -4,7 +4,7 @@ import pytest
 
 from coenzyme.analysis.activity import Activity, find_activity
 from coenzyme.analysis.content import find_contents
-from coenzyme.analysis.objects import find_objects
+from coenzyme.analysis.points_to import find_objects
 from coenzyme.errors import ActivityError, UnsupportedIRError
 from coenzyme.frontends.program import ComponentActivity
 from coenzyme.ir.types import F64, Type

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from coenzyme.analysis.content import Contents, carries_floats, find_contents, float_parts
-from coenzyme.analysis.objects import find_objects
+from coenzyme.analysis.points_to import find_objects
 from coenzyme.ir.types import F32, F64, I1, I64, PTR, ArrayType, StructType, Type
 from coenzyme.ir.values import Argument
 from tests.unit.analysis.reading import Reading, read

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
-from coenzyme.analysis.objects import NULL_GROUP, Storage, find_objects
+from coenzyme.analysis.content import find_contents
+from coenzyme.analysis.objects import NULL_GROUP, Storage
+from coenzyme.analysis.points_to import find_objects
+from coenzyme.frontends.structs import Field, Struct, Structs
 from coenzyme.ir.values import Argument
 from tests.unit.analysis.reading import Reading, read
 
@@ -45,7 +48,7 @@ def test_null_argument_points_nowhere() -> None:
     assert labels(read(SWAPPED), "u", a=NULL_GROUP) == {"b"}
 
 
-def test_pointer_comes_back_from_the_memory_it_was_stored_in() -> None:
+def test_pointer_comes_back_from_the_place_it_was_stored_in() -> None:
     f = read("""
 define void @f(ptr %a, ptr %b, i1 %c) {
 entry:
@@ -59,9 +62,26 @@ entry:
   ret void
 }
 """)
-    # One object for the whole box: fields are not told apart.
-    assert labels(f, "x") == labels(f, "y") == labels(f, "z") == {"a", "b"}
+    assert labels(f, "x") == labels(f, "y") == labels(f, "z") == {"b"}
     assert labels(f, "second") == {"box"}
+
+
+def test_pointer_comes_back_from_anywhere_where_the_place_varies() -> None:
+    f = read("""
+define void @f(ptr %a, ptr %b, i64 %i) {
+entry:
+  %box = alloca [2 x ptr]
+  store ptr %a, ptr %box
+  %second = getelementptr ptr, ptr %box, i64 1
+  %some = getelementptr ptr, ptr %box, i64 %i
+  store ptr %b, ptr %some
+  %x = load ptr, ptr %second
+  %y = load ptr, ptr %some
+  ret void
+}
+""")
+    assert labels(f, "x") == {"b"}
+    assert labels(f, "y") == {"a", "b"}
 
 
 def test_pointer_found_in_an_argument_reaches_memory_of_the_caller() -> None:
@@ -189,3 +209,43 @@ entry:
     assert objects.of(f["excinfo"]).isdisjoint(objects.of(f["record"]))
     assert objects.of(f["p"])
     assert not objects.reachable([f["excinfo"]]) - objects.of(f["excinfo"])
+
+
+NODE = Struct(
+    "Node", (Field(0, "double"), Field(8, "i64"), Field(16, "ptr", "Node"), Field(24, "ptr", "double"))
+)
+WALK = """
+define i64 @f(ptr %node, ptr %other) {
+entry:
+  %next.slot = getelementptr i8, ptr %node, i64 16
+  %next = load ptr, ptr %next.slot
+  %data.slot = getelementptr i8, ptr %next, i64 24
+  %data = load ptr, ptr %data.slot
+  %value = load double, ptr %data
+  %count.slot = getelementptr i8, ptr %next, i64 8
+  %count = load i64, ptr %count.slot
+  ret i64 %count
+}
+"""
+
+
+def test_structs_lead_to_structs_and_numbers_by_the_types_of_their_fields() -> None:
+    f = read(WALK)
+    node, other = f.function.arguments
+    structs = Structs({"Node": NODE})
+    objects = find_objects(f.function, {}, {}, structs, {node: "Node", other: "Node"}, {other: 1})
+    assert objects.of(f["next"]) == objects.of(node)
+    assert objects.of(f["data"]).isdisjoint(objects.of(node))
+    assert objects.of(other).isdisjoint(objects.of(node))
+    contents = find_contents(f.function, objects, {})
+    assert contents.at(f["count.slot"]).integers
+    assert not contents.at(f["count.slot"]).floats
+    assert contents.at(f["data"]).floats
+
+
+def test_structs_of_one_family_may_be_the_same() -> None:
+    f = read(WALK)
+    node, other = f.function.arguments
+    structs = Structs({"Node": NODE})
+    objects = find_objects(f.function, {}, {}, structs, {node: "Node", other: "Node"})
+    assert objects.of(other) == objects.of(node)

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from coenzyme.analysis.objects import find_objects
 from coenzyme.analysis.overwritten import Aliasing, Overwrites, find_overwrites
+from coenzyme.analysis.points_to import find_objects
 from coenzyme.ir.instructions import Load
 from tests.unit.analysis.reading import Reading, read
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from coenzyme.analysis.objects import find_objects
+from coenzyme.analysis.points_to import find_objects
 from coenzyme.analysis.records import find_records
 from coenzyme.ir.instructions import Load
 from tests.unit.analysis.reading import read

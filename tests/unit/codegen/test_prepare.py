@@ -234,3 +234,22 @@ def test_text_that_parses_but_does_not_verify_is_refused() -> None:
     """
     with pytest.raises(GeneratedIRError, match="dominate"):
         verify(broken)
+
+
+def test_deferred_types_are_spelled_out() -> None:
+    text = prepare(
+        """
+%deferred.12.data = type { { ptr, i64 } }
+declare void @g(ptr)
+
+define i32 @f() {
+entry:
+  %local = alloca { i8, %deferred.12.data }
+  call void @g(ptr %local)
+  ret i32 0
+}
+""",
+        "f",
+    )
+    assert "deferred" not in text
+    assert "alloca { i8, { { ptr, i64 } } }" in text

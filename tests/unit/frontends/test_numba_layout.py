@@ -63,7 +63,7 @@ def test_the_element_type_is_that_of_the_memory(
         (types.Tuple((types.float64, types.int64)), "float integer"),
         (types.NamedTuple((types.float64, types.int64), Point), "float integer"),
         (types.unicode_type, "opaque opaque opaque opaque opaque opaque opaque"),
-        (types.ListType(types.float64), "opaque opaque"),
+        (types.ListType(types.float64), "meminfo container"),
         (types.none, "opaque"),
     ],
 )
