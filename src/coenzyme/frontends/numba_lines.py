@@ -18,10 +18,11 @@ import numba
 from llvmlite import ir as llvmir
 from numba.core import cgutils, debuginfo, lowering
 from numba.core.compiler_machinery import register_pass
-from numba.core.typed_passes import BaseNativeLowering, NativeLowering, NativeParforLowering
+from numba.core.typed_passes import BaseNativeLowering, NativeLowering, NativeParforLowering, ParforPass
 from numba.parfors.parfor import Parfor
 from numba.parfors.parfor_lowering import ParforLower
 
+from coenzyme.frontends.numba_indices import refuse_changed_indices
 from coenzyme.frontends.numba_parallel import lower_parfor
 
 __all__ = ["LineDirectives", "pipeline_with_lines"]
@@ -167,7 +168,20 @@ class _ParallelLowering(BaseNativeLowering):
         return _ParallelLower
 
 
-_OURS = {NativeLowering: _LineLowering, NativeParforLowering: _ParallelLowering}
+@register_pass(mutates_CFG=True, analysis_only=False)
+class _CheckedParforPass(ParforPass):
+    _name = "coenzyme_parfor_pass"
+
+    def run_pass(self, state: Any) -> bool:
+        refuse_changed_indices(state.func_ir)
+        return super().run_pass(state)
+
+
+_OURS = {
+    NativeLowering: _LineLowering,
+    NativeParforLowering: _ParallelLowering,
+    ParforPass: _CheckedParforPass,
+}
 
 
 class _LinePipeline:
