@@ -224,11 +224,12 @@ class _Solver:
             held = self._held_at(target, offset)
             found |= held if struct is None else self._fitting(held, struct, offset)
             if struct is not None and target.storage is Storage.REACHED:
+                found |= self._fitting(self._held_behind(without_struct=True), struct, offset)
                 pointees = {f.pointee for f in struct.at(offset) if f.llvm_type == "ptr"}
                 found |= {self._reach(target, pointee) for pointee in pointees}
             elif target.storage is Storage.REACHED:
                 # One object stands for all that is behind it, however far: chains of pointers have no end.
-                found.add((target, None))
+                found |= {(target, None)} | self._held_behind(without_struct=False)
             elif target.storage is Storage.ARGUMENT:
                 found.add(self._reach(target, None))
             elif target.storage is Storage.UNKNOWN or (
@@ -244,6 +245,17 @@ class _Solver:
         if offset is None:
             return {place for places in held.values() for place in places}
         return held.get(offset, set()) | held.get(None, set())
+
+    def _held_behind(self, *, without_struct: bool) -> set[Place]:
+        """Return what is stored in memory that the caller's pointers lead to.
+
+        What is known by its type may also be reached by a pointer of which no type is known.
+        """
+        found: set[Place] = set()
+        for item in self.result.reached:
+            if not (without_struct and (item in self.result.structs or item in self.flat)):
+                found |= self._held_at(item, None)
+        return found
 
     def _fitting(self, held: set[Place], struct: Struct, offset: int | None) -> set[Place]:
         """Return the places among those `held` by a struct to which its field at `offset` may point."""

@@ -249,3 +249,30 @@ def test_structs_of_one_family_may_be_the_same() -> None:
     structs = Structs({"Node": NODE})
     objects = find_objects(f.function, {}, {}, structs, {node: "Node", other: "Node"})
     assert objects.of(other) == objects.of(node)
+
+
+def test_what_is_stored_in_a_struct_is_found_by_pointers_without_type_and_the_other_way_round() -> None:
+    f = read("""
+declare ptr @malloc(i64)
+
+define void @f(ptr %node) {
+entry:
+  %new = call ptr @malloc(i64 8)
+  %other = call ptr @malloc(i64 8)
+  %next.slot = getelementptr i8, ptr %node, i64 16
+  store ptr %new, ptr %next.slot
+  %items.slot = getelementptr i8, ptr %node, i64 32
+  %items = load ptr, ptr %items.slot
+  %item = load ptr, ptr %items
+  %same.slot = getelementptr i8, ptr %item, i64 40
+  %same = load ptr, ptr %same.slot
+  store ptr %other, ptr %same.slot
+  %again = load ptr, ptr %next.slot
+  ret void
+}
+""")
+    (node,) = f.function.arguments
+    structs = Structs({"Node": Struct("Node", (*NODE.fields, Field(32, "ptr")))})
+    objects = find_objects(f.function, {}, {}, structs, {node: "Node"})
+    assert objects.of(f["new"]) <= objects.of(f["same"])
+    assert objects.of(f["other"]) <= objects.of(f["again"])
