@@ -13,22 +13,20 @@ from coenzyme.analysis.content import Content, Contents
 from coenzyme.analysis.objects import (
     MemoryObject,
     Storage,
-    called_effect,
     is_error_slot,
-    is_internal_call,
 )
 from coenzyme.analysis.overwritten import Aliasing, find_unwritten
 from coenzyme.derive.context import Context
 from coenzyme.derive.normalise import Shape
 from coenzyme.derive.plan import internal_calls
+from coenzyme.derive.releasing import releases_only
 from coenzyme.derive.shadows import Shadows
 from coenzyme.errors import UnsupportedIRError
 from coenzyme.frontends.program import ComponentActivity, Mode
 from coenzyme.ir.builder import Builder, const_int
-from coenzyme.ir.instructions import Alloca, Block, Call, Function, Store, Unreachable
+from coenzyme.ir.instructions import Alloca, Block, Call, Function, Unreachable
 from coenzyme.ir.types import I8, I32, PTR, VOID, FunctionType, Type
 from coenzyme.ir.values import Argument, ConstantNull, Value
-from coenzyme.rules import Effect
 
 __all__ = [
     "CallTable",
@@ -305,35 +303,6 @@ def replace_forward_call(
     new = Builder.before(call).call(pair.augmented, [*call.arguments, *extras], name=call.name)
     call.replace_all_uses_with(new)
     call.erase()
-
-
-def releases_only(function: Function, assumed: frozenset[Function] = frozenset()) -> bool:
-    """Whether all that `function` does is to free the memory that hangs on its arguments.
-
-    Parameters
-    ----------
-    assumed
-        Functions of which that is taken for granted, because the question is about them.
-    """
-    if function.function_type.result != VOID or function.is_declaration:
-        return False
-    for instruction in function.instructions():
-        match instruction:
-            case Store() if not isinstance(instruction.pointer, Alloca):
-                return False
-            case Call() if is_internal_call(instruction):
-                callee = instruction.callee
-                assert isinstance(callee, Function)
-                known = callee is function or callee in assumed
-                if not (known or releases_only(callee, assumed | {function})):
-                    return False
-            case Call() if called_effect(instruction) not in (Effect.DEALLOCATION, Effect.REFERENCE_COUNT):
-                return False
-            case _ if instruction.opcode in ("atomicrmw", "cmpxchg", "fence"):
-                return False
-            case _:
-                pass
-    return True
 
 
 def _require_status(callee: Function, context: Context) -> None:

@@ -68,6 +68,8 @@ class Request:
     strong_zero: bool = False
     width: int = 1
     """How many directions one sweep follows."""
+    is_callee: bool = False
+    """Whether the function is one that is kept out of line in the one to differentiate."""
     provide: RuleProvider | None = None
     """Gives the code of functions that have a rule."""
     relocated: frozenset[int] = frozenset()
@@ -259,6 +261,7 @@ class _Deriver:
                 for pointers in draft.pointers
                 for i in sorted(request.relocated)
             ],
+            is_callee=request.is_callee,
         )
         halves = emit_reverse(self.context, plan, draft.scalars, calls, seeds)
         return plan, halves
@@ -282,6 +285,7 @@ class _Deriver:
             policy=self.policy,
             width=self.context.width,
             relocated=entry.passed.relocated,
+            is_callee=True,
         )
         draft = self.draft(callee, request, f"{entry.augmented.name}.draft")
         if mode is Mode.FORWARD:

@@ -12,7 +12,15 @@ from coenzyme.analysis.activity import Activity
 from coenzyme.analysis.branches import Decision, conditions, find_decision
 from coenzyme.analysis.content import Contents, carries_floats
 from coenzyme.analysis.induction import Recurrence, find_recurrence
-from coenzyme.analysis.objects import MemoryObject, Storage, called_effect, is_internal_call, is_ruled_call
+from coenzyme.analysis.objects import (
+    MemoryObject,
+    Objects,
+    Storage,
+    called_effect,
+    is_internal_call,
+    is_ruled_call,
+    passed_pointers,
+)
 from coenzyme.analysis.overwritten import Aliasing, Overwrites, find_overwrites
 from coenzyme.analysis.payload import is_container
 from coenzyme.analysis.tape import Frame, Keep, Policy, Question, TapePlan, plan_tape
@@ -21,6 +29,7 @@ from coenzyme.derive.context import Context
 from coenzyme.derive.emission import rule_of
 from coenzyme.derive.growth import find_movable
 from coenzyme.derive.normalise import Shape
+from coenzyme.derive.releasing import is_release
 from coenzyme.derive.relocated import find_relocated
 from coenzyme.derive.shadows import Shadows
 from coenzyme.ir.builder import const_int
@@ -37,9 +46,12 @@ from coenzyme.ir.instructions import (
 from coenzyme.ir.loops import Loop
 from coenzyme.ir.types import I8, I32, IntType
 from coenzyme.ir.values import Value
-from coenzyme.rules import Deallocation, Effect, find_memory_rule
+from coenzyme.rules import Allocation, BlockKind, Deallocation, Effect, find_memory_rule
 
 __all__ = ["Merge", "ReversePlan", "make_plan", "needed_values"]
+
+_ELSEWHERE = (Storage.ARGUMENT, Storage.REACHED, Storage.RETURNED)
+"""Where memory is that a function has not allocated itself."""
 
 TRANSFERS = (Effect.MEMCPY, Effect.MEMMOVE, Effect.MEMSET)
 
@@ -119,6 +131,8 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
     read_again_by_calls: Collection[Value],
     context: Context,
     relocated: Collection[Value] = (),
+    *,
+    is_callee: bool = False,
 ) -> ReversePlan:
     """Return the plan of the reverse sweep over an augmented primal.
 
@@ -130,6 +144,8 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
         The pointers to primal memory that the reverse sweeps of those calls read.
     relocated
         Shadows that the reverse sweep finds in another place.
+    is_callee
+        Whether the function is itself one that is kept out of line.
     """
     live = [b for b in shape.exits.live]
     merges = _find_merges(shape)
@@ -172,7 +188,9 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
         policy=policy,
     )
     tape = plan_tape(question)
-    kept, withheld = _find_kept(shape, activity, lanes[0], tape, copies, read_again_by_calls)
+    kept, withheld = _find_kept(
+        shape, activity, lanes[0], tape, copies, read_again_by_calls, is_callee=is_callee
+    )
     return ReversePlan(
         shape,
         activity,
@@ -335,8 +353,14 @@ def _find_kept(
     tape: TapePlan,
     copies: Copies,
     read_again_by_calls: Collection[Value],
+    *,
+    is_callee: bool,
 ) -> tuple[tuple[Call, ...], tuple[Call, ...]]:
-    """Return the allocations that have a shadow or that the reverse sweep reads again, and their frees."""
+    """Return the allocations that have a shadow or that the reverse sweep reads again, and their frees.
+
+    A block is freed by the reverse of the function that allocates it, wherever it is freed in the primal:
+    a callee keeps what others may free, and nobody frees what comes from elsewhere.
+    """
     objects = activity.objects
     needed: set[MemoryObject] = set()
     for value, how in tape.keep.items():
@@ -357,12 +381,15 @@ def _find_kept(
         if called_effect(call) is Effect.BLAS:
             pointers = [call.operands[o.pointer] for o in read_again(call, activity)]
             needed.update(o for p in pointers if (call, p) not in copies for o in objects.of(p))
+    if is_callee:
+        needed |= {o for o in _escaping(calls, objects) if not _is_counted(o)}
     # Where the function fails, too: what is kept is released there.
     freeing = [
         (i, set(objects.of(freed_block(i))))
         for i in shape.function.instructions()
         if isinstance(i, Call) and called_effect(i) is Effect.DEALLOCATION and i not in shadows.mirrored
     ]
+    needed.update(o for _, targets in freeing for o in targets if o.storage in _ELSEWHERE)
     # A call that may free a block we keep frees nothing: then all that it may free is kept.
     changed = True
     while changed:
@@ -377,7 +404,35 @@ def _find_kept(
         if called_effect(c) is Effect.ALLOCATION
         and any(o in needed and o.storage is Storage.HEAP for o in objects.of(c))
     )
-    return kept, tuple(c for c, targets in freeing if not targets.isdisjoint(needed))
+    withheld = [c for c, targets in freeing if not targets.isdisjoint(needed)]
+    # What hangs on a block is freed by the reverse of whoever has allocated it, too.
+    withheld += [c for c in calls if is_release(c) and any(activity.has_shadow(a) for a in c.arguments)]
+    return kept, tuple(withheld)
+
+
+def _is_counted(item: MemoryObject) -> bool:
+    """Whether references to a block allocated here are counted: it lives as long as there is one."""
+    origin = item.origin
+    rule = find_memory_rule(origin.callee_name or "") if isinstance(origin, Call) else None
+    return isinstance(rule, Allocation) and rule.kind is BlockKind.MEMINFO
+
+
+def _escaping(calls: Iterable[Call], objects: Objects) -> set[MemoryObject]:
+    """Return the objects that functions kept out of line, or the caller, may get hold of."""
+    found: set[MemoryObject] = set()
+    pending = [
+        item
+        for holder, held in objects.contents.items()
+        if holder.storage not in (Storage.STACK, Storage.HEAP)
+        for item in held
+    ]
+    pending += [o for c in calls if is_internal_call(c) for o in objects.reachable(passed_pointers(c))]
+    while pending:
+        item = pending.pop()
+        if item not in found:
+            found.add(item)
+            pending.extend(objects.contents.get(item, ()))
+    return found
 
 
 def freed_block(call: Call) -> Value:
@@ -393,6 +448,8 @@ def internal_calls(shape: Shape, activity: Activity) -> list[Call]:
     for block in shape.exits.live:
         for instruction in block.instructions:
             if isinstance(instruction, Call) and is_internal_call(instruction):
+                if is_release(instruction):
+                    continue
                 if is_ruled_call(instruction) and not activity.has_shadow(instruction.arguments[0]):
                     continue  # nobody asks for the derivative of its result
                 touches = any(a.type.is_pointer and activity.has_shadow(a) for a in instruction.arguments)
