@@ -20,7 +20,7 @@ from coenzyme.analysis.objects import (
 )
 from coenzyme.analysis.payload import is_resizable
 from coenzyme.derive.context import Context
-from coenzyme.derive.runtime import GROW, TapeMemory
+from coenzyme.derive.runtime import GROW
 from coenzyme.ir.clone import clone_instruction
 from coenzyme.ir.instructions import (
     Block,
@@ -68,9 +68,6 @@ def keep_payloads(context: Context, live: Iterable[Block]) -> None:
     for block in live:
         for instruction in block.instructions:
             if isinstance(instruction, Call) and instruction.callee_name == _SHRINKING:
-                if context.memory is TapeMemory.PLAIN:
-                    message = "a list grows in a function whose derivative is differentiated again"
-                    raise context.unsupported(instruction, message)
                 instruction.set_operand(len(instruction.operands) - 1, context.require(GROW))
 
 
