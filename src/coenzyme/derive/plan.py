@@ -382,7 +382,8 @@ def _find_kept(
             pointers = [call.operands[o.pointer] for o in read_again(call, activity)]
             needed.update(o for p in pointers if (call, p) not in copies for o in objects.of(p))
     if is_callee:
-        needed |= {o for o in _escaping(calls, objects) if not _is_counted(o)}
+        counted = {o for c in calls if _is_counted(c) for o in objects.of(c)}
+        needed |= _escaping(calls, objects) - counted
     # Where the function fails, too: what is kept is released there.
     freeing = [
         (i, set(objects.of(freed_block(i))))
@@ -410,10 +411,9 @@ def _find_kept(
     return kept, tuple(withheld)
 
 
-def _is_counted(item: MemoryObject) -> bool:
-    """Whether references to a block allocated here are counted: it lives as long as there is one."""
-    origin = item.origin
-    rule = find_memory_rule(origin.callee_name or "") if isinstance(origin, Call) else None
+def _is_counted(call: Call) -> bool:
+    """Whether `call` allocates a block that counts references: it lives as long as there is one."""
+    rule = find_memory_rule(call.callee_name or "")
     return isinstance(rule, Allocation) and rule.kind is BlockKind.MEMINFO
 
 
