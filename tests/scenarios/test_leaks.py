@@ -98,6 +98,14 @@ def _measure(name: str) -> list[int]:
         return [_growth(lambda: held.append(gradient(X)))]
     if name == "instance_as_argument":
         return [_growth(partial(instance_as_argument, mode)) for mode in (cz.Reverse, cz.Forward)]
+    if name == "batch":
+        shadows = tuple(np.zeros((3, X.size)))
+        annotated = cz.BatchDuplicated(X, shadows)
+        modes = (cz.Reverse, cz.Forward)
+        return [_growth(partial(cz.autodiff, mode, list_of_arrays, annotated)) for mode in modes]
+    if name == "twice":
+        hessian, by_rows = cz.hessian(stack_machine), cz.jacrev(cz.grad(stack_machine))
+        return [_growth(lambda: hessian(X)), _growth(lambda: by_rows(X))]
     function = FUNCTIONS[name]
     gradient = cz.grad(function)
     return [_growth(lambda: gradient(X)), _growth(lambda: cz.jvp(function, (X,), (X,)))]
@@ -120,7 +128,7 @@ def _in_child(name: str) -> list[int]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.parametrize("name", [*FUNCTIONS, "instance_as_argument"])
+@pytest.mark.parametrize("name", [*FUNCTIONS, "instance_as_argument", "batch", "twice"])
 def test_a_hundred_derivatives_leave_no_block_behind(name: str) -> None:
     assert _in_child(name) == [0, 0]
 
