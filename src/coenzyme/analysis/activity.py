@@ -223,7 +223,7 @@ class _Finder:
                 inputs, output = blas_pointers(call)
                 if any(self._touches(pointer) for pointer in inputs):
                     self._mark_memory(self.objects.of(output))
-            case Effect.UNKNOWN | Effect.LAPACK | Effect.REALLOCATION if not is_growth(call):
+            case Effect.UNKNOWN | Effect.LAPACK | Effect.OUTSIDE | Effect.REALLOCATION if not is_growth(call):
                 self._vary_unknown(call)
             case _:
                 pass
@@ -305,7 +305,7 @@ class _Finder:
                 inputs, output = blas_pointers(call)
                 if self._touches(output):
                     self._mark_memory(o for pointer in inputs for o in self.objects.of(pointer))
-            case Effect.UNKNOWN | Effect.LAPACK | Effect.REALLOCATION if not is_growth(call):
+            case Effect.UNKNOWN | Effect.LAPACK | Effect.OUTSIDE | Effect.REALLOCATION if not is_growth(call):
                 pointers = passed_pointers(call) if is_internal_call(call) else call.arguments
                 reached = self.objects.reachable(p for p in pointers if p.type.is_pointer)
                 written = (

@@ -349,6 +349,8 @@ class _Solver:
                 self._store_into(reached, reached | {(self.result.unknown, None)})
                 if holds_pointers(call.type):
                     self._include(call, reached | {(self.result.unknown, None)})
+            case Effect.OUTSIDE:
+                self._visit_outside(call)
             case Effect.INACTIVE | Effect.ZERO_DERIVATIVE:
                 # Memory of the run-time system, such as the state of a random generator: nothing of ours.
                 if holds_pointers(call.type) and call not in self.result.points_to:
@@ -357,6 +359,15 @@ class _Solver:
             case _:
                 if holds_pointers(call.type):
                     self._include(call, {(self.result.unknown, None)})
+
+    def _visit_outside(self, call: Call) -> None:
+        """Note that the arrays that come out of a block of object mode are nobody's yet."""
+        if call not in self.from_call:
+            made = MemoryObject(Storage.RETURNED, call, "memory from a block of object mode")
+            self.from_call[call] = {made}
+            self.flat.add(made)
+        targets = {(o, None) for o in self.result.of(call.arguments[0])}
+        self._store_into(targets, {(o, None) for o in self.from_call[call]})
 
     def _describe(self, item: MemoryObject, call: Call) -> None:
         """Note what is known of a new block: the function that takes it apart says what it is."""

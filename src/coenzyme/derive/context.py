@@ -14,6 +14,7 @@ from coenzyme.errors import (
     UnsupportedIRError,
 )
 from coenzyme.ir.instructions import Call, Function, Instruction, Module
+from coenzyme.rules import OUTSIDE
 
 __all__ = ["Context"]
 
@@ -43,14 +44,19 @@ class Context:
         """Return the run-time function called `name`."""
         return require(self.module, name, self.memory)
 
-    def unsupported(self, instruction: Instruction, message: str) -> UnsupportedIRError:
+    def unsupported(
+        self,
+        instruction: Instruction,
+        message: str,
+        remedy: str = "write a rule for the function that does it",
+    ) -> UnsupportedIRError:
         """Return an error that says what about `instruction` cannot be differentiated."""
         return UnsupportedIRError(
             message,
             function=self.function_name,
             operation=operation_name(instruction),
             location=self.locate(instruction),
-            remedy="write a rule for the function that does it",
+            remedy=remedy,
         )
 
     def partial(self, instruction: Instruction, constant: Sequence[str]) -> CoenzymeError:
@@ -88,4 +94,6 @@ class Context:
 def operation_name(instruction: Instruction) -> str:
     """Return the name of the function called, or the opcode."""
     name = instruction.callee_name if isinstance(instruction, Call) else None
+    if name is not None and name.startswith(OUTSIDE):
+        return "with objmode"
     return name or instruction.opcode

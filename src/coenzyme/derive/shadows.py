@@ -321,6 +321,12 @@ class _Augmenter:
         match effect:
             case Effect.ALLOCATION if self._is_shadowed(call):
                 self._visit_allocation(call)
+            case Effect.OUTSIDE if any(self._is_shadowed(a) for a in call.arguments):
+                raise self.context.unsupported(
+                    call,
+                    "differentiated numbers go into a block of object mode and come out again, or an array does",
+                    "move the block out of the function, or give it copies and take nothing out of it",
+                )
             case Effect.CONTAINER if self._is_shadowed(call):
                 self.result.growths.append(self._place_twin(call))
             case Effect.REALLOCATION if is_growth(call) and self._is_shadowed(call.operands[0]):

@@ -32,7 +32,7 @@ from numba.core.base import _wrap_impl
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.cpu_options import ParallelOptions
 from numba.core.descriptors import TargetDescriptor
-from numba.core.dispatcher import Dispatcher, LiftedCode
+from numba.core.dispatcher import Dispatcher, LiftedCode, ObjModeLiftedWith
 from numba.core.errors import NumbaWarning, UnsupportedError
 from numba.core.registry import CPUDispatcher, cpu_target
 from numba.core.runtime.nrt import rtsys
@@ -57,6 +57,7 @@ from coenzyme.frontends.numba_classes import (
 )
 from coenzyme.frontends.numba_containers import find_lowering
 from coenzyme.frontends.numba_lines import pipeline_with_lines
+from coenzyme.frontends.numba_outside import is_outside, lower_outside, outside_type
 from coenzyme.frontends.numba_power import is_power, lower_power, lower_powers_of_arrays
 from coenzyme.frontends.numba_structs import is_instance, result_struct, struct_parameters
 from coenzyme.frontends.structs import DESTRUCTOR, Struct
@@ -160,6 +161,8 @@ class IRContext(cpu.CPUContext):
     def get_function(self, fn: Any, sig: Any, _firstcall: bool = True) -> Any:
         if is_power(fn, sig.as_function()):
             return _wrap_impl(lower_power, self, sig.as_function())
+        if is_outside(fn):
+            return _wrap_impl(lower_outside(fn), self, sig)
         container = find_lowering(fn, sig)
         if container is not None:
             return _wrap_impl(container, self, sig)
@@ -246,8 +249,10 @@ class _IRTypingContext(typing.Context):
     def resolve_value_type(self, val: Any) -> Any:
         if isinstance(val, CPUDispatcher):
             val = find_twin(val)
+        elif isinstance(val, ObjModeLiftedWith):
+            return outside_type(val)
         elif isinstance(val, LiftedCode):
-            raise UnsupportedError("blocks of object mode are not differentiated: move the block out")
+            raise UnsupportedError("loops in object mode are not differentiated: move the loop out")
         elif isinstance(val, StencilFunc):
             val = _find_stencil(val)
         elif isinstance(val, DUFunc) and self._lookup_global(val) is None:

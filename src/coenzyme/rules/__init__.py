@@ -5,7 +5,7 @@ A rule is a row of :mod:`coenzyme.rules.table`. Forward, reverse, pattern and hi
 
 from coenzyme.rules.container_text import container_definitions
 from coenzyme.rules.containers import ContainerAct, ContainerRule, find_container_rule
-from coenzyme.rules.effects import Effect, classify, is_inactive
+from coenzyme.rules.effects import OUTSIDE, Effect, classify, is_inactive
 from coenzyme.rules.evaluation import evaluate
 from coenzyme.rules.expression import RESULT, Expression, Target, lower
 from coenzyme.rules.memory import (
@@ -27,6 +27,7 @@ from coenzyme.rules.symbols import FLOAT_TYPES, RULES, Symbol, find_rule, symbol
 
 __all__ = [
     "FLOAT_TYPES",
+    "OUTSIDE",
     "RESULT",
     "RULES",
     "Allocation",

@@ -21,7 +21,11 @@ from coenzyme.rules.memory import (
 )
 from coenzyme.rules.symbols import find_rule
 
-__all__ = ["Effect", "classify", "is_inactive"]
+__all__ = ["OUTSIDE", "Effect", "classify", "is_inactive"]
+
+
+OUTSIDE = "coenzyme.outside."
+"""What the names of blocks of object mode begin with."""
 
 
 class Effect(Enum):
@@ -49,6 +53,8 @@ class Effect(Enum):
     """Linear algebra with a closed-form derivative: products, norms."""
     LAPACK = "lapack"
     """Factorisations and solves."""
+    OUTSIDE = "block of object mode"
+    """Python code, called by Numba's convention, through which nothing differentiated may go."""
     UNKNOWN = "unknown"
     """Nothing is known: an active call has to be refused."""
 
@@ -153,6 +159,8 @@ def classify(callee: str) -> Effect:
     memory = _effect_on_memory(callee)
     if memory is not None:
         return memory
+    if callee.startswith(OUTSIDE):
+        return Effect.OUTSIDE
     container = find_container_rule(callee)
     if container is not None:
         return _CONTAINERS[container.act]
