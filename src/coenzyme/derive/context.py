@@ -48,7 +48,7 @@ class Context:
         self,
         instruction: Instruction,
         message: str,
-        remedy: str = "write a rule for the function that does it",
+        remedy: str | None = None,
     ) -> UnsupportedIRError:
         """Return an error that says what about `instruction` cannot be differentiated."""
         return UnsupportedIRError(
@@ -56,7 +56,7 @@ class Context:
             function=self.function_name,
             operation=operation_name(instruction),
             location=self.locate(instruction),
-            remedy=remedy,
+            remedy=remedy or "write a rule for the function that does it",
         )
 
     def partial(self, instruction: Instruction, constant: Sequence[str]) -> CoenzymeError:

@@ -324,7 +324,7 @@ class _Augmenter:
             case Effect.OUTSIDE if any(self._is_shadowed(a) for a in call.arguments):
                 raise self.context.unsupported(
                     call,
-                    "differentiated numbers go into a block of object mode and come out again, or an array does",
+                    "differentiated numbers go through a block of object mode, or into an array that it sees",
                     "move the block out of the function, or give it copies and take nothing out of it",
                 )
             case Effect.CONTAINER if self._is_shadowed(call):

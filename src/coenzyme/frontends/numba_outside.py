@@ -15,10 +15,11 @@ from typing import Any
 
 import numba
 from llvmlite import binding
-from numba.core import cgutils, types, typing
+from numba.core import cgutils, types
 from numba.core.dispatcher import ObjModeLiftedWith
 from numba.core.registry import cpu_target
 from numba.core.target_extension import target_override
+from numba.core.typing.templates import make_concrete_template
 
 from coenzyme.rules import OUTSIDE
 
@@ -47,7 +48,7 @@ class Outside:
     def get_call_template(self, args: Any, kws: Any) -> Any:
         """Return how Numba types a call of the block."""
         signature = self._compile(tuple(types.unliteral(kind) for kind in args))[1].signature
-        template = typing.make_concrete_template(repr(self), key=self, signatures=[signature])
+        template = make_concrete_template(repr(self), key=self, signatures=[signature])
         return template, None, args, kws
 
     def _compile(self, argtypes: tuple[Any, ...]) -> tuple[str, Any]:
