@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 from numba.core.compiler_lock import global_compiler_lock
 
 import coenzyme.frontends.numba_factorisations  # pyright: ignore[reportUnusedImport]  # rules
+import coenzyme.frontends.numba_norms  # pyright: ignore[reportUnusedImport]  # rules
 import coenzyme.frontends.numba_products  # noqa: F401  # pyright: ignore[reportUnusedImport]  # rules
 from coenzyme.analysis.objects import Storage
 from coenzyme.analysis.overwritten import Aliasing
