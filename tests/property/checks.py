@@ -15,7 +15,7 @@ from coenzyme.errors import CoenzymeError, GeneratedIRError
 from coenzyme.frontends.program import Mode, Status
 from coenzyme.testing.differences import agrees, directional_difference
 from tests.property.lower import RAISED
-from tests.property.machine import Call, Machine, Vector
+from tests.property.machine import Call, Layout, Machine, Vector
 from tests.property.programs import PRELUDE, SIZE, Program, Single, python_source, uses
 
 __all__ = ["Outcome", "Verdict", "check", "check_by_numba"]
@@ -70,6 +70,12 @@ def check_by_numba(program: Program) -> Outcome:
 
 def _check(program: Program, make: Callable[[Program], Any]) -> Outcome:
     machine = None
+    layout = Layout(program)
+    try:
+        with np.errstate(all="ignore"):
+            run_python(program, layout, layout.point)
+    except (IndexError, NameError, RecursionError) as error:
+        return Outcome(Verdict.SKIPPED, f"the program itself gives a {type(error).__name__}")
     try:
         machine = make(program)
         return _compare(machine)

@@ -34,7 +34,7 @@ COUNTEREXAMPLES: Mapping[str, Program] = {
                 Whole(0),
                 Whole(2),
                 1,
-                (Invoke("z", "recursive", Array("a"), Whole(0), Number(0.5)),),
+                (Invoke("z", "recursive", Array("a"), Array("a"), Whole(0), Number(0.5)),),
             ),
         ),
         Number(0.5),
@@ -43,7 +43,7 @@ COUNTEREXAMPLES: Mapping[str, Program] = {
                 "recursive",
                 (
                     Return(Number(0.5)),
-                    Invoke("y", "recursive", Array("r"), Whole(0), Number(0.5)),
+                    Invoke("y", "recursive", Array("r"), Array("r"), Whole(0), Number(0.5)),
                 ),
                 Number(0.5),
             ),

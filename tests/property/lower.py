@@ -40,6 +40,7 @@ from tests.property.programs import (
     IntegerOperation,
     Invoke,
     Junction,
+    Length,
     Local,
     Move,
     Number,
@@ -49,6 +50,7 @@ from tests.property.programs import (
     Raise,
     Real,
     Return,
+    Reversed,
     Row,
     Scope,
     SetElement,
@@ -59,10 +61,12 @@ from tests.property.programs import (
     Statement,
     Swap,
     Switch,
+    Temporary,
     Truncated,
     Unary,
     While,
     Whole,
+    Window,
     Wrapped,
 )
 
@@ -92,6 +96,7 @@ _PARAMETERS: tuple[tuple[str, Type], ...] = (
 _OF_HELPER: tuple[tuple[str, Type], ...] = (
     *_CONVENTION,
     ("r", PTR),
+    ("q", PTR),
     ("k", I64),
     ("x", F64),
     ("p", PTR),
@@ -107,9 +112,18 @@ def lower(program: Program) -> str:
     module = Module()
     flags = ("reassoc", "nsz", "arcp", "contract") if program.relaxed else ()
     for helper in program.helpers:
+        _declare(module, helper.name, _OF_HELPER)
+    for helper in program.helpers:
         _Lowering(module, flags).helper(helper)
     _Lowering(module, flags).program(program)
     return print_module(module)
+
+
+def _declare(module: Module, name: str, parameters: tuple[tuple[str, Type], ...]) -> Function:
+    """Return a new function without code, which others may call already."""
+    arguments = [Argument(type, parameter, i) for i, (parameter, type) in enumerate(parameters)]
+    kind = FunctionType(I32, tuple(type for _, type in parameters))
+    return module.add_function(Function(name, kind, arguments, suffix="nounwind"))
 
 
 class _Lowering:
@@ -127,7 +141,7 @@ class _Lowering:
     # -- functions
 
     def program(self, program: Program) -> None:
-        self.begin(ENTRY, _PARAMETERS)
+        self.begin(_declare(self.module, ENTRY, _PARAMETERS))
         for name, value in (("x", self.load("s")), ("y", self.load("t")), ("z", const_float(F64, 0.25))):
             self.set(name, F64, value)
         self.set("k", I64, const_int(I64, 0))
@@ -138,21 +152,19 @@ class _Lowering:
         self.end(self.real(program.result))
 
     def helper(self, helper: Helper) -> None:
-        self.begin(helper.name, _OF_HELPER)
+        self.begin(self.module.functions[helper.name])
         self.set("y", F64, const_float(F64, 0.5))
         self.set("z", F64, self.load("x"))
         self.set("l", I64, const_int(I64, 0))
         self.body(helper.body)
         self.end(self.real(helper.result))
 
-    def begin(self, name: str, parameters: tuple[tuple[str, Type], ...]) -> None:
-        arguments = [Argument(type, parameter, i) for i, (parameter, type) in enumerate(parameters)]
-        kind = FunctionType(I32, tuple(type for _, type in parameters))
-        self.function = self.module.add_function(Function(name, kind, arguments, suffix="nounwind"))
+    def begin(self, function: Function) -> None:
+        self.function = function
         self.entry = self.function.add_block(Block("entry"))
         self.at = Builder(self.function.add_block(Block("start")))
         self.first = self.at.block
-        for argument in arguments:
+        for argument in function.arguments:
             self.set(argument.name, argument.type, argument)
 
     def end(self, value: Value) -> None:
@@ -207,6 +219,8 @@ class _Lowering:
             case Truncated(value):
                 scaled = at.fmul(const_float(F64, 4.0), self.real(value), flags=self.flags)
                 return at.cast("fptosi", scaled, I64)
+            case Length():
+                raise TypeError(tree)
 
     def place(self, base: Value, index: Value, type: Type = F64) -> Value:
         return self.at.gep(type, base, [index], ("inbounds",))
@@ -218,8 +232,12 @@ class _Lowering:
             case Row(index):
                 first = self.at.mul(self.integer(index), const_int(I64, SIZE))
                 return self.place(self.load("c"), first)
+            case Window(start):
+                return self.place(self.load("c"), self.integer(start))
             case Either(condition, yes, no):
                 return self.choose(condition, PTR, lambda: self.pointer(yes), lambda: self.pointer(no))
+            case Reversed():
+                raise TypeError(tree)
 
     def real(self, tree: Real) -> Value:
         at = self.at
@@ -246,6 +264,8 @@ class _Lowering:
                 return self.at.fmul(const_float(F64, 0.25), whole, flags=self.flags)
             case Single(value):
                 return self.at.cast("fpext", self.at.cast("fptrunc", self.real(value), F32), F64)
+            case _:
+                raise TypeError(tree)
 
     def mathematics(self, name: str, *operands: Value) -> Value:
         kind = FunctionType(F64, (F64,) * len(operands))
@@ -360,8 +380,8 @@ class _Lowering:
         match tree:
             case SetLocal(name, value):
                 self.set(name, F64, self.real(value))
-            case Invoke(name, helper, array, index, value):
-                self.invoke(name, helper, array, index, value)
+            case Invoke():
+                self.invoke(tree)
             case SetInteger(name, value):
                 self.set(name, I64, self.integer(value))
             case SetElement(array, index, operator, value):
@@ -410,22 +430,26 @@ class _Lowering:
                 at.branch(after)
                 at.position_at_end(after)
             case Scope(name, on_heap, copied, body):
+                assert not isinstance(copied, Temporary)
                 self.local_array(name, on_heap, copied, body)
+            case _:
+                raise TypeError(tree)
 
-    def invoke(self, name: str, helper: str, array: Pointer, index: Integer, value: Real) -> None:
-        given = [self.pointer(array), self.integer(index), self.real(value)]
+    def invoke(self, tree: Invoke) -> None:
+        given = [self.pointer(tree.array), self.pointer(tree.other)]
+        given += [self.integer(tree.index), self.real(tree.value)]
         shared = [self.load(other) for other in ("p", "c", "n", "m", "size")]
         self.count += 1
         result, error = self.slot(f"result{self.count}", F64), self.slot(f"error{self.count}", PTR)
         self.at.store(const_float(F64, 0.0), result, _BYTES)
-        status = self.at.call(self.module.functions[helper], [result, error, *given, *shared])
+        status = self.at.call(self.module.functions[tree.helper], [result, error, *given, *shared])
         failed, after = self.block("failed"), self.block("end")
         self.at.cond_branch(self.at.icmp("eq", status, const_int(I32, 0)), after, failed)
         self.at.position_at_end(failed)
         self.at.store(self.at.load(PTR, error, _BYTES), self.load("excinfo"), _BYTES)
         self.at.ret(status)
         self.at.position_at_end(after)
-        self.set(name, F64, self.at.load(F64, result, _BYTES))
+        self.set(tree.name, F64, self.at.load(F64, result, _BYTES))
 
     def set_element(self, array: Pointer, index: Integer, operator: str, value: Real) -> None:
         if not operator:

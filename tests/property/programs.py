@@ -13,7 +13,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TypeAlias
 
-__all__ = ["PRELUDE", "SIZE", "Program", "Statement", "python_source", "size_of", "uses"]
+__all__ = ["PRELUDE", "SIZE", "TEMPORARIES", "Program", "Statement", "python_source", "size_of", "uses"]
 
 SIZE = 4
 
@@ -63,7 +63,14 @@ class Truncated:
     value: Real
 
 
-Integer: TypeAlias = "Whole | Counter | IntegerOperation | Wrapped | Entry | Truncated"
+@dataclass(frozen=True)
+class Length:
+    """The length of a list."""
+
+    name: str
+
+
+Integer: TypeAlias = "Whole | Counter | IntegerOperation | Wrapped | Entry | Truncated | Length"
 
 
 # --- arrays
@@ -82,13 +89,34 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Window:
+    """`SIZE` cells of ``c`` that begin anywhere."""
+
+    start: Integer
+
+
+@dataclass(frozen=True)
+class Reversed:
+    array: Pointer
+
+
+@dataclass(frozen=True)
 class Either:
     condition: Condition
     yes: Pointer
     no: Pointer
 
 
-Pointer: TypeAlias = "Array | Row | Either"
+Pointer: TypeAlias = "Array | Row | Window | Reversed | Either"
+
+
+@dataclass(frozen=True)
+class Temporary:
+    """A new array, made of others by an operation of NumPy."""
+
+    operation: str
+    left: Pointer
+    right: Pointer
 
 
 # --- numbers
@@ -153,7 +181,25 @@ class Single:
     value: Real
 
 
-Real: TypeAlias = "Number | Local | Element | Unary | Binary | Fused | Choice | FromInteger | Single"
+@dataclass(frozen=True)
+class ListElement:
+    """``name[index % len(name)]``."""
+
+    name: str
+    index: Integer
+
+
+@dataclass(frozen=True)
+class Total:
+    """A quarter of the sum of an array, or of the product of two."""
+
+    array: Pointer
+    other: Pointer | None
+
+
+Real: TypeAlias = (
+    "Number | Local | Element | Unary | Binary | Fused | Choice | FromInteger | Single | ListElement | Total"
+)
 
 
 # --- conditions
@@ -194,11 +240,12 @@ class SetLocal:
 
 @dataclass(frozen=True)
 class Invoke:
-    """``name = helper(array, index, value)``; the helper may write into the array."""
+    """``name = helper(array, other, index, value)``; the helper may write into the first array."""
 
     name: str
     helper: str
     array: Pointer
+    other: Pointer
     index: Integer
     value: Real
 
@@ -309,24 +356,84 @@ class Raise:
 
 @dataclass(frozen=True)
 class Scope:
-    """A local array, on the stack or on the heap, filled with zeros or with a copy."""
+    """A local array, on the stack or on the heap, filled with zeros or with a copy, or a temporary."""
 
     name: str
     on_heap: bool
-    copied: Pointer | None
+    copied: Pointer | Temporary | None
+    body: Body
+
+
+@dataclass(frozen=True)
+class Fill:
+    """``target[:] = value``."""
+
+    target: Pointer
+    value: Temporary
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A local list of numbers, which is never empty."""
+
+    name: str
+    values: tuple[Real, ...] | Pointer
+    """What it holds at first: these, or half of what is in an array."""
+    body: Body
+
+
+@dataclass(frozen=True)
+class Append:
+    name: str
+    value: Real
+    at: Integer | None
+    """Where it is inserted; at the end, if nowhere else."""
+
+
+@dataclass(frozen=True)
+class Extend:
+    name: str
+    array: Pointer
+
+
+@dataclass(frozen=True)
+class Pop:
+    """Take a number out, unless it is the last one."""
+
+    target: str
+    name: str
+    at: Integer | None
+
+
+@dataclass(frozen=True)
+class SetItem:
+    name: str
+    index: Integer
+    operator: str
+    value: Real
+
+
+@dataclass(frozen=True)
+class Each:
+    item: str
+    name: str
     body: Body
 
 
 Statement: TypeAlias = (
     "SetLocal | Invoke | SetInteger | SetElement | SetEntry | Point | Swap | Move | Clear | If | Switch | For"
-    " | While | Break | Continue | Return | Raise | Scope"
+    " | While | Break | Continue | Return | Raise | Scope | Fill | Listing | Append | Extend | Pop | SetItem"
+    " | Each"
 )
 Body: TypeAlias = "tuple[Statement, ...]"
 
 
 @dataclass(frozen=True)
 class Helper:
-    """A function of an array ``r``, an integer ``k`` and a number ``x``; its other locals are y, z and l."""
+    """A function of arrays ``r`` and ``q``, an integer ``k`` and a number ``x``.
+
+    Its other locals are y, z and l. It writes into ``r`` alone, which ``q`` may overlap.
+    """
 
     name: str
     body: Body
@@ -400,6 +507,7 @@ def size_of(tree: object) -> int:
 PRELUDE = """\
 from math import atan, atan2, copysign, cos, exp, fabs, log, sin, sqrt, tanh
 
+import numpy as np
 from numpy import float32, float64, zeros
 
 
@@ -438,6 +546,17 @@ def angle(x, y):
 """
 
 INFIX = ("+", "-", "*")
+TEMPORARIES = {
+    "product": "0.5*{l}*{r}",
+    "sine": "np.sin({l} + {r})",
+    "difference": "{l} - 0.5*{r}",
+    "quotient": "{l}/(1.0 + {r}**2)",
+    "choice": "np.where({l} > 0.0, {l}, 0.5*{r})",
+    "running": "np.cumsum(0.25*{l})*{r}",
+    "sorted": "np.sort({l})",
+    "joined": "np.concatenate(({l}[1:], {r}[:1]))",
+}
+"""Operations of NumPy."""
 
 
 def _integer(tree: Integer) -> str:
@@ -460,6 +579,8 @@ def _integer(tree: Integer) -> str:
             return f"p[{_integer(index)}]"
         case Truncated(value):
             return f"int(4.0*{_real(value)})"
+        case Length(name):
+            return f"len({name})"
 
 
 def _pointer(tree: Pointer) -> str:
@@ -468,11 +589,20 @@ def _pointer(tree: Pointer) -> str:
             return name
         case Row(index):
             return f"c[{_integer(index)}]"
+        case Window(start):
+            i = _integer(start)
+            return f"c.reshape(size*size)[{i}:{i} + size]"
+        case Reversed(array):
+            return f"{_pointer(array)}[::-1]"
         case Either(condition, yes, no):
             return f"({_pointer(yes)} if {_condition(condition)} else {_pointer(no)})"
 
 
-def _real(tree: Real) -> str:
+def _temporary(tree: Temporary) -> str:
+    return TEMPORARIES[tree.operation].format(l=_pointer(tree.left), r=_pointer(tree.right))
+
+
+def _real(tree: Real) -> str:  # noqa: PLR0911 - one case for each kind
     match tree:
         case Number(value):
             return repr(value) if value >= 0.0 else f"({value!r})"
@@ -494,6 +624,12 @@ def _real(tree: Real) -> str:
             return f"0.25*{_integer(value)}"
         case Single(value):
             return f"float64(float32({_real(value)}))"
+        case ListElement(name, index):
+            return f"{name}[({_integer(index)}) % len({name})]"
+        case Total(array, None):
+            return f"0.25*{_pointer(array)}.sum()"
+        case Total(array, other):
+            return f"0.25*np.dot({_pointer(array)}, {_pointer(other)})"
 
 
 def _condition(tree: Condition) -> str:
@@ -515,8 +651,10 @@ def _statement(tree: Statement) -> list[str]:  # noqa: C901, PLR0911, PLR0912 - 
     match tree:
         case SetLocal(name, value):
             return [f"{name} = {_real(value)}"]
-        case Invoke(name, helper, array, index, value):
-            given = f"{_pointer(array)}, {_integer(index)}, {_real(value)}, p, c, n, m, size"
+        case Invoke(name, helper, array, other, index, value):
+            given = (
+                f"{_pointer(array)}, {_pointer(other)}, {_integer(index)}, {_real(value)}, p, c, n, m, size"
+            )
             return [f"{name} = {helper}({given})"]
         case SetInteger(name, value):
             return [f"{name} = {_integer(value)}"]
@@ -558,16 +696,56 @@ def _statement(tree: Statement) -> list[str]:  # noqa: C901, PLR0911, PLR0912 - 
         case Raise(condition):
             return [f"if {_condition(condition)}:", '    raise ValueError("asked for")']
         case Scope(name, on_heap, copied, body):
-            made = "zeros(size)" if copied is None else f"{_pointer(copied)}.copy()"
+            match copied:
+                case None:
+                    made = "zeros(size)"
+                case Temporary():
+                    made = _temporary(copied)
+                case _:
+                    made = f"{_pointer(copied)}.copy()"
             place = "heap" if on_heap else "stack"
             return [f"{name} = {made}  # on the {place}", *(line[4:] for line in _block(body))]
+        case Fill(target, value):
+            return [f"{_pointer(target)}[:] = {_temporary(value)}"]
+        case _:
+            return _list_statement(tree)
+
+
+def _list_statement(tree: Statement) -> list[str]:
+    match tree:
+        case Listing(name, tuple() as values, body):
+            made = ", ".join(_real(value) for value in values)
+            return [f"{name} = [{made}]", *(line[4:] for line in _block(body))]
+        case Listing(name, array, body):
+            made = f"{name} = [0.5*item for item in {_pointer(array)}]"
+            return [made, *(line[4:] for line in _block(body))]
+        case Append(name, value, None):
+            return [f"{name}.append({_real(value)})"]
+        case Append(name, value, at):
+            return [f"{name}.insert({_integer(at)}, {_real(value)})"]
+        case Extend(name, array):
+            return [f"{name}.extend({_pointer(array)})"]
+        case Pop(target, name, at):
+            where = "" if at is None else f"({_integer(at)}) % len({name})"
+            return [f"if len({name}) > 1:", f"    {target} = {name}.pop({where})"]
+        case SetItem(name, index, operator, value):
+            return [f"{name}[({_integer(index)}) % len({name})] {operator}= {_real(value)}"]
+        case Each(item, name, body):
+            return [f"for {item} in {name}:", *_block(body)]
+        case _:
+            raise TypeError(tree)
 
 
 def python_source(program: Program) -> str:
     """Return the function ``program`` and its helpers, to be run after `PRELUDE`."""
     lines: list[str] = []
     for helper in program.helpers:
-        lines += [f"def {helper.name}(r, k, x, p, c, n, m, size):", "    y = 0.5", "    z = x", "    l = 0"]
+        lines += [
+            f"def {helper.name}(r, q, k, x, p, c, n, m, size):",
+            "    y = 0.5",
+            "    z = x",
+            "    l = 0",
+        ]
         lines += [*_block(helper.body), f"    return {_real(helper.result)}", "", ""]
     lines += ["def program(a, b, c, p, s, t, n, m, size):"]
     second = "a" if "b" in program.constant else "b"
