@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import linecache
+import sys
 from collections.abc import Iterable
 from itertools import count
+from types import ModuleType
 from typing import Any
 
 import numba
@@ -30,7 +32,9 @@ def _compile(program: Program) -> Any:
     text = PRELUDE + python_source(program)
     file = f"program-{next(_numbers)}.py"
     linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
-    names: dict[str, Any] = {"__name__": "program"}
+    # Numba calls functions that call each other by the name of their module, which must be known.
+    module = sys.modules["program"] = ModuleType("program")
+    names = vars(module)
     exec(compile(text, file, "exec"), names)
     for name, value in list(names.items()):
         if getattr(value, "__module__", None) == "program":
