@@ -8,6 +8,7 @@ Python, ``@njit`` callers, and the engine itself when a derivative is differenti
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -18,6 +19,7 @@ from typing import Any, ClassVar, TypeVar
 import numba
 from numba.core import cgutils, types
 from numba.core.dispatcher import _FunctionCompiler  # pyright: ignore[reportAttributeAccessIssue]
+from numba.core.errors import NumbaExperimentalFeatureWarning
 from numba.core.imputils import lower_constant
 from numba.core.registry import CPUDispatcher
 from numba.extending import intrinsic, models, register_model, typeof_impl
@@ -179,6 +181,15 @@ class _EntryDispatcher(CPUDispatcher):
         super().__init__(entry, targetoptions={"nopython": True, "boundscheck": None, "nogil": nogil})
         self._compiler = _EntryCompiler(self._compiler, call)
         self.call = call
+
+    def compile(self, sig: Any) -> Any:
+        """Compile for a signature, without the warning of Numba that tuples with functions are experimental.
+
+        The tuples are those that arguments are passed in; in the user's own code Numba warns of them anyway.
+        """
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NumbaExperimentalFeatureWarning)
+            return super().compile(sig)
 
 
 def implementation(source: Source, function: Compiled, count: int) -> Callable[..., Any]:

@@ -10,14 +10,15 @@ import numpy as np
 from numba.core.errors import NumbaError
 
 from coenzyme.api.calls import Call, entry_of
-from coenzyme.api.functions import Compiled, NumbaCallable, as_dispatcher, name_of, parameters_of
+from coenzyme.api.functions import Compiled, NumbaCallable, as_dispatcher, bind, name_of, parameters_of
 from coenzyme.api.gradient import GradientCall
 from coenzyme.api.invoke import invoke, recover, resolve_sharing
 from coenzyme.api.pullback import Pullback, run_with_pullback
 from coenzyme.api.sharing import refuse_written
+from coenzyme.api.structured import Packing, is_structured, unpack_all
 from coenzyme.api.sweeps import PushforwardCall
 from coenzyme.api.tangents import check_no_tangent, tangent_for, varied_positions
-from coenzyme.errors import ActivityError
+from coenzyme.errors import ActivityError, CoenzymeError
 
 __all__ = ["Gradient", "Pullback", "Transform", "grad", "jvp", "normalise_argnums", "value_and_grad", "vjp"]
 
@@ -49,6 +50,29 @@ class Gradient(Transform):
     """The gradient of a function, made by `grad` or `value_and_grad`."""
 
     made_by = "gradient"
+    request: GradientCall
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the derivative at these arguments."""
+        try:
+            return super().__call__(*args, **kwargs)
+        except (CoenzymeError, NumbaError, TypeError):
+            if not any(map(is_structured, (*args, *kwargs.values()))):
+                raise
+        return self._of_structures(bind(self.request.function, args, kwargs))
+
+    def _of_structures(self, args: Sequence[Any]) -> Any:
+        """Return the derivative at arguments that compiled code does not take as they are."""
+        request, chosen = self.request, argnums_as_tuple(self.argnums)
+        packing = Packing(args)
+        found = super().__call__(*packing.native)
+        if request.with_value:
+            value, gradient = found
+            return value, unpack_all(packing, chosen, gradient, single=request.single)
+        if request.has_aux:
+            gradient, aux = found
+            return unpack_all(packing, chosen, gradient, single=request.single), aux
+        return unpack_all(packing, chosen, found, single=request.single)
 
 
 def grad(
@@ -239,6 +263,8 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
             function=name_of(function),
             remedy="give one tangent for each primal, None for integers and other constants",
         )
+    if any(map(is_structured, primals)):
+        primals, tangents = Packing(primals).native, Packing(tangents).native
     varied = varied_positions(function, primals)
     kept = [tangent_for(function, i, primals[i], tangents[i]) for i in varied]
     for i in set(range(len(primals))).difference(varied):
@@ -247,7 +273,7 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     return invoke(request, (*primals, *kept), {}, given=primals, differentiated=varied)
 
 
-def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Pullback]:
+def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
     """Return the value of `f`, and a function from a cotangent of it to those of the arguments.
 
     Parameters
@@ -287,5 +313,17 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Pullback]:
     (array([ 3., 30.]), 21.0)
     """
     function = as_dispatcher(f)
-    refuse_written(resolve_sharing(function, primals, varied_positions(function, primals)), function)
-    return run_with_pullback(function, primals)
+    packing = Packing(primals) if any(map(is_structured, primals)) else None
+    native = primals if packing is None else packing.native
+    refuse_written(resolve_sharing(function, native, varied_positions(function, native)), function)
+    y, pullback = run_with_pullback(function, native)
+    return y, pullback if packing is None else functools.partial(_pull_back, packing, pullback)
+
+
+def _pull_back(packing: Packing, pullback: Pullback, y_bar: Any) -> tuple[Any, ...]:
+    """Return the cotangents of arguments that were taken apart, in their own structure."""
+    found = list(pullback(y_bar))
+    positions = [i for i, cotangent in enumerate(found) if cotangent is not None]
+    for i, restored in zip(positions, packing.restore_all([(i, found[i]) for i in positions]), strict=True):
+        found[i] = restored
+    return tuple(found)
