@@ -255,47 +255,36 @@ def _derivative(
     options: Options,
 ) -> Derivative:
     def make(in_series: bool) -> Derivative:
-        return _make_derivative(function, argtypes, activities, mode, return_active, options, in_series)
+        program = lowered(function, argtypes, in_series)
+        name = f"coenzyme.{mode.value}.{next(_numbers)}.{_plain(program.qualname)}"
+        request = _request(program, activities, mode, return_active, options)
+        source = prepared(function, argtypes, in_series)
+        text, plan = _derive_text(source, program, request, name)
+
+        def text_again() -> str:
+            """Return the derivative in a form that can be differentiated: its tape is ordinary memory."""
+            again = replace(request, memory=TapeMemory.PLAIN)
+            # Second derivatives know nothing of threads.
+            serial = in_series or program.is_parallel
+            primal = lowered(function, argtypes, serial)
+            return _derive_text(prepared(function, argtypes, serial), primal, again, name)[0]
+
+        environments = {**program.environments, **environments_of(text)}
+        again_differs = mode is Mode.REVERSE or program.is_parallel or _holds_names(text)
+        dispatcher = link(
+            text,
+            name,
+            replace(program, environments=environments),
+            activities,
+            mode,
+            _plain(program.qualname.rsplit(".", 1)[-1]) + f"_{mode.value}",
+            return_active=return_active,
+            width=options.width,
+            text_again=text_again if again_differs else None,
+        )
+        return Derivative(dispatcher, program.restype, program, plan, text)
 
     return _parallel_or_serial(function, argtypes, make)
-
-
-def _make_derivative(
-    function: Callable[..., Any],
-    argtypes: tuple[Any, ...],
-    activities: tuple[ArgumentActivity, ...],
-    mode: Mode,
-    return_active: bool,
-    options: Options,
-    in_series: bool,
-) -> Derivative:
-    program = lowered(function, argtypes, in_series)
-    name = f"coenzyme.{mode.value}.{next(_numbers)}.{_plain(program.qualname)}"
-    request = _request(program, activities, mode, return_active, options)
-    source = prepared(function, argtypes, in_series)
-    text, plan = _derive_text(source, program, request, name)
-
-    def text_again() -> str:
-        """Return the derivative in a form that can be differentiated: with a tape of ordinary memory."""
-        again = replace(request, memory=TapeMemory.PLAIN)
-        # Second derivatives know nothing of threads.
-        serial = in_series or program.is_parallel
-        primal = lowered(function, argtypes, serial)
-        return _derive_text(prepared(function, argtypes, serial), primal, again, name)[0]
-
-    environments = {**program.environments, **environments_of(text)}
-    dispatcher = link(
-        text,
-        name,
-        replace(program, environments=environments),
-        activities,
-        mode,
-        _plain(program.qualname.rsplit(".", 1)[-1]) + f"_{mode.value}",
-        return_active=return_active,
-        width=options.width,
-        text_again=text_again if mode is Mode.REVERSE or program.is_parallel or _holds_names(text) else None,
-    )
-    return Derivative(dispatcher, program.restype, program, plan, text)
 
 
 @lru_cache(maxsize=4096)
@@ -308,40 +297,30 @@ def _split_derivative(
     options: Options,
 ) -> SplitDerivative:
     def make(in_series: bool) -> SplitDerivative:
-        return _make_split(function, argtypes, activities, return_active, seeded, options, in_series)
+        program = lowered(function, argtypes, in_series)
+        request = replace(_request(program, activities, Mode.REVERSE, return_active, options), result=None)
+        name = f"coenzyme.split.{next(_numbers)}.{_plain(program.qualname)}"
+        module, entry = _parse_program(prepared(function, argtypes, in_series), program)
+        with _named_arguments():
+            made, plan = derive_split(
+                module, entry, request, name, SourceMap(module).locate, program.qualname
+            )
+        for half in (made.augmented, made.reverse, made.discard):
+            _finish(module, half, entry)
+        text = _with_definitions(module)
+        linked = link_split(
+            text,
+            SplitSymbols(made.augmented.name, made.reverse.name, made.discard.name),
+            replace(program, environments={**program.environments, **environments_of(text)}),
+            activities,
+            _plain(program.qualname.rsplit(".", 1)[-1]),
+            return_active=return_active,
+            seeded=seeded,
+            width=options.width,
+        )
+        return SplitDerivative(linked.forward, linked.reverse, program.restype, program, plan, text)
 
     return _parallel_or_serial(function, argtypes, make)
-
-
-def _make_split(
-    function: Callable[..., Any],
-    argtypes: tuple[Any, ...],
-    activities: tuple[ArgumentActivity, ...],
-    return_active: bool,
-    seeded: bool,
-    options: Options,
-    in_series: bool,
-) -> SplitDerivative:
-    program = lowered(function, argtypes, in_series)
-    request = replace(_request(program, activities, Mode.REVERSE, return_active, options), result=None)
-    name = f"coenzyme.split.{next(_numbers)}.{_plain(program.qualname)}"
-    module, entry = _parse_program(prepared(function, argtypes, in_series), program)
-    with _named_arguments():
-        made, plan = derive_split(module, entry, request, name, SourceMap(module).locate, program.qualname)
-    for half in (made.augmented, made.reverse, made.discard):
-        _finish(module, half, entry)
-    text = _with_definitions(module)
-    linked = link_split(
-        text,
-        SplitSymbols(made.augmented.name, made.reverse.name, made.discard.name),
-        replace(program, environments={**program.environments, **environments_of(text)}),
-        activities,
-        _plain(program.qualname.rsplit(".", 1)[-1]),
-        return_active=return_active,
-        seeded=seeded,
-        width=options.width,
-    )
-    return SplitDerivative(linked.forward, linked.reverse, program.restype, program, plan, text)
 
 
 def _derive_text(
