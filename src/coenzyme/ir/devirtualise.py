@@ -12,14 +12,14 @@ from coenzyme.ir.cfg import split_block
 from coenzyme.ir.clone import clone_instruction
 from coenzyme.ir.instructions import Block, Call, Freeze, Function, Module, Phi, Select
 from coenzyme.ir.types import VOID
-from coenzyme.ir.values import ConstantNull, Poison, Undef, Value
+from coenzyme.ir.values import Constant, ConstantNull, Poison, Undef, Value
 
 __all__ = ["devirtualise", "is_indirect"]
 
 
 def is_indirect(call: Call) -> bool:
-    """Whether the function that `call` calls is known at run time only."""
-    return call.callee_name is None
+    """Whether the function that `call` calls is chosen at run time; a constant address is not."""
+    return not isinstance(call.callee, Constant)
 
 
 def devirtualise(module: Module) -> bool:
