@@ -10,16 +10,22 @@ from __future__ import annotations
 from coenzyme.ir.builder import Builder
 from coenzyme.ir.cfg import split_block
 from coenzyme.ir.clone import clone_instruction
-from coenzyme.ir.instructions import Block, Call, Freeze, Function, Module, Phi, Select
+from coenzyme.ir.instructions import Block, Call, Freeze, Function, Load, Module, Phi, Select
 from coenzyme.ir.types import VOID
-from coenzyme.ir.values import Constant, ConstantNull, Poison, Undef, Value
+from coenzyme.ir.values import Constant, ConstantNull, Global, Poison, Undef, Value
 
 __all__ = ["devirtualise", "is_indirect"]
 
 
 def is_indirect(call: Call) -> bool:
-    """Whether the function that `call` calls is chosen at run time; a constant address is not."""
-    return not isinstance(call.callee, Constant)
+    """Whether the function that `call` calls is chosen at run time; a constant address is not.
+
+    Nor is one that stands in a global: that is how code gets to functions outside of it.
+    """
+    callee = call.callee
+    if isinstance(callee, Load) and isinstance(callee.pointer, Global):
+        return False
+    return not isinstance(callee, Constant)
 
 
 def devirtualise(module: Module) -> bool:
