@@ -17,6 +17,7 @@ from coenzyme.analysis.induction import CountedExit, find_counted_exit
 from coenzyme.derive.aggregates import split_aggregates
 from coenzyme.derive.growth import merge_payload_addresses
 from coenzyme.derive.restore import restore_floats
+from coenzyme.derive.sunk_loads import lift_sunk_loads
 from coenzyme.errors import UnsupportedIRError
 from coenzyme.ir.builder import Builder, const_int, zero
 from coenzyme.ir.cfg import ControlFlow, incoming_edges, remove_unreachable
@@ -97,6 +98,7 @@ def normalise(function: Function, elements: dict[Argument, Type], has_status: bo
     _split_returns(function)
     split_aggregates(function)
     merge_payload_addresses(function)
+    lift_sunk_loads(function)
     restore_floats(function, elements)
     _unfold_roots(function)
     flow = ControlFlow(function)
