@@ -1,10 +1,4 @@
-"""Machine code of a program and of its derivatives, with memory that is watched.
-
-The run-time functions that derivatives call are replaced by counting ones: what is left allocated after a
-call is
-a leak, memory is full of NaNs before it is written and after it is freed, and an allocation can be
-made to fail.
-"""
+"""A program and its derivatives as machine code, made from LLVM text; how its operands lie in vectors."""
 
 from __future__ import annotations
 
@@ -72,8 +66,7 @@ class Layout:
     """The point a program is checked at, and how vectors are laid out.
 
     Inputs and shadows are vectors: the cells of ``a``, ``b`` and ``c`` (those that ``a`` and ``b``
-    share once), then
-    s and t. Outputs are the same cells, then the result.
+    share once), then s and t. Outputs are the same cells, then the result.
 
     Attributes
     ----------

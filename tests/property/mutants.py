@@ -13,17 +13,32 @@ from coenzyme.rules import symbols
 from tests.property.checks import Outcome, check
 from tests.property.programs import Program
 
-__all__ = ["check_with_a_wrong_adjoint", "check_with_a_wrong_lane", "check_with_a_wrong_rule", "crash"]
+__all__ = [
+    "check_with_a_rule_that_is_wrong_at_second_order",
+    "check_with_a_wrong_adjoint",
+    "check_with_a_wrong_lane",
+    "check_with_a_wrong_rule",
+    "crash",
+]
 
 _ERROR = 1e-6
 
 
 def check_with_a_wrong_rule(program: Program) -> Outcome:
     """Check `program` where the sine's row of the table is wrong."""
+    return _check_with(program, "sin", f"cos(x)*{1.0 + _ERROR!r}")
+
+
+def check_with_a_rule_that_is_wrong_at_second_order(program: Program) -> Outcome:
+    """Check `program` where the row of the cosine is wrong, which first derivatives of sines do without."""
+    return _check_with(program, "cos", f"-sin(x)*{1.0 + _ERROR!r}")
+
+
+def _check_with(program: Program, name: str, partial: str) -> Outcome:
     rows = dict(symbols._BY_CALLEE)
     for callee, (rule, kind) in symbols._BY_CALLEE.items():
-        if rule.name == "sin":
-            rows[callee] = replace(rule, partials=(f"cos(x)*{1.0 + _ERROR!r}",)), kind
+        if rule.name == name:
+            rows[callee] = replace(rule, partials=(partial,)), kind
     with mock.patch.object(symbols, "_BY_CALLEE", rows):
         return check(program)
 

@@ -1,5 +1,8 @@
 """Random programs: forward, reverse and finite differences agree on the whole Jacobian matrix of each.
 
+Of some, derivatives that follow several directions at once and derivatives that let the arrays overlap must
+say the same as the others, and second derivatives the same as finite differences of the gradient.
+
 `COENZYME_FUZZ` says how many programs there are; those that `make test` has take about two minutes.
 """
 
@@ -24,6 +27,7 @@ from tests.property.counterexamples import COUNTEREXAMPLES
 from tests.property.generate import generate
 from tests.property.lower import lower
 from tests.property.mutants import (
+    check_with_a_rule_that_is_wrong_at_second_order,
     check_with_a_wrong_adjoint,
     check_with_a_wrong_lane,
     check_with_a_wrong_rule,
@@ -222,6 +226,16 @@ def test_a_rule_that_is_wrong_by_one_part_in_a_million_is_found(workshop: Worksh
 def test_an_adjoint_that_is_wrong_by_one_part_in_a_million_is_found(workshop: Workshop) -> None:
     outcome = workshop.check(_SINES)
     assert (outcome.verdict, outcome.check) == (Verdict.FAILED, "reverse agrees with forward")
+
+
+@_workshop_for(check_with_a_rule_that_is_wrong_at_second_order)
+@pytest.mark.parametrize("second", ["forward over reverse", "reverse over forward", "reverse over reverse"])
+def test_a_second_derivative_that_is_wrong_by_one_part_in_a_million_is_found(
+    workshop: Workshop, second: str
+) -> None:
+    assert workshop.check(_SINES) == Outcome(Verdict.PASSED)
+    outcome = workshop.check(replace(_SINES, second=second))
+    assert (outcome.verdict, outcome.check) == (Verdict.FAILED, f"{second} agrees with finite differences")
 
 
 @_workshop_for(check_with_a_wrong_lane)
