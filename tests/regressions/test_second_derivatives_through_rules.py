@@ -25,7 +25,7 @@ def quadratic_form(x):
 
 @pytest.mark.parametrize(
     ("outer", "inner"),
-    [pytest.param(*pair, marks=() if pair == PAIRS[1] else pytest.mark.slow) for pair in PAIRS],
+    [pytest.param(*pair, marks=pytest.mark.slow) for pair in PAIRS],
 )
 def test_second_derivative_of_the_logarithm_of_a_determinant(outer, inner):
     inverse = np.linalg.inv(M + np.diag(X))

@@ -128,7 +128,13 @@ def _in_child(name: str) -> list[int]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.parametrize("name", [*FUNCTIONS, "instance_as_argument", "batch", "twice"])
+NAMES = [*FUNCTIONS, "instance_as_argument", "batch", "twice"]
+_SLOW = {"list_of_arrays", "body_in_loop", "tree_of_numbers"}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in _SLOW else ()) for name in NAMES]
+)
 def test_a_hundred_derivatives_leave_no_block_behind(name: str) -> None:
     assert _in_child(name) == [0, 0]
 

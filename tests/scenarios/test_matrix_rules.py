@@ -134,11 +134,9 @@ def _sorted() -> Iterator[Any]:
         solve_vector,
         inverse,
         sign_and_logarithm,
-        least_squares,
         cholesky,
         orthogonal_triangular,
         hermitian_eigenpairs,
-        reduced_singular_triples,
     ]
     for case in CASES:
         slow = case[0] not in quick

@@ -27,6 +27,9 @@ from coenzyme.errors import ActivityError
 __all__ = ["CHUNK", "Jacobian", "JacobianCall", "jacfwd", "jacobian", "jacrev"]
 
 
+MOST = 16
+"""A sweep follows no more directions: the code of each is compiled."""
+
 CHUNK = 4
 """How many directions one sweep follows by default: more share little more, and compile more slowly."""
 
@@ -187,7 +190,7 @@ def normalise_chunk_size(chunk_size: object, function: Compiled) -> int:
             function=name_of(function),
             remedy="pass the largest number of directions to follow in one sweep, at least 1, or None",
         )
-    return int(chunk_size)
+    return min(int(chunk_size), MOST)
 
 
 def jacobian(
@@ -209,9 +212,9 @@ def jacobian(
         ``"forward"`` takes one sweep for each entry of the arguments, ``"reverse"`` one for each entry of the
         value, ``"auto"`` the cheaper of the two.
     chunk_size
-        The largest number of directions to follow in one sweep, 4 if it is None. A sweep of several
-        directions shares the work that they have in common, takes more memory, and compiles more slowly. The
-        result does not depend on it but for rounding.
+        The largest number of directions to follow in one sweep, 4 if it is None, and never more than 16. A
+        sweep of several directions shares the work that they have in common, takes more memory, and compiles
+        more slowly. The result does not depend on it but for rounding.
     holomorphic
         The function is a holomorphic function of complex arguments: the result is its complex derivative.
 
