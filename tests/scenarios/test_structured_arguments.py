@@ -112,3 +112,13 @@ def test_two_results_of_a_dictionary_are_seeded_apart() -> None:
     np.testing.assert_allclose(y, (3.1**2, 3.1**3))
     (cotangent,) = pullback((2.7, 0.2))
     np.testing.assert_allclose(cotangent["x"], 22.506, rtol=1e-12)
+
+
+def test_a_list_of_numbers_has_a_list_of_derivatives() -> None:
+    def total(items):
+        found = 0.0
+        for item in items:
+            found += item * item
+        return found
+
+    assert cz.grad(total)([1.0, 2.0]) == [2.0, 4.0]

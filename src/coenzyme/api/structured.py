@@ -20,6 +20,7 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 from numba.core import types
 
+from coenzyme.api.annotations import ANNOTATIONS
 from coenzyme.api.functions import as_dispatcher, has_type
 from coenzyme.api.source import implements
 from coenzyme.api.validation import rebuild_tuple
@@ -43,6 +44,8 @@ def is_structured(value: Any) -> bool:
 
 def _is_object(value: Any) -> bool:
     """Whether a value is an object with fields of its own that Numba has no type for."""
+    if isinstance(value, ANNOTATIONS):
+        return False
     return _fields_of(value) is not None and not has_type(value)
 
 

@@ -18,7 +18,7 @@ from coenzyme.api.sharing import refuse_written
 from coenzyme.api.structured import Packing, is_structured, unpack_all
 from coenzyme.api.sweeps import PushforwardCall
 from coenzyme.api.tangents import check_no_tangent, tangent_for, varied_positions
-from coenzyme.errors import ActivityError, CoenzymeError
+from coenzyme.errors import ActivityError, CoenzymeError, CompilationError, UnsupportedIRError
 
 __all__ = ["Gradient", "Pullback", "Transform", "grad", "jvp", "normalise_argnums", "value_and_grad", "vjp"]
 
@@ -56,10 +56,17 @@ class Gradient(Transform):
         """Return the derivative at these arguments."""
         try:
             return super().__call__(*args, **kwargs)
-        except (CoenzymeError, NumbaError, TypeError):
+        except (CoenzymeError, NumbaError, TypeError) as error:
             if not any(map(is_structured, (*args, *kwargs.values()))):
                 raise
-        return self._of_structures(bind(self.request.function, args, kwargs))
+            refused = error if isinstance(error, UnsupportedIRError) else None
+        try:
+            return self._of_structures(bind(self.request.function, args, kwargs))
+        except CompilationError:
+            # What is said of the argument as it is says more than how its parts do not fit the function.
+            if refused is not None:
+                raise refused from None
+            raise
 
     def _of_structures(self, args: Sequence[Any]) -> Any:
         """Return the derivative at arguments that compiled code does not take as they are."""
