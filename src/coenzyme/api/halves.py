@@ -14,6 +14,7 @@ from numba.core import types
 
 from coenzyme import engine
 from coenzyme.api.calls import cast, tuple_of, with_scratch
+from coenzyme.api.containers import is_container
 from coenzyme.api.memory import call_derivative, writable, zero_like
 from coenzyme.api.source import Source
 from coenzyme.api.structure import Arrangement, Leaf, Tree, parts_of
@@ -258,6 +259,8 @@ def pair_cotangent(shadow: Any, cotangent: Any, refuse: Callable[[str], Exceptio
     """
     if shadow is None:
         return []
+    if is_container(shadow):
+        raise refuse("the cotangent of a typed container is added to the items of its shadow, and not passed")
     if isinstance(shadow, tuple):
         if not isinstance(cotangent, (tuple, list)) or len(cotangent) != len(shadow):
             raise refuse(

@@ -65,7 +65,7 @@ class SplitCall(AnnotatedCall):
         if self.returns is Const or (self.returns in SHADOWED and isinstance(restype, types.NoneType)):
             return False
         name = name_of(self.function)
-        active = check_return(restype, name)
+        active = check_return(restype, name, containers=self.returns in SHADOWED)
         if self.returns is Active and not (active and is_seeded(restype)):
             raise ActivityError(
                 f"the return of type {types.unliteral(restype)} cannot be Active: it is not made of numbers",
@@ -83,6 +83,12 @@ class _Contained:
         self._led_to = [item for x in shadows if is_object(x) for item in references_in(x)]
         self._primals = [one for x in primals for one in watch(x)]
         self._shadows = [one for x in shadows for one in watch(x)]
+
+    def add_result(self, value: Any, shadows: Sequence[Any]) -> None:
+        """Hold and watch what the forward half has returned, too."""
+        self._held += [hold(x) for x in (value, *shadows)]
+        self._primals += watch(value)
+        self._shadows += [one for x in shadows for one in watch(x)]
 
     def settle(self) -> None:
         """Note the structure that the forward half has left."""
@@ -242,7 +248,8 @@ class ForwardHalf:
             `Duplicated` return has the structure of the value, with a zero array for each array of floats and
             a zero array without dimensions for each float; the caller adds its cotangent. Where the function
             returns an argument, or a view of it, the shadow is that of the argument. For other returns it
-            is None. In a batch it is a tuple with one for each direction.
+            is None. In a batch it is a tuple with one for each direction. The shadow of a typed list or
+            dictionary is another one, with zeros in the places of its numbers and in its arrays.
         """
         thunk = self._thunk
         function = thunk.function
@@ -263,6 +270,7 @@ class ForwardHalf:
         shadow = run.shadows if batch else run.shadows[0]
         if run.halves.seeded or run.shadows[0] is None:
             shadow = None
+        contained.add_result(run.value, run.shadows)
         contained.settle()
         return Tape(thunk, given, run, contained), run.value if thunk.mode.with_primal else None, shadow
 

@@ -324,6 +324,10 @@ class _ForwardHalf(_Half):
                     for i, (item, part) in enumerate(zip(numba_type, cast(Any, shadow_type), strict=True))
                 ]
                 return context.make_tuple(builder, shadow_type, parts)
+            case types.ListType() | types.DictType():
+                value = context.get_returned_value(builder, numba_type, builder.load(address))
+                context.nrt.incref(builder, numba_type, value)
+                return value
             case types.Array() if isinstance(types.unliteral(numba_type), types.Array):
                 value = context.get_returned_value(builder, numba_type, builder.load(address))
                 context.nrt.incref(builder, numba_type, value)

@@ -33,7 +33,7 @@ def roles_of(ty: Any) -> Iterator[RoleOf]:
             yield Role.DATA, element, _lanes(ty.dtype)
             for _ in range(2 * ty.ndim):
                 yield Role.EXTENT, None
-        case types.ListType() | types.DictType() if (element := _float_in(ty)) is not None:
+        case types.ListType() | types.DictType() if (element := float_in(ty)) is not None:
             yield Role.MEMINFO, element
             yield Role.CONTAINER, element
         case types.BaseTuple():
@@ -62,17 +62,17 @@ def roles_of(ty: Any) -> Iterator[RoleOf]:
             yield Role.OPAQUE, None
 
 
-def _float_in(ty: Any) -> str | None:
+def float_in(ty: Any) -> str | None:
     """Return the type of the first float among the items of a typed container, None if there is none."""
     match ty:
         case types.ListType():
-            return _float_in(ty.item_type)
+            return float_in(ty.item_type)
         case types.DictType():
-            return _float_in(ty.value_type)
+            return float_in(ty.value_type)
         case types.BaseTuple():
-            return next((found for part in ty if (found := _float_in(part)) is not None), None)
+            return next((found for part in ty if (found := float_in(part)) is not None), None)
         case types.Array():
-            return _float_in(ty.dtype)
+            return float_in(ty.dtype)
         case types.Float() | types.Complex():
             return element_of(ty)
         case _:

@@ -19,6 +19,7 @@ from llvmlite import ir as llvmir
 from numba.core import cgutils, types
 
 from coenzyme.errors import UnsupportedIRError
+from coenzyme.frontends.numba_roles import float_in
 from coenzyme.frontends.numba_signature import LinkedSignature, map_tuple
 from coenzyme.frontends.program import Program
 
@@ -126,6 +127,8 @@ def _shadow_of_result(numba_type: Any, program: Program) -> Any:
     match types.unliteral(numba_type):
         case types.Array() as array if isinstance(array.dtype, types.Float | types.Complex):
             return array.copy(readonly=False)
+        case types.ListType() | types.DictType() as container if float_in(container) is not None:
+            return container
         case types.Float() | types.Complex():
             return types.Array(numba_type, 0, "C")
         case types.BaseTuple() as items:
