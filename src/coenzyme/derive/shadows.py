@@ -164,7 +164,26 @@ class _Augmenter:
         for phi, twin in pending:
             for value, block in phi.pairs:
                 twin.add_incoming(self.shadow(value, phi), block)
+        self._let_go_where_it_fails(set(blocks))
         return self.result
+
+    def _let_go_where_it_fails(self, live: set[Block]) -> None:
+        """Let go of shadows on the way out with an error, as the primal does of its blocks."""
+        function = next(iter(live)).function
+        assert function is not None
+        for block in function.blocks:
+            if block in live:
+                continue
+            for call in list(block.instructions):
+                if (
+                    isinstance(call, Call)
+                    and call not in self.result.mirrored
+                    and called_effect(call) is Effect.REFERENCE_COUNT
+                    and call.operands[0] in self.result.pointers
+                ):
+                    twin = clone_instruction(call, {})
+                    twin.set_operand(0, self.result.pointers[call.operands[0]])
+                    self._insert_after(call, twin)
 
     # -- what has a shadow
 
