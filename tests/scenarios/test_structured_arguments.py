@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import coenzyme as cz
-from coenzyme.errors import CoenzymeError
+from coenzyme.errors import CoenzymeError, ShadowError
 
 Pair = namedtuple("Pair", "slope x")
 
@@ -122,3 +122,14 @@ def test_a_list_of_numbers_has_a_list_of_derivatives() -> None:
         return found
 
     assert cz.grad(total)([1.0, 2.0]) == [2.0, 4.0]
+
+
+def test_tangents_of_a_dictionary_go_by_its_keys() -> None:
+    def f(d):
+        return d["a"] * d["a"] * d["b"]
+
+    point = {"a": 2.0, "b": 3.0}
+    assert cz.jvp(f, (point,), ({"b": 0.0, "a": 1.0},)) == (12.0, 12.0)
+    for wrong in ({"a": 1.0}, {"a": 1.0, "c": 0.0}, (1.0, 0.0)):
+        with pytest.raises(ShadowError, match="another structure"):
+            cz.jvp(f, (point,), (wrong,))

@@ -13,7 +13,7 @@ import copy
 import operator
 from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from types import FunctionType
 from typing import Any, TypeAlias, cast
 
@@ -25,9 +25,10 @@ from coenzyme.api.functions import as_dispatcher, has_type
 from coenzyme.api.source import implements
 from coenzyme.api.validation import rebuild_tuple
 
-__all__ = ["Packing", "is_structured", "unpack_all"]
+__all__ = ["Packing", "is_structured", "pack_tangents", "unpack_all"]
 
 Fields: TypeAlias = tuple[str, ...]
+Refusal: TypeAlias = Callable[[int, str], Exception]
 
 _LONGEST_LIST = 100
 """Compiled code has one argument for each item."""
@@ -121,16 +122,47 @@ class Packing:
             return made(*(self._pack(getattr(value, name)) for name in fields))
         return value
 
-    def restore(self, position: int, derivative: Any) -> Any:
-        """Return a derivative by the argument at a position, in the structure of the argument."""
-        return self.restore_all([(position, derivative)])[0]
-
     def restore_all(self, derivatives: Sequence[tuple[int, Any]]) -> list[Any]:
         """Return derivatives by arguments, each with its position, in the structure of the arguments."""
         gathered: dict[int, Any] = {}
         for position, derivative in derivatives:
             _gather(self.values[position], derivative, gathered)
         return [_restored(self.values[position], found, gathered) for position, found in derivatives]
+
+
+def pack_tangents(primals: Sequence[Any], tangents: Sequence[Any], refuse: Refusal) -> tuple[Any, ...]:
+    """Return tangents as compiled code takes them, item by item beside the primals that are taken apart.
+
+    Parameters
+    ----------
+    refuse
+        Makes the error for a tangent of another structure than the argument at a position.
+    """
+    pairs = zip(primals, tangents, strict=True)
+    return tuple(_tangent_of(x, dx, partial(refuse, i)) for i, (x, dx) in enumerate(pairs))
+
+
+def _tangent_of(value: Any, tangent: Any, refuse: Callable[[str], Exception]) -> Any:
+    """Return the tangent of a value in the order of its items: by key or by name, if they have any."""
+    parts: list[tuple[Any, Any]]
+    if isinstance(value, dict):
+        items = cast(Mapping[Any, Any], value)
+        if not isinstance(tangent, dict) or set(cast(Mapping[Any, Any], tangent)) != set(items):
+            raise refuse(f"the primal is a dictionary with the keys {list(items)}")
+        parts = [(x, tangent[key]) for key, x in items.items()]
+    elif isinstance(value, (list, tuple)):
+        sequence = cast(Sequence[Any], value)
+        if not isinstance(tangent, (list, tuple)) or len(cast(Sequence[Any], tangent)) != len(sequence):
+            raise refuse(f"the primal has {len(sequence)} items")
+        parts = list(zip(sequence, cast(Sequence[Any], tangent), strict=True))
+    elif _is_object(value):
+        fields = _fields_of(value) or ()
+        if type(tangent) is not type(value):
+            raise refuse(f"the primal is a {type(value).__name__}")
+        parts = [(getattr(value, name), getattr(tangent, name)) for name in fields]
+    else:
+        return tangent
+    return tuple(_tangent_of(x, dx, refuse) for x, dx in parts)
 
 
 def _gather(value: Any, derivative: Any, gathered: dict[int, Any]) -> None:

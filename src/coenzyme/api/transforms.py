@@ -15,10 +15,11 @@ from coenzyme.api.gradient import GradientCall
 from coenzyme.api.invoke import invoke, recover, resolve_sharing
 from coenzyme.api.pullback import Pullback, run_with_pullback
 from coenzyme.api.sharing import refuse_written
-from coenzyme.api.structured import Packing, is_structured, unpack_all
+from coenzyme.api.structure import argument_name
+from coenzyme.api.structured import Packing, is_structured, pack_tangents, unpack_all
 from coenzyme.api.sweeps import PushforwardCall
 from coenzyme.api.tangents import check_no_tangent, tangent_for, varied_positions
-from coenzyme.errors import ActivityError, CoenzymeError, CompilationError, UnsupportedIRError
+from coenzyme.errors import ActivityError, CoenzymeError, CompilationError, ShadowError, UnsupportedIRError
 
 __all__ = ["Gradient", "Pullback", "Transform", "grad", "jvp", "normalise_argnums", "value_and_grad", "vjp"]
 
@@ -271,7 +272,17 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
             remedy="give one tangent for each primal, None for integers and other constants",
         )
     if any(map(is_structured, primals)):
-        primals, tangents = Packing(primals).native, Packing(tangents).native
+
+        def refuse(position: int, problem: str) -> ShadowError:
+            return ShadowError(
+                f"{problem}, and its tangent has another structure",
+                function=name_of(function),
+                argument=argument_name(function, position),
+                remedy="give the tangent the structure of the primal",
+            )
+
+        tangents = pack_tangents(primals, tangents, refuse)
+        primals = Packing(primals).native
     varied = varied_positions(function, primals)
     kept = [tangent_for(function, i, primals[i], tangents[i]) for i in varied]
     for i in set(range(len(primals))).difference(varied):
