@@ -1,1 +1,5 @@
-"""Timings of derivatives against the functions they derive from; `make bench` runs them and none can fail."""
+"""Derivatives timed against the functions they derive from, adjoints by hand and other libraries.
+
+``make bench``, or ``python -m benchmarks``, measures every row and writes ``docs/benchmarks``. To add a row, add
+it to the ``ROWS`` of a module in ``benchmarks/problems``: it is found there.
+"""

@@ -1,5 +1,7 @@
 """Interleaved timing, on calls whose order and number can be counted."""
 
+from time import sleep
+
 from coenzyme.problems.timing import interleaved_medians
 
 
@@ -29,3 +31,20 @@ def test_quick_calls_are_repeated_within_a_round():
     medians = interleaved_medians({"quick": quick}, rounds=3, shortest=1e-3)
     assert count > 100
     assert 0.0 < medians["quick"] < 1e-3
+
+
+def test_what_runs_before_each_call_is_not_timed():
+    order = []
+
+    def before():
+        order.append("-")
+        sleep(2e-3)
+
+    medians = interleaved_medians(
+        {"a": lambda: order.append("a"), "b": lambda: order.append("b")},
+        rounds=3,
+        shortest=0.0,
+        before=before,
+    )
+    assert "".join(order) == "-a-a-b-b" + "-a-b" * 3
+    assert max(medians.values()) < 1e-3

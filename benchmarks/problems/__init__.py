@@ -1,0 +1,1 @@
+"""The problems: each module states its rows in ``ROWS``."""
