@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias, cast
 
 from coenzyme.errors import ActivityError
@@ -31,7 +32,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)  # not frozen: one is made for each argument of each call
 class Const:
     """An argument that is not differentiated. As a return activity: no derivative of the return value.
 
@@ -45,7 +46,7 @@ class Const:
     primal: Any
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)  # not frozen: one is made for each argument of each call
 class Active:
     """A float in reverse mode: its derivative is returned. As a return activity: the return is seeded with 1.
 
@@ -59,7 +60,7 @@ class Active:
     primal: Any
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)  # not frozen: one is made for each argument of each call
 class Duplicated:
     """An argument with its shadow: memory of the same shape, dtype and strides, or in forward mode a tangent.
 
@@ -85,7 +86,7 @@ class Duplicated:
     shadow: Any
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)  # not frozen: one is made for each argument of each call
 class DuplicatedNoNeed:
     """Like `Duplicated`, where what the call leaves in the primal memory is not needed.
 
@@ -100,7 +101,7 @@ class DuplicatedNoNeed:
     shadow: Any
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)  # not frozen: one is made for each argument of each call
 class MixedDuplicated:
     """A tuple of numbers and arrays, with a shadow of the same shape.
 
@@ -123,7 +124,7 @@ class MixedDuplicated:
     shadow: Any
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)  # not frozen: one is made for each argument of each call
 class BatchDuplicated:
     """An argument with one shadow for each of several directions, which one sweep follows together.
 
@@ -147,7 +148,7 @@ class BatchDuplicated:
     """A tuple of shadows."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)  # not frozen: one is made for each argument of each call
 class BatchDuplicatedNoNeed:
     """Like `BatchDuplicated`, where what the call leaves in the primal memory is not needed.
 
@@ -212,6 +213,13 @@ class DerivativeMode:
     arguments_kept: bool = False
     strong_zero: bool = False
     width: int = 1
+    known: dict[tuple[Any, ...], Callable[..., Any] | None] = field(
+        default_factory=dict[tuple[Any, ...], "Callable[..., Any] | None"],
+        init=False,
+        repr=False,
+        compare=False,
+    )
+    """Calls made in this mode before, for `autodiff`: see :mod:`coenzyme.api.quick`."""
 
     def __post_init__(self) -> None:
         """Refuse options of another type."""
@@ -231,6 +239,12 @@ class DerivativeMode:
                     remedy="pass True or False",
                 )
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return what makes an equal mode: the calls it knows stay in this process."""
+        return DerivativeMode, tuple(
+            getattr(self, option.name) for option in dataclasses.fields(self) if option.init
+        )
+
     def replace(self, **changes: Any) -> DerivativeMode:
         """Return this mode with some options changed.
 
@@ -249,7 +263,7 @@ class DerivativeMode:
         ActivityError
             For an option that does not exist, or a value that it cannot have.
         """
-        known = {field.name for field in dataclasses.fields(self)}
+        known = {option.name for option in dataclasses.fields(self) if option.init}
         for name in changes:
             if name not in known:
                 raise ActivityError(

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, TypeAlias, cast
 
 import numpy as np
 from numba.core import types
+from numba.core.errors import NumbaError
 
 from coenzyme import engine
 from coenzyme.api.annotations import (
@@ -20,13 +21,14 @@ from coenzyme.api.annotations import (
     DerivativeMode,
     MixedDuplicated,
 )
-from coenzyme.api.calls import Call, Operands, add_batch, implementation, tuple_of
+from coenzyme.api.calls import Call, Operands, add_batch, entry_of, implementation
 from coenzyme.api.containers import hold, watch
 from coenzyme.api.functions import Compiled, as_dispatcher, bind, name_of
 from coenzyme.api.invoke import invoke
 from coenzyme.api.memory import same_layout
+from coenzyme.api.quick import UNFIT, known_call, remember_call
 from coenzyme.api.sharing import Sharing, add_alias_checks
-from coenzyme.api.source import Source
+from coenzyme.api.source import Source, tuple_of
 from coenzyme.api.structure import (
     Arrangement,
     argument_name,
@@ -37,9 +39,9 @@ from coenzyme.api.structure import (
     rebuild,
     tree_of,
 )
-from coenzyme.api.sweeps import add_refusal, check_return, pair_up, positional
+from coenzyme.api.sweeps import add_refusal, check_return, check_writable, pair_up, positional
 from coenzyme.api.validation import check_batch
-from coenzyme.errors import ActivityError, ShadowError
+from coenzyme.errors import ActivityError, CoenzymeError, ShadowError
 from coenzyme.frontends.program import Mode
 
 __all__ = ["AnnotatedCall", "arrays_of", "autodiff", "batch_of", "check_batch_width"]
@@ -233,7 +235,9 @@ class AnnotatedCall(Call):
         shadows: dict[str, str] = {}
         for i in shadowed:
             argument = argument_name(self.function, i)
-            pairs = pair_up(arrangement.trees[i], f"a{k}", argtypes[k], function=name, argument=argument)
+            tree, kind = arrangement.trees[i], argtypes[k]
+            pairs = pair_up(tree, f"a{k}", kind, function=name, argument=argument)
+            check_writable(tree, kind, self.mode.sweep, function=name, argument=argument)
             k += 1
             error = ShadowError(
                 "the shadow differs from its primal in shape or strides",
@@ -241,7 +245,7 @@ class AnnotatedCall(Call):
                 argument=argument,
                 remedy="make the shadow with make_zero(x)",
             )
-            arrays = {leaf.path for leaf in leaves_of(arrangement.trees[i]) if leaf.is_array}
+            arrays = {leaf.path for leaf in leaves_of(tree) if leaf.is_array}
             for path, shadow in pairs.items():
                 if path not in arrays:
                     continue
@@ -305,6 +309,15 @@ def autodiff(mode: DerivativeMode, f: Callable[..., Any], /, *annotated: Any, **
     >>> cz.autodiff(cz.ForwardWithPrimal, lambda x: x * x, cz.Duplicated(3.0, 1.0))
     (6.0, 9.0)
     """
+    refused = None
+    quick = None if kwargs else known_call(mode, f, annotated)
+    if quick is not None:
+        try:
+            result = quick(*annotated)
+            if result is not UNFIT:
+                return result
+        except (CoenzymeError, NumbaError, TypeError) as error:
+            refused = error
     function = as_dispatcher(f)
     if not isinstance(cast(object, mode), DerivativeMode):
         raise ActivityError(
@@ -312,9 +325,9 @@ def autodiff(mode: DerivativeMode, f: Callable[..., Any], /, *annotated: Any, **
             function=name_of(function),
             remedy="pass Forward, ForwardWithPrimal, Reverse or ReverseWithPrimal",
         )
-    returns = None
+    returns, arguments = None, annotated
     if annotated and isinstance(annotated[0], type):
-        returns, annotated = annotated[0], annotated[1:]
+        returns, arguments = annotated[0], annotated[1:]
         if returns not in ANNOTATIONS:
             raise ActivityError(
                 f"the return activity is the class {returns.__name__}",
@@ -322,8 +335,28 @@ def autodiff(mode: DerivativeMode, f: Callable[..., Any], /, *annotated: Any, **
                 remedy="pass Const, Active, Duplicated or DuplicatedNoNeed",
             )
     if kwargs:
-        annotated = bind(function, annotated, kwargs)
-    given = [_annotation(function, i, argument) for i, argument in enumerate(annotated)]
+        arguments = bind(function, arguments, kwargs)
+    given = [_annotation(function, i, argument) for i, argument in enumerate(arguments)]
+    request, result = _checked_call(function, mode, returns, given, refused)
+    if not kwargs and not request.batch:
+        remember_call(mode, f, annotated, given, entry_of(request))
+    return result
+
+
+def _checked_call(
+    function: Compiled,
+    mode: DerivativeMode,
+    returns: type | None,
+    given: Sequence[Any],
+    refused: Exception | None,
+) -> tuple[AnnotatedCall, Any]:
+    """Return a call and what it gives, after checks of everything.
+
+    Parameters
+    ----------
+    refused
+        Why compiled code would not take the arguments unchecked, if it was asked.
+    """
     kinds = tuple(type(argument) for argument in given)
     primals = [argument.primal for argument in given]
     batch, lanes = batch_of(function, mode, given)
@@ -332,18 +365,21 @@ def autodiff(mode: DerivativeMode, f: Callable[..., Any], /, *annotated: Any, **
     held = [hold(x) for x in (*primals, *checked)]
     reverse = mode.sweep is Mode.REVERSE
     watched = [one for shadow in checked if reverse for one in watch(shadow)]
+    request = AnnotatedCall(function, mode, returns, kinds, batch, Sharing.SEPARATE)
+    differentiated = [i for i, kind in enumerate(kinds) if kind is not Const]
     result = invoke(
-        AnnotatedCall(function, mode, returns, kinds, batch),
+        request,
         (*primals, *checked),
         {},
         given=primals,
-        differentiated=[i for i, kind in enumerate(kinds) if kind is not Const],
+        differentiated=differentiated,
         shadows=arrays_of(lanes),
+        refused=refused,
     )
     del held
     for one in watched:
         one.restore()
-    return result
+    return request, result
 
 
 Lane: TypeAlias = list[tuple[int, Any]]

@@ -28,7 +28,7 @@ from coenzyme import engine
 from coenzyme.api.functions import Compiled, name_of, parameters_of
 from coenzyme.api.memory import as_type, call_derivative, emit_call, writable, zero_like
 from coenzyme.api.sharing import Sharing
-from coenzyme.api.source import Source
+from coenzyme.api.source import Source, tuple_of
 from coenzyme.api.structure import Arrangement, Leaf
 from coenzyme.errors import ActivityError
 from coenzyme.frontends.program import ArgumentActivity, Mode
@@ -45,7 +45,6 @@ __all__ = [
     "cast",
     "entry_of",
     "implementation",
-    "tuple_of",
     "with_scratch",
 ]
 
@@ -309,8 +308,7 @@ def add_batch(  # noqa: PLR0913 - what one call of a derivative is made of
     """
     width = len(lanes)
     leaves, activities = arrangement.leaves, arrangement.activities(mode)
-    disjoint = sharing in (Sharing.REFUSED, Sharing.READ)
-    options = engine.Options(arguments_disjoint=disjoint, strong_zero=strong_zero, width=width)
+    options = engine.Options(arguments_disjoint=sharing.is_disjoint, strong_zero=strong_zero, width=width)
     function, kinds = arrangement.function, arrangement.types
     derivative, activities = with_scratch(
         arrangement,
@@ -384,11 +382,6 @@ def _may_have_shadow(kind: types.Type, activity: ArgumentActivity) -> bool:
         and isinstance(kind, types.Array)
         and isinstance(kind.dtype, (types.Float, types.Complex))
     )
-
-
-def tuple_of(parts: Sequence[str]) -> str:
-    """Return the expression of a tuple from those of its entries."""
-    return f"({''.join(f'{part}, ' for part in parts)})"
 
 
 def cast(source: Source, expression: str, kind: types.Type) -> str:

@@ -10,13 +10,13 @@ import numba
 from numba.core import types
 
 from coenzyme import engine
-from coenzyme.api.calls import Call, Operands, add_derivative, implementation, tuple_of
+from coenzyme.api.calls import Call, Operands, add_derivative, implementation
 from coenzyme.api.columns import check_complex
 from coenzyme.api.functions import Compiled, name_of
 from coenzyme.api.memory import copy_like
 from coenzyme.api.parts import conjugate
 from coenzyme.api.sharing import Sharing, add_alias_checks, refuse_written
-from coenzyme.api.source import Source
+from coenzyme.api.source import Source, tuple_of
 from coenzyme.api.structure import (
     Arrangement,
     Leaf,

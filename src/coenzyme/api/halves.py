@@ -13,10 +13,10 @@ import numpy as np
 from numba.core import types
 
 from coenzyme import engine
-from coenzyme.api.calls import cast, tuple_of, with_scratch
+from coenzyme.api.calls import cast, with_scratch
 from coenzyme.api.containers import is_container
 from coenzyme.api.memory import call_derivative, writable, zero_like
-from coenzyme.api.source import Source
+from coenzyme.api.source import Source, tuple_of
 from coenzyme.api.structure import Arrangement, Leaf, Tree, parts_of
 from coenzyme.api.validation import rebuild_tuple
 from coenzyme.frontends.program import ArgumentActivity, Mode

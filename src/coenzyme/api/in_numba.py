@@ -39,7 +39,7 @@ from coenzyme.api.annotations import (
     MixedDuplicated,
 )
 from coenzyme.api.autodiff import AnnotatedCall, autodiff, check_batch_width
-from coenzyme.api.calls import apply, tuple_of
+from coenzyme.api.calls import apply
 from coenzyme.api.functions import Compiled, NumbaCallable
 from coenzyme.api.jacobian import jacfwd, jacobian, jacrev
 from coenzyme.api.second_order import (
@@ -51,7 +51,7 @@ from coenzyme.api.second_order import (
     hvp_into,
 )
 from coenzyme.api.sharing import Sharing
-from coenzyme.api.source import Source, implements
+from coenzyme.api.source import Source, implements, tuple_of
 from coenzyme.api.structure import argument_name, holds_floats, parts_of
 from coenzyme.api.sweeps import PushforwardCall
 from coenzyme.errors import ActivityError, ShadowError

@@ -18,7 +18,7 @@ from coenzyme.api.functions import Compiled, bind, explain, name_of
 from coenzyme.api.sharing import AliasError, Sharing
 from coenzyme.api.structure import argument_name
 from coenzyme.api.validation import arrays_in, lie_alike, share_memory
-from coenzyme.errors import ActivityError, CoenzymeError, CompilationError
+from coenzyme.errors import ActivityError, CoenzymeError, CompilationError, ShadowError
 
 __all__ = ["invoke", "recover", "resolve_sharing"]
 
@@ -31,6 +31,7 @@ def invoke(
     given: Sequence[Any] | None = None,
     differentiated: Collection[int],
     shadows: Sequence[Mapping[int, Any]] = (),
+    refused: Exception | None = None,
 ) -> Any:
     """Return the result of a call, compiled for the types of its arguments.
 
@@ -46,8 +47,13 @@ def invoke(
         Positions of the differentiated arguments among them.
     shadows
         For each direction, the shadows that the caller has passed, by position.
+    refused
+        What compiled code raised, where it has been called already.
     """
     try:
+        # Of these it is certain that the function has not begun to run, and that a checked call may differ.
+        if refused is not None and not isinstance(refused, (ShadowError, NumbaError)):
+            raise refused
         return entry_of(request)(*args, **kwargs)
     except (NumbaError, TypeError) as error:
         return recover(

@@ -11,13 +11,13 @@ import numpy as np
 from numba.core import types
 
 from coenzyme import engine
-from coenzyme.api.calls import Call, implementation, tuple_of
+from coenzyme.api.calls import Call, implementation
 from coenzyme.api.columns import Sweeps, add_copies, check_complex
 from coenzyme.api.functions import Compiled, as_dispatcher, bind, call, name_of
 from coenzyme.api.gradient import GradientCall
 from coenzyme.api.invoke import invoke
 from coenzyme.api.sharing import Sharing, add_alias_checks, refuse_written
-from coenzyme.api.source import Source
+from coenzyme.api.source import Source, tuple_of
 from coenzyme.api.structure import Leaf, arrange, check_argnums, leaves_of, rebuild, tree_of
 from coenzyme.api.sweeps import check_return
 from coenzyme.api.tangents import copied, has_floats

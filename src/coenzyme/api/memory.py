@@ -19,6 +19,7 @@ from coenzyme.errors import ActivityError, ShadowError
 from coenzyme.frontends.numba_structs import is_instance
 
 __all__ = [
+    "any_overlap",
     "as_type",
     "call_derivative",
     "copy_like",
@@ -317,6 +318,38 @@ def overlap(typing_context: Any, x: Any, y: Any) -> Any:
         return builder.not_(apart)
 
     return types.boolean(x, y), generate
+
+
+@intrinsic
+def any_overlap(typing_context: Any, read: Any, others: Any) -> Any:
+    """Return whether the extents of two arrays meet, other than two of those in the first tuple."""
+    first, kinds = len(read.types), (*read.types, *others.types)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        arrays = [array for packed in args for array in cgutils.unpack_tuple(builder, packed)]
+        # Two loops over a table, because there may be dozens of arrays and a test for each pair of them.
+        intp = context.get_value_type(types.intp)
+        lows, highs = (cgutils.alloca_once(builder, intp, size=intp(len(kinds))) for _ in range(2))
+        for i, (kind, array) in enumerate(zip(kinds, arrays, strict=True)):
+            low, high, empty = _extent(context, builder, kind, array)
+            at = intp(i)
+            # An extent from 0 to 0 meets no other one.
+            builder.store(builder.select(empty, intp(0), low), builder.gep(lows, [at]))
+            builder.store(builder.select(empty, intp(0), high), builder.gep(highs, [at]))
+        found = cgutils.alloca_once_value(builder, context.get_constant(types.boolean, False))
+        with cgutils.for_range_slice(builder, intp(first), intp(len(kinds)), intp(1)) as (i, _):
+            low, high = (builder.load(builder.gep(table, [i])) for table in (lows, highs))
+            with cgutils.for_range(builder, i) as inner:
+                other_low, other_high = (
+                    builder.load(builder.gep(table, [inner.index])) for table in (lows, highs)
+                )
+                meet = builder.and_(
+                    builder.icmp_signed("<", low, other_high), builder.icmp_signed("<", other_low, high)
+                )
+                builder.store(builder.or_(builder.load(found), meet), found)
+        return builder.load(found)
+
+    return types.boolean(read, others), generate
 
 
 @intrinsic

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import numba
 from numba.core import types
+from numba.core.errors import NumbaError
 
 from coenzyme.api.calls import Call, Operands, add_derivative, entry_of, implementation
 from coenzyme.api.functions import Compiled, as_dispatcher, call, name_of
@@ -20,13 +21,14 @@ from coenzyme.api.gradient import GradientCall
 from coenzyme.api.invoke import invoke, only_reads, resolve_sharing
 from coenzyme.api.jacobian import CHUNK, Direction, JacobianCall, normalise_chunk_size
 from coenzyme.api.memory import same_shape
+from coenzyme.api.quick import known_product, remember_product
 from coenzyme.api.sharing import Sharing, add_alias_checks, refuse_written
 from coenzyme.api.source import Source
 from coenzyme.api.structure import argument_name, arrange, check_argnums, leaves_of, tree_of
 from coenzyme.api.sweeps import PushforwardCall, add_refusal, add_tangents, pair_up, positional
 from coenzyme.api.tangents import check_no_tangent, copied, tangent_for, varied_positions
 from coenzyme.api.transforms import Transform, normalise_argnums
-from coenzyme.errors import ActivityError, ShadowError
+from coenzyme.errors import ActivityError, CoenzymeError, ShadowError
 from coenzyme.frontends.program import Mode
 
 __all__ = [
@@ -228,10 +230,22 @@ def gradient_and_hvp(f: Callable[..., Any], x: Any, v: Any, *args: Any) -> tuple
 
 
 def _product(f: object, x: Any, v: Any, args: Sequence[Any], product: Product, *out: Any) -> Any:
+    refused = None
+    given = (x, *args, v, *out)
+    quick = known_product(product, f, given)
+    if quick is not None:
+        try:
+            return quick(*given)
+        except (CoenzymeError, NumbaError, TypeError) as error:
+            refused = error
     function = as_dispatcher(f)
     vector = tangent_for(function, 0, x, v)
     request = HessianProductCall(function, 1 + len(args), product)
-    return invoke(request, (x, *args, vector, *out), {}, given=(x, *args), differentiated=(0,))
+    result = invoke(
+        request, (x, *args, vector, *out), {}, given=(x, *args), differentiated=(0,), refused=refused
+    )
+    remember_product(product, f, given, entry_of(request))
+    return result
 
 
 @dataclass(frozen=True)

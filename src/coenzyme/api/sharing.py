@@ -7,8 +7,8 @@ from enum import Enum
 from itertools import combinations
 
 from coenzyme.api.functions import Compiled, name_of
-from coenzyme.api.memory import mirrors, overlap
-from coenzyme.api.source import Source
+from coenzyme.api.memory import any_overlap, mirrors, overlap
+from coenzyme.api.source import Source, tuple_of
 from coenzyme.api.structure import Arrangement
 from coenzyme.errors import ActivityError
 
@@ -23,9 +23,15 @@ class Sharing(Enum):
     """
 
     REFUSED = "arguments whose extents meet are refused before anything runs"
+    SEPARATE = "arguments and shadows whose extents meet are refused before anything runs"
     MIRRORED = "arguments may share memory if their shadows do so in the same way, and are refused otherwise"
     READ = "the caller has checked that arguments in one memory are only read"
     WRITTEN = "the caller has checked that shadows lie as their primals do"
+
+    @property
+    def is_disjoint(self) -> bool:
+        """Whether a write to one argument is never seen through another."""
+        return self in (Sharing.REFUSED, Sharing.SEPARATE, Sharing.READ)
 
 
 class AliasError(ActivityError):
@@ -51,6 +57,14 @@ def add_alias_checks(
     if sharing in (Sharing.READ, Sharing.WRITTEN):
         return
     arrays = [leaf for leaf in arrangement.leaves if leaf.is_array]
+    if sharing is Sharing.SEPARATE:
+        read = [leaf.path for leaf in arrays if not leaf.kind.mutable]
+        others = [leaf.path for leaf in arrays if leaf.kind.mutable]
+        others += [shadow for shadows in lanes for shadow in shadows.values()]
+        if others and len(read) + len(others) > 1:
+            test = f"{source.name('any_overlap', any_overlap)}({tuple_of(read)}, {tuple_of(others)})"
+            _refuse(source, arrangement, test)
+        return
     meet = source.name("overlap", overlap)
     tests: list[str] = []
     for x, y in combinations(arrays, 2):
@@ -74,13 +88,17 @@ def add_alias_checks(
         for first, second in combinations(lanes, 2):
             tests += [f"{meet}({dx}, {dy})" for dx in first.values() for dy in second.values()]
     if tests:
-        error = AliasError(
-            "array arguments share memory and their shadows do not, or a shadow lies in an argument's memory",
-            function=name_of(arrangement.function),
-            remedy="pass a copy of one; or use autodiff with shadows that overlap as the arguments do",
-        )
-        source.add(f"if {' | '.join(tests)}:")
-        source.add(f"raise {source.name('alias_error', AliasError)}({str(error)!r})", depth=1)
+        _refuse(source, arrangement, " | ".join(tests))
+
+
+def _refuse(source: Source, arrangement: Arrangement, test: str) -> None:
+    error = AliasError(
+        "array arguments share memory and their shadows do not, or a shadow lies in an argument's memory",
+        function=name_of(arrangement.function),
+        remedy="pass a copy of one; or use autodiff with shadows that overlap as the arguments do",
+    )
+    source.add(f"if {test}:")
+    source.add(f"raise {source.name('alias_error', AliasError)}({str(error)!r})", depth=1)
 
 
 def refuse_written(sharing: Sharing, function: Compiled) -> None:

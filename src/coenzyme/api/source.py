@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from itertools import count
 from typing import Any, TypeVar
 
 from numba.extending import overload
 
-__all__ = ["Source", "implements"]
+__all__ = ["Source", "implements", "tuple_of"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -80,3 +80,8 @@ class Source:
         namespace: dict[str, Any] = {**self._names, "__name__": __name__}
         exec(compile(text, f"<coenzyme {identifier}>", "exec"), namespace)
         return namespace[identifier]
+
+
+def tuple_of(parts: Sequence[str]) -> str:
+    """Return the expression of a tuple from those of its entries."""
+    return f"({''.join(f'{part}, ' for part in parts)})"

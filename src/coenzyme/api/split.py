@@ -27,7 +27,6 @@ from coenzyme.api.functions import Compiled, as_dispatcher, bind, name_of
 from coenzyme.api.halves import Run, add_forward_half, assemble, is_seeded, pair_cotangent, run_of
 from coenzyme.api.instances import is_object, references_in, same_instance
 from coenzyme.api.invoke import invoke
-from coenzyme.api.sharing import Sharing
 from coenzyme.api.structure import argument_name
 from coenzyme.api.sweeps import check_return
 from coenzyme.api.validation import check_batch
@@ -53,7 +52,7 @@ class SplitCall(AnnotatedCall):
             return_active=prepared.active,
             seeded=prepared.active and self.returns is Active,
             options=engine.Options(
-                arguments_disjoint=self.sharing in (Sharing.REFUSED, Sharing.READ),
+                arguments_disjoint=self.sharing.is_disjoint,
                 caller_keeps=self.mode.arguments_kept,
                 strong_zero=self.mode.strong_zero,
                 width=self.width,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import Parameter
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from numba.core import types
 
@@ -34,6 +34,7 @@ __all__ = [
     "add_refusal",
     "add_tangents",
     "check_return",
+    "check_writable",
     "pair_up",
     "positional",
 ]
@@ -91,6 +92,35 @@ def _fits(primal: types.Type, shadow: types.Type) -> bool:
     if isinstance(primal, types.Complex) and isinstance(shadow, types.Complex):
         return True
     return isinstance(shadow, (types.Float, types.Integer))
+
+
+def check_writable(tree: Tree, kind: types.Type, mode: Mode, *, function: str, argument: str) -> None:
+    """Refuse a shadow that is to be written and is read-only.
+
+    Parameters
+    ----------
+    tree
+        The primal.
+    kind
+        The Numba type of a shadow that is shaped like it.
+
+    Raises
+    ------
+    ShadowError
+        If an array in the shadow is read-only.
+    """
+    if isinstance(tree, Leaf):
+        written = mode is Mode.REVERSE or (isinstance(tree.kind, types.Array) and tree.kind.mutable)
+        if tree.differentiated and written and isinstance(kind, types.Array) and not kind.mutable:
+            raise ShadowError(
+                "the shadow is read-only, and it must be written",
+                function=function,
+                argument=argument,
+                remedy="make the shadow with make_zero(x)",
+            )
+        return
+    for child, part in zip(tree.children, parts_of(cast(Any, kind)), strict=True):
+        check_writable(child, part, mode, function=function, argument=argument)
 
 
 def add_refusal(source: Source, condition: str, error: ActivityError) -> None:

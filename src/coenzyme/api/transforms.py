@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -14,6 +14,7 @@ from coenzyme.api.functions import Compiled, NumbaCallable, as_dispatcher, bind,
 from coenzyme.api.gradient import GradientCall
 from coenzyme.api.invoke import invoke, recover, resolve_sharing
 from coenzyme.api.pullback import Pullback, run_with_pullback
+from coenzyme.api.quick import known_pushforward, remember_pushforward
 from coenzyme.api.sharing import refuse_written
 from coenzyme.api.structure import argument_name
 from coenzyme.api.structured import Packing, is_structured, pack_tangents, unpack_all
@@ -56,11 +57,19 @@ class Gradient(Transform):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Return the derivative at these arguments."""
         try:
-            return super().__call__(*args, **kwargs)
+            return self.dispatcher(*args, **kwargs)
         except (CoenzymeError, NumbaError, TypeError) as error:
+            return self._otherwise(error, args, kwargs)
+
+    def _otherwise(self, error: Exception, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """Return the derivative at arguments that compiled code has refused, or raise the reason."""
+        chosen = argnums_as_tuple(self.argnums)
+        try:
+            return recover(error, self.request, args, kwargs, given=None, differentiated=chosen)
+        except (CoenzymeError, NumbaError, TypeError) as final:
             if not any(map(is_structured, (*args, *kwargs.values()))):
                 raise
-            refused = error if isinstance(error, UnsupportedIRError) else None
+            refused = final if isinstance(final, UnsupportedIRError) else None
         try:
             return self._of_structures(bind(self.request.function, args, kwargs))
         except CompilationError:
@@ -182,9 +191,20 @@ def _gradient(
     f: object, argnums: int | Sequence[int], *, has_aux: bool, with_value: bool, holomorphic: bool
 ) -> Gradient:
     function = as_dispatcher(f)
+    if type(argnums) is int:  # no bool, which equals one
+        return _gradient_of(function, argnums, bool(has_aux), with_value, bool(holomorphic))
+    return _make_gradient(function, argnums, bool(has_aux), with_value, bool(holomorphic))
+
+
+def _make_gradient(
+    function: Compiled, argnums: object, has_aux: bool, with_value: bool, holomorphic: bool
+) -> Gradient:
     chosen, single = normalise_argnums(function, argnums)
-    request = GradientCall(function, chosen, single, bool(has_aux), with_value, bool(holomorphic))
+    request = GradientCall(function, chosen, single, has_aux, with_value, holomorphic)
     return Gradient(request, chosen[0] if single else chosen)
+
+
+_gradient_of = functools.cache(_make_gradient)
 
 
 def normalise_argnums(function: Compiled, argnums: object) -> tuple[tuple[int, ...], bool]:
@@ -257,6 +277,14 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     >>> cz.jvp(lambda x: x * x, (np.array([1.0, 2.0]),), (np.array([1.0, 0.5]),))
     (array([1., 4.]), array([2., 2.]))
     """
+    refused = None
+    quick = known_pushforward(f, primals, tangents)
+    if quick is not None:
+        try:
+            return quick(*primals, *tangents)
+        except (CoenzymeError, NumbaError, TypeError) as error:
+            refused = error
+    given = primals, tangents
     function = as_dispatcher(f)
     for name, group in (("primals", primals), ("tangents", tangents)):
         if not isinstance(group, (tuple, list)):
@@ -288,7 +316,9 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     for i in set(range(len(primals))).difference(varied):
         check_no_tangent(function, i, primals[i], tangents[i])
     request = PushforwardCall(function, len(primals), len(kept))
-    return invoke(request, (*primals, *kept), {}, given=primals, differentiated=varied)
+    result = invoke(request, (*primals, *kept), {}, given=primals, differentiated=varied, refused=refused)
+    remember_pushforward(f, *given, varied, entry_of(request))
+    return result
 
 
 def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
