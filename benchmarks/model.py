@@ -257,7 +257,7 @@ class Case:
 
     def _annotate(self, position: int, x: Any) -> Any:
         if position in self.shadows:
-            return cz.Duplicated(x, self.shadows[position])
+            return cz.DuplicatedNoNeed(x, self.shadows[position])
         return cz.Active(x) if position in self.row.active else cz.Const(x)
 
     def _collect(self, returned: Any) -> tuple[Array, ...]:
