@@ -15,7 +15,7 @@ __all__ = ["gmm_gradient", "stencil_gradient"]
 
 
 @njit
-def gmm_gradient(  # noqa: PLR0915 - one loop nest with its own variables, like the function it derives from
+def gmm_gradient(
     alphas: Floats, means: Floats, icf: Floats, x: Floats, gamma: float, m: int
 ) -> tuple[Floats, Floats, Floats]:
     """Return the gradients of `gmm` with respect to alphas, means and icf.

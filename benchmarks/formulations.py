@@ -1,4 +1,4 @@
-"""One formulation in whole arrays for several packages: what they share of NumPy, and what each calls its own.
+"""One formulation in whole arrays for several packages: what they share of NumPy, what each calls its own.
 
 A formulation is a function of a `Package` and of the arguments of the row's function. It returns the row's
 outputs in the order of their positions, or the scalar where the function returns one.
@@ -39,8 +39,8 @@ class Package:
     repeat
         ``repeat(step, carry, n)``: applies a step n times.
     scan
-        ``scan(step, carry, slices)``: applies ``step(carry, slice) -> (carry, result)`` to the first slices of a
-        tuple of arrays, to the second, and so on; returns the last carry and the results, stacked.
+        ``scan(step, carry, slices)``: applies ``step(carry, slice) -> (carry, result)`` to the first slices
+        of a tuple of arrays, to the second, and so on; returns the last carry and the results, stacked.
     """
 
     np: Any

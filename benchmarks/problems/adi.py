@@ -65,7 +65,7 @@ def _solve_adjoint(side, centre, inverse, line):
 
 @njit
 def adi_adjoint(steps, u, u_bar):
-    """Tape: nothing, for the sweeps are affine in u. The adjoint of a line is a solve along it."""
+    """Tape nothing, for the sweeps are affine in u: the adjoint of a line is a solve along it."""
     n = u.shape[0]
     a = -(n * n) / steps
     d = -(n * n) / (2.0 * steps)

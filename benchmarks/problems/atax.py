@@ -16,7 +16,7 @@ __all__ = ["ROWS"]
 
 @njit
 def atax_adjoint(A, x, y, tmp, A_bar, x_bar, y_bar):
-    """Tape: nothing. A row's product is computed again beside that with the adjoint of y."""
+    """Tape nothing: a row's product is computed again beside that with the adjoint of y."""
     m, n = A.shape
     for i in range(m):
         product = product_bar = 0.0

@@ -16,7 +16,7 @@ __all__ = ["ROWS"]
 
 @njit
 def cholesky_adjoint(A, A_bar):
-    """Tape: nothing. Every value that a step reads is still in the factor when it is taken back."""
+    """Tape nothing: every value that a step reads is still in the factor when it is taken back."""
     n = A.shape[0]
     cholesky_loops(A)
     for i in range(n - 1, -1, -1):

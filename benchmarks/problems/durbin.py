@@ -17,7 +17,7 @@ __all__ = ["ROWS"]
 
 @njit
 def durbin_adjoint(r, y, r_bar, y_bar):
-    """Tape: y before each step, N²/2 numbers, and the N reflections and powers."""
+    """Tape y before each step, N²/2 numbers in all, and the N reflections and powers."""
     n = r.size
     tape = np.empty(n * (n - 1) // 2)
     alphas, betas = np.empty(n), np.empty(n)

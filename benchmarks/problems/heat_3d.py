@@ -16,10 +16,10 @@ __all__ = ["ROWS"]
 
 @njit
 def _step(old, new):
-    n, m, l = old.shape
+    n, m, levels = old.shape
     for i in range(1, n - 1):
         for j in range(1, m - 1):
-            for k in range(1, l - 1):
+            for k in range(1, levels - 1):
                 new[i, j, k] = (
                     0.125 * (old[i + 1, j, k] - 2.0 * old[i, j, k] + old[i - 1, j, k])
                     + 0.125 * (old[i, j + 1, k] - 2.0 * old[i, j, k] + old[i, j - 1, k])
@@ -36,10 +36,10 @@ def heat_3d(steps, A, B):
 
 @njit
 def _gather(inner, out):
-    n, m, l = out.shape
+    n, m, levels = out.shape
     for i in range(1, n - 1):
         for j in range(1, m - 1):
-            for k in range(1, l - 1):
+            for k in range(1, levels - 1):
                 out[i, j, k] = 0.25 * inner[i, j, k] + 0.125 * (
                     inner[i + 1, j, k]
                     + inner[i - 1, j, k]
@@ -52,18 +52,18 @@ def _gather(inner, out):
 
 @njit
 def _gather_border(inner, bar):
-    n, m, l = bar.shape
+    n, m, levels = bar.shape
     for j in range(1, m - 1):
-        for k in range(1, l - 1):
+        for k in range(1, levels - 1):
             bar[0, j, k] += 0.125 * inner[1, j, k]
             bar[n - 1, j, k] += 0.125 * inner[n - 2, j, k]
     for i in range(1, n - 1):
-        for k in range(1, l - 1):
+        for k in range(1, levels - 1):
             bar[i, 0, k] += 0.125 * inner[i, 1, k]
             bar[i, m - 1, k] += 0.125 * inner[i, m - 2, k]
         for j in range(1, m - 1):
             bar[i, j, 0] += 0.125 * inner[i, j, 1]
-            bar[i, j, l - 1] += 0.125 * inner[i, j, l - 2]
+            bar[i, j, levels - 1] += 0.125 * inner[i, j, levels - 2]
 
 
 @njit

@@ -38,7 +38,7 @@ def _gather_ends(inner, bar):
 
 @njit
 def jacobi_1d_adjoint(steps, A, B, A_bar, B_bar):
-    """The inner points' adjoints go back and forth between two arrays with ends of zero."""
+    """Send the inner points' adjoints back and forth between two arrays with ends of zero."""
     n = A.size
     if steps < 2:
         return

@@ -43,7 +43,7 @@ def _gather_border(inner, bar):
 
 @njit
 def jacobi_2d_adjoint(steps, A, B, A_bar, B_bar):
-    """The inner points' adjoints go back and forth between two arrays with borders of zero."""
+    """Send the inner points' adjoints back and forth between two arrays with borders of zero."""
     if steps < 2:
         return
     a, b = np.zeros(A.shape), np.zeros(A.shape)

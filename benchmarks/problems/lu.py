@@ -50,14 +50,14 @@ def lu_adjoint(A, A_bar):
 
 
 def library(package: Package, A: Any) -> Any:
-    """Return both factors in one matrix by LAPACK, which finds each pivot on the diagonal of such a matrix."""
+    """Return both factors in one matrix by LAPACK, whose pivots are on the diagonal of such a matrix."""
     import jax  # noqa: PLC0415 - a package that may be missing
 
     return (jax.lax.linalg.lu(A)[0],)
 
 
 def torch_library(package: Package, A: Any) -> Any:
-    """Return both factors in one matrix by LAPACK, which finds each pivot on the diagonal of such a matrix."""
+    """Return both factors in one matrix by LAPACK, whose pivots are on the diagonal of such a matrix."""
     return (package.np.linalg.lu_factor(A)[0],)
 
 

@@ -1,4 +1,4 @@
-"""NPBench's perceptron with two hidden layers and a softmax, for a batch; a weighted sum of what it returns."""
+"""NPBench's perceptron with two hidden layers and a softmax, for a batch; then a weighted sum."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _mask(out_bar, out):
 
 @njit
 def weighted_adjoint(x, w1, b1, w2, b2, w3, b3, weights, w1_bar, b1_bar, w2_bar, b2_bar, w3_bar, b3_bar):
-    """Tape: the outputs of the two hidden layers and of the softmax."""
+    """Keep the outputs of the two hidden layers."""
     first = _relu_layer(x, w1, b1)
     second = _relu_layer(first, w2, b2)
     out = np.dot(second, w3)

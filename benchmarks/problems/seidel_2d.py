@@ -48,7 +48,7 @@ def _gather_border(w, bar):
 
 @njit
 def seidel_2d_adjoint(steps, A, A_bar):
-    """Seidel sweeps in the opposite order: what each point hands to its neighbours, within a border of zeros."""
+    """Sweep in the opposite order over what each point hands to its neighbours, within a border of zeros."""
     n, m = A.shape
     if steps < 1:
         return
@@ -82,7 +82,7 @@ def seidel_2d_adjoint(steps, A, A_bar):
 
 
 def rows(package: Package, steps: int, A: Any) -> Any:
-    """Return the grid at the end. Along a row the recurrence x[j] = (c[j] + x[j - 1]) / 9 is a triangular matrix."""
+    """Return the grid at the end; along a row, x[j] = (c[j] + x[j - 1]) / 9 is a triangular matrix."""
     n = A.shape[1] - 2
     apart = np.subtract.outer(np.arange(n), np.arange(n))
     solve = package.array(np.where(apart >= 0, 9.0 ** -(np.maximum(apart, 0) + 1.0), 0.0))

@@ -21,7 +21,7 @@ def weighted(x, weights):
 
 @njit(fastmath=True)
 def weighted_adjoint(x, weights, x_bar):
-    """Tape: one row of exponentials at a time."""
+    """Keep one row of exponentials at a time."""
     rows = x.shape[0] * x.shape[1] * x.shape[2]
     n = x.shape[3]
     flat, w, bar = x.reshape(rows, n), weights.reshape(rows, n), x_bar.reshape(rows, n)

@@ -27,7 +27,7 @@ _solve = njit(trisolv)
 
 @njit
 def trisolv_adjoint(L, x, b, L_bar, x_bar, b_bar):
-    """Tape: nothing but the solution."""
+    """Tape nothing but the solution."""
     _solve(L, x, b)
     for i in range(x.size - 1, -1, -1):
         w = x_bar[i] / L[i, i]

@@ -18,10 +18,10 @@ IMPLICIT, EXPLICIT = 0.5, 0.5
 
 
 def vadv(tendency, u, wind, position, given, inverse_step):
-    I, J, K = u.shape
+    rows, columns, K = u.shape
     upper, right = np.empty(K), np.empty(K)
-    for i in range(I):
-        for j in range(J):
+    for i in range(rows):
+        for j in range(columns):
             for k in range(K):
                 diagonal = inverse_step
                 target = inverse_step * position[i, j, k] + given[i, j, k] + tendency[i, j, k]
@@ -53,12 +53,12 @@ def vadv(tendency, u, wind, position, given, inverse_step):
 def vadv_adjoint(
     tendency, u, wind, position, given, inverse_step, tendency_bar, u_bar, wind_bar, position_bar, given_bar
 ):
-    """Tape: one column, for columns do not depend on each other."""
-    I, J, K = u.shape
+    """Keep one column, for columns do not depend on each other."""
+    rows, columns, K = u.shape
     upper, right, divided, solved = np.empty(K), np.empty(K), np.empty(K), np.empty(K)
     upper_bar, right_bar = np.empty(K), np.empty(K)
-    for i in range(I):
-        for j in range(J):
+    for i in range(rows):
+        for j in range(columns):
             for k in range(K):
                 diagonal = inverse_step
                 target = inverse_step * position[i, j, k] + given[i, j, k] + tendency[i, j, k]
