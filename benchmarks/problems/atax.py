@@ -54,6 +54,5 @@ ROWS = (
         peers=array_peers(products, "products"),
         bar=2.5,
         quoted=Quoted(2.2, 6.4, "JAX 5.4"),
-        thorough=False,
     ),
 )

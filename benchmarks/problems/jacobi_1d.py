@@ -92,6 +92,5 @@ ROWS = (
         peers=array_peers(arrays),
         bar=2.2,
         quoted=Quoted(1.9, 2.5, "JAX 5.1"),
-        thorough=False,
     ),
 )

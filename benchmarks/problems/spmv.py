@@ -73,6 +73,5 @@ ROWS = (
         ),
         bar=2.0,
         quoted=Quoted(1.7, 3.7, "JAX 3.1"),
-        thorough=False,
     ),
 )

@@ -63,6 +63,5 @@ ROWS = (
         peers=array_peers(product, "product"),
         bar=2.8,
         quoted=Quoted(2.5, 4.0, "matmul rewrite 0.5"),
-        thorough=False,
     ),
 )
