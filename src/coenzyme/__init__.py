@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         ReverseWithPrimal,
     )
     from coenzyme.api.autodiff import autodiff
+    from coenzyme.api.checkpoint import checkpoint
     from coenzyme.api.ignore import ignore_derivatives
     from coenzyme.api.jacobian import jacfwd, jacobian, jacrev
     from coenzyme.api.second_order import gradient_and_hvp, hessian, hvp, hvp_into, linearize
@@ -59,6 +60,7 @@ _HOMES = {
     "ReverseWithPrimal": "api.annotations",
     "autodiff": "api.autodiff",
     "autodiff_thunk": "api.split",
+    "checkpoint": "api.checkpoint",
     "grad": "api.transforms",
     "gradient_and_hvp": "api.second_order",
     "hessian": "api.second_order",
@@ -94,6 +96,7 @@ __all__ = [
     "ReverseWithPrimal",
     "autodiff",
     "autodiff_thunk",
+    "checkpoint",
     "errors",
     "grad",
     "gradient_and_hvp",

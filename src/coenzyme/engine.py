@@ -35,6 +35,7 @@ from coenzyme.derive.launches import know_launches
 from coenzyme.derive.plan import ReversePlan
 from coenzyme.derive.runtime import TapeMemory
 from coenzyme.derive.seeds import find_places
+from coenzyme.derive.written import find_written_parameters
 from coenzyme.errors import ActivityError, CoenzymeError, MissingRuleError, UnsupportedIRError
 from coenzyme.frontends.numba_link import link
 from coenzyme.frontends.numba_link_split import SplitSymbols, link_split
@@ -57,12 +58,22 @@ from coenzyme.ir.reducible import make_reducible
 from coenzyme.ir.values import Argument
 from coenzyme.rules import container_definitions, definitions, find_container_rule, is_inactive
 
-__all__ = ["Derivative", "Options", "SplitDerivative", "derivative", "primal", "split_derivative"]
+__all__ = [
+    "Derivative",
+    "Effects",
+    "Options",
+    "SplitDerivative",
+    "derivative",
+    "effects",
+    "primal",
+    "split_derivative",
+]
 
 _RESULT_PARAMETERS = 2
 SCOPED = ("alias.scope", "noalias")
 _IN_MEMORY = (Role.MEMINFO, Role.PARENT, Role.DATA, Role.CONTAINER, Role.BLOCK, Role.FIELDS)
 _FOREIGN = (Storage.REACHED, Storage.UNKNOWN)
+_RANDOM = re.compile(r"@numba_get_\w*random_state|@numba_rnd_")
 _INDIRECT = re.compile(r"\bcall [^@\n]*%[^\s(]+\(")
 _numbers = count()
 T = TypeVar("T")
@@ -208,6 +219,44 @@ def primal(function: Callable[..., Any], argtypes: tuple[Any, ...]) -> Any:
     """Return the Numba type of what `function` returns for arguments of these types."""
     with global_compiler_lock:
         return lowered(function, tuple(argtypes)).restype
+
+
+@dataclass(frozen=True)
+class Effects:
+    """What a function does beside returning a value.
+
+    Attributes
+    ----------
+    written
+        The positions of the arguments whose memory it writes; None where it may write to other memory too.
+    draws
+        Whether it draws random numbers.
+    """
+
+    written: frozenset[int] | None
+    draws: bool
+
+
+def effects(function: Callable[..., Any], argtypes: tuple[Any, ...]) -> Effects:
+    """Return what `function` does beside returning a value, for arguments of these Numba types."""
+    with global_compiler_lock:
+        return _effects(function, tuple(argtypes))
+
+
+@lru_cache(maxsize=1024)
+def _effects(function: Callable[..., Any], argtypes: tuple[Any, ...]) -> Effects:
+    program, text = lowered(function, argtypes), prepared(function, argtypes)
+    _, entry = _parse_program(text, program)
+    constant = tuple(ArgumentActivity.CONST for _ in program.arguments)
+    request = _request(program, constant, Mode.REVERSE, False, Options())
+    parameters = find_written_parameters(entry, request)
+    first, written = _RESULT_PARAMETERS, set[int]()
+    for position, argument in enumerate(program.arguments):
+        own = range(first, first + len(argument.components))
+        first = own.stop
+        if parameters is not None and not parameters.isdisjoint(own):
+            written.add(position)
+    return Effects(None if parameters is None else frozenset(written), bool(_RANDOM.search(text)))
 
 
 @lru_cache(maxsize=1024)

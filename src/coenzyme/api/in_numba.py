@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from functools import cache
 from typing import Any, cast
 
-import numba
 from numba.core import types
 from numba.core.imputils import impl_ret_borrowed, lower_constant
-from numba.core.registry import CPUDispatcher, cpu_target
+from numba.core.registry import cpu_target
 from numba.extending import (
     intrinsic,
     make_attribute_wrapper,
@@ -24,7 +22,7 @@ from numba.extending import (
     typeof_impl,
 )
 
-from coenzyme.api import ignore, transforms
+from coenzyme.api import checkpoint, ignore, transforms
 from coenzyme.api.annotations import (
     ANNOTATIONS,
     BATCHED,
@@ -40,7 +38,8 @@ from coenzyme.api.annotations import (
 )
 from coenzyme.api.autodiff import AnnotatedCall, autodiff, check_batch_width
 from coenzyme.api.calls import apply
-from coenzyme.api.functions import Compiled, NumbaCallable
+from coenzyme.api.constants import function_of, literal_of
+from coenzyme.api.functions import NumbaCallable
 from coenzyme.api.jacobian import jacfwd, jacobian, jacrev
 from coenzyme.api.second_order import (
     HessianProductCall,
@@ -57,8 +56,6 @@ from coenzyme.api.sweeps import PushforwardCall
 from coenzyme.errors import ActivityError, ShadowError
 
 __all__ = ["AnnotatedType", "ModeType"]
-
-_SEMANTIC_OPTIONS = ("boundscheck", "error_model", "fastmath", "nogil")
 
 
 @typeof_impl.register(NumbaCallable)
@@ -168,7 +165,7 @@ def _batch_no_need_in_numba(primal: Any, shadow: Any) -> Callable[..., Any]:
 
 @implements(autodiff)
 def _autodiff_in_numba(mode: Any, f: Any, *annotated: Any) -> Callable[..., Any]:
-    function = _function_of(f, "autodiff")
+    function = function_of(f, "autodiff")
     if not isinstance(mode, ModeType):
         raise ActivityError(
             f"the mode of autodiff has type {mode}",
@@ -227,11 +224,9 @@ def _offer(transform: Callable[..., Any]) -> None:
     header = ", ".join(["f", *(f"{option.name}={option.default!r}" for option in options)])
 
     def typing(f: Any, *given: Any) -> Callable[..., Any]:
-        literals = {name: _literal(value, name) for name, value in zip(names, given, strict=True)}
+        literals = {name: literal_of(value, name) for name, value in zip(names, given, strict=True)}
         source = Source()
-        source.add(
-            f"return {source.name('made', transform(_function_of(f, transform.__name__), **literals))}"
-        )
+        source.add(f"return {source.name('made', transform(function_of(f, transform.__name__), **literals))}")
         return source.function(transform.__name__, header)
 
     source = Source()
@@ -245,7 +240,7 @@ for _transform in (transforms.grad, transforms.value_and_grad, jacobian, jacfwd,
 
 @implements(transforms.jvp)
 def _jvp_in_numba(f: Any, primals: Any, tangents: Any) -> Callable[..., Any]:
-    function = _function_of(f, "jvp")
+    function = function_of(f, "jvp")
     if not (isinstance(primals, types.BaseTuple) and isinstance(tangents, types.BaseTuple)):
         raise ActivityError(
             "the primals and tangents of jvp must be tuples",
@@ -269,7 +264,7 @@ def _jvp_in_numba(f: Any, primals: Any, tangents: Any) -> Callable[..., Any]:
 
 def _product_in_numba(name: str, f: Any, given: Any, product: Product) -> Callable[..., Any]:
     """Return the body of a product with the Hessian; the memory to write into, if any, comes before `f`."""
-    function = _function_of(f, name)
+    function = function_of(f, name)
     kinds = parts_of(given[0]) if len(given) == 1 and isinstance(given[0], types.BaseTuple) else given
     source = Source()
     request = HessianProductCall(function, 1 + len(kinds), product)
@@ -295,44 +290,8 @@ def _hvp_into_in_numba(out: Any, f: Any, x: Any, v: Any, *args: Any) -> Callable
     return _product_in_numba("hvp_into", f, args, Product.INTO)
 
 
-def _function_of(kind: types.Type, caller: str) -> Compiled:
-    if isinstance(kind, types.Dispatcher):
-        return kind.dispatcher if isinstance(kind.dispatcher, CPUDispatcher) else _for_cpu(kind.dispatcher)
-    raise ActivityError(
-        f"in compiled code {caller} takes a function known while compiling, and it got one of type {kind}",
-        function=caller,
-        remedy="pass an @njit function by its name, not as an argument of the compiled function",
-    )
-
-
-@cache
-def _for_cpu(dispatcher: Compiled) -> Compiled:
-    """Return a function as the CPU has it, while compiled code that calls `grad` is differentiated."""
-    options = {name: value for name, value in dispatcher.targetoptions.items() if name in _SEMANTIC_OPTIONS}
-    return numba.njit(**options)(dispatcher.py_func)
-
-
-def _literal(kind: Any, name: str) -> Any:
-    """Return the value of a constant argument from its Numba type."""
-    if isinstance(kind, (int, bool, str, tuple)):
-        return kind
-    if isinstance(kind, types.NoneType) or kind is None:
-        return None
-    if isinstance(kind, types.Omitted):
-        return kind.value
-    if isinstance(kind, types.Literal):
-        return kind.literal_value
-    if isinstance(kind, types.BaseTuple):
-        return tuple(_literal(part, name) for part in parts_of(kind))
-    raise ActivityError(
-        f"in compiled code {name} must be a constant, and it has type {kind}",
-        argument=name,
-        remedy="write the number itself, or make the transform outside the compiled function",
-    )
-
-
 # The first to mention one of the names may be a function that Numba is just compiling, unaware of them.
-_REGISTERED_BY_IMPORT = (ignore,)
+_REGISTERED_BY_IMPORT = (checkpoint, ignore)
 
 for _context in cast(tuple[Any, ...], (cpu_target.typing_context, cpu_target.target_context)):
     _context.refresh()

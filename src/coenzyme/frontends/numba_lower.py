@@ -19,7 +19,7 @@ from numba.core.errors import NumbaError
 from numba.core.registry import CPUDispatcher
 from numba.core.targetconfig import ConfigStack
 
-from coenzyme.errors import BackendUnavailableError, CompilationError, Location
+from coenzyme.errors import BackendUnavailableError, CoenzymeError, CompilationError, Location
 from coenzyme.frontends.numba_layout import layout_argument, layout_result
 from coenzyme.frontends.numba_power import define_powers
 from coenzyme.frontends.numba_structs import find_structs
@@ -136,6 +136,8 @@ def lower(
         twin = find_twin(dispatcher)
         try:
             compiled, argtypes = _compile(twin, folded)
+        except CoenzymeError:
+            raise  # from the code that types one of our own functions
         except (NumbaError, NotImplementedError) as problem:
             raise _describe(problem, dispatcher) from problem
         return _describe_program(dispatcher, compiled, argtypes)
