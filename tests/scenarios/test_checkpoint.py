@@ -87,6 +87,7 @@ def test_derivatives_are_those_of_the_plain_loop_to_the_last_bit():
             assert all(np.array_equal(x, y) for x, y in zip(found, wanted, strict=True)), (n, s)
 
 
+@pytest.mark.slow
 def test_the_value_is_that_of_the_plain_loop():
     wanted = nb.njit(plain_loss)(U, P, 10)
     assert nb.njit(loss)(U, P, 10, 3) == cz.value_and_grad(loss)(U, P, 10, 3)[0] == wanted
@@ -419,6 +420,7 @@ def shared_loss(u):
     return np.sum(v * v)
 
 
+@pytest.mark.slow
 def test_states_that_share_memory_with_parameters_are_refused():
     with pytest.raises(ActivityError, match="shares memory"):
         cz.grad(shared_loss)(U)
@@ -449,6 +451,7 @@ def growing_loss(u):
     return np.sum(cz.checkpoint(growing, u, 3, snapshots=2))
 
 
+@pytest.mark.slow
 def test_states_that_change_their_shape_are_refused():
     with pytest.raises(ValueError, match="another shape"):
         cz.grad(growing_loss)(U)

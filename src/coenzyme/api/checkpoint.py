@@ -88,7 +88,7 @@ def checkpoint(
     ...     cz.checkpoint(step, v, 1000, dt, snapshots=8)
     ...     return np.sum(v)
     >>> cz.grad(loss)(np.array([0.5, 1.0]), 1e-3).round(6)
-    array([1.969206, 1.211884])
+    array([1.954386, 1.101705])
     """
     if snapshots is not None and snapshots < 1:
         raise ValueError(NO_SNAPSHOTS)
