@@ -37,7 +37,7 @@ from coenzyme.derive.runtime import TapeMemory
 from coenzyme.derive.seeds import find_places
 from coenzyme.derive.written import find_written_parameters
 from coenzyme.errors import ActivityError, CoenzymeError, MissingRuleError, UnsupportedIRError
-from coenzyme.frontends.numba_link import link
+from coenzyme.frontends.numba_link import Linked, link
 from coenzyme.frontends.numba_link_split import SplitSymbols, link_split
 from coenzyme.frontends.numba_lower import lower
 from coenzyme.frontends.numba_parallel import find_launch, is_launched
@@ -106,15 +106,17 @@ class Options:
 
 @dataclass(frozen=True)
 class Derivative:
-    """A compiled derivative.
+    """A derivative, as code that is compiled with its callers.
 
     Attributes
     ----------
+    linked
+        What generated code calls, as it would call the dispatcher.
     dispatcher
-        Called with the arguments, then a shadow for each ``DUPLICATED`` one, then the seed of an active
-        result (reverse mode). Returns ``(primal, tangent)`` or ``(primal, adjoints)``. For several
-        directions, the shadows of the first come first, and so on, then the seeds; what is returned beside
-        the primal is a tuple with one entry for each.
+        Compiled when it is first asked for. Called with the arguments, then a shadow for each ``DUPLICATED``
+        one, then the seed of an active result (reverse mode). Returns ``(primal, tangent)`` or ``(primal,
+        adjoints)``. For several directions, the shadows of the first come first, and so on, then the seeds;
+        what is returned beside the primal is a tuple with one entry for each.
     restype
         The Numba type of the primal's result.
     program
@@ -125,11 +127,16 @@ class Derivative:
         The derivative as LLVM text before its own optimisation.
     """
 
-    dispatcher: Any
+    linked: Linked
     restype: Any
     program: Program
     plan: ReversePlan | None
     text: str
+
+    @property
+    def dispatcher(self) -> Any:
+        """The derivative as a function of its own."""
+        return self.linked.dispatcher
 
 
 @dataclass(frozen=True)
@@ -320,7 +327,7 @@ def _derivative(
 
         environments = {**program.environments, **environments_of(text)}
         again_differs = mode is Mode.REVERSE or program.is_parallel or _holds_names(text)
-        dispatcher = link(
+        linked = link(
             text,
             name,
             replace(program, environments=environments),
@@ -331,7 +338,7 @@ def _derivative(
             width=options.width,
             text_again=text_again if again_differs else None,
         )
-        return Derivative(dispatcher, program.restype, program, plan, text)
+        return Derivative(linked, program.restype, program, plan, text)
 
     return _parallel_or_serial(function, argtypes, make)
 

@@ -318,7 +318,7 @@ def add_batch(  # noqa: PLR0913 - what one call of a derivative is made of
     values = [lanes[0].values.get(leaf.path, leaf.path) for leaf in leaves]
     seeds = [lane.seed for lane in lanes if lane.seed is not None and return_active]
     primal, tangent = source.variable("primal"), source.variable("derivative")
-    dispatcher = source.name("engine", derivative.dispatcher)
+    linked = source.name("engine", derivative.linked)
     shadowed = [leaf for leaf, a in zip(leaves, activities, strict=True) if a is ArgumentActivity.DUPLICATED]
     made = source.variable("shadows")
     arrays: list[str] = []
@@ -338,7 +338,7 @@ def add_batch(  # noqa: PLR0913 - what one call of a derivative is made of
     others += seeds
     groups = ", ".join(tuple_of(group) for group in (values, arrays, others))
     call = source.name("call_derivative", call_derivative)
-    source.add(f"{primal}, {tangent}, {made} = {call}({dispatcher}, {groups})", depth=depth)
+    source.add(f"{primal}, {tangent}, {made} = {call}({linked}, {groups})", depth=depth)
     active = [leaf.path for leaf, a in zip(leaves, activities, strict=True) if a is ArgumentActivity.ACTIVE]
     tangents = [tangent] if width == 1 else [f"{tangent}[{k}]" for k in range(width)]
     return [Outcome(primal, dy, tuple(active), dx) for dy, dx in zip(tangents, shadows, strict=True)]

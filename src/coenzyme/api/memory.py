@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import reduce
-from typing import Any
+from typing import Any, cast
 
 from numba.core import cgutils, types
 from numba.core.imputils import fix_returning_optional, impl_ret_borrowed
@@ -16,6 +16,7 @@ from numba.np.arrayobj import make_array, populate_array
 
 from coenzyme.api.containers import is_container_type
 from coenzyme.errors import ActivityError, ShadowError
+from coenzyme.frontends.numba_link import LinkedType
 from coenzyme.frontends.numba_structs import is_instance
 
 __all__ = [
@@ -111,7 +112,7 @@ def call_derivative(typing_context: Any, derivative: Any, values: Any, arrays: A
     Parameters
     ----------
     derivative
-        A dispatcher that takes values, shadows and a seed, and returns a pair.
+        A dispatcher, or linked code, that takes values, shadows and a seed, and returns a pair.
     values
         The values of the arguments, as a tuple.
     arrays
@@ -126,10 +127,14 @@ def call_derivative(typing_context: Any, derivative: Any, values: Any, arrays: A
     fails. The tuples must be temporaries.
     """
     shadow_types = [writable(kind) for kind in arrays.types]
-    call = derivative.get_call_type(typing_context, (*values.types, *shadow_types, *others.types), {})
-    if call is None:
-        return None
-    primal_type, out_type = call.return_type.types
+    given_types = (*values.types, *shadow_types, *others.types)
+    linked: Any = derivative.linked if isinstance(derivative, LinkedType) else None
+    call: Any = None
+    if linked is None:
+        call = cast(Any, derivative).get_call_type(typing_context, given_types, {})
+        if call is None:
+            return None
+    primal_type, out_type = (call.return_type if linked is None else linked.signature.result_type).types
     result = types.Tuple((primal_type, out_type, types.Tuple(shadow_types)))
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -148,7 +153,12 @@ def call_derivative(typing_context: Any, derivative: Any, values: Any, arrays: A
             memory = _Memory(context, builder, kind, primal, release)
             cgutils.memset(builder, memory.start, memory.size, 0)
             shadows.append(memory.array()._getvalue())
-        returned = emit_call(context, builder, signature.args[0], call, [*given, *shadows, *rest], release)
+        operands = [*given, *shadows, *rest]
+        if linked is None:
+            returned = emit_call(context, builder, signature.args[0], call, operands, release)
+        else:
+            passed = list(zip(operands, given_types, strict=True))
+            returned = linked.emit_call(context, builder, passed, release)
         packed = context.make_tuple(builder, types.Tuple(shadow_types), shadows)
         return context.make_tuple(builder, result, [*cgutils.unpack_tuple(builder, returned), packed])
 

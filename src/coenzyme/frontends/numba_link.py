@@ -4,7 +4,7 @@ The text defines a symbol with the raw convention of the engine::
 
     i32 symbol(retptr, excinfo, components..., one extra for each parameter that is not CONST[, seed])
 
-`link` gives it this Python face, for arguments `a0..an`:
+`link` gives its dispatcher this Python face, for arguments `a0..an`:
 
 - positional arguments: `a0..an` (omitted defaults left out), then one shadow for each `DUPLICATED` argument
   in order (a tangent, in forward mode), of the primal's type but writable, then in reverse mode, if the
@@ -35,15 +35,17 @@ import re
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+import llvmlite.binding as llvm
 import numba
 from llvmlite import ir as llvmir
 from numba.core import cgutils, codegen, types
 from numba.core.compiler_lock import global_compiler_lock
-from numba.core.imputils import fix_returning_optional
+from numba.core.imputils import fix_returning_optional, lower_constant
 from numba.core.registry import CPUDispatcher, cpu_target
-from numba.extending import intrinsic
+from numba.extending import intrinsic, models, register_model, typeof_impl
 
 from coenzyme.codegen.verify import verify
 from coenzyme.errors import GeneratedIRError
@@ -52,7 +54,7 @@ from coenzyme.frontends.numba_signature import LinkedSignature, adjoint_type
 from coenzyme.frontends.numba_target import IRContext, compiled_rules
 from coenzyme.frontends.program import ArgumentActivity, ComponentActivity, Mode, Program, Status
 
-__all__ = ["EmittedCall", "link", "set_environments"]
+__all__ = ["EmittedCall", "Linked", "LinkedType", "link", "set_environments"]
 
 _STATUS_ERRORS: dict[Status, tuple[type[Exception], str]] = {
     Status.TAPE_EXHAUSTED: (MemoryError, "the tape of the reverse sweep does not fit into memory"),
@@ -80,14 +82,43 @@ class _DerivativeLibrary(codegen.JITCodeLibrary):
 
 
 @dataclass(eq=False)  # compared by identity: it is kept in a weak table
-class _Linked:
-    """What the intrinsic needs to emit a call."""
+class Linked:
+    """A derivative as code to be compiled with its callers; `link` makes it.
+
+    A generated function that has one among its globals can pass it to an intrinsic, which finds it in the
+    `LinkedType`, and emits the call there by `EmittedCall`.
+    """
 
     signature: LinkedSignature
     symbol: str
+    name: str
     library: Any
     make_again: Callable[[], Any] | None = None
     again: Any = None
+
+    def emit_call(
+        self, context: Any, builder: Any, given: list[tuple[Any, Any]], release: Callable[[], None]
+    ) -> Any:
+        """Emit a call, and return what the dispatcher would; the parameters are those of `EmittedCall`."""
+        context.active_code_library.add_linking_library(self.library_for(context))
+        return EmittedCall(context, builder, self.symbol, self.signature, given, release).emit()
+
+    @cached_property
+    def dispatcher(self) -> CPUDispatcher:
+        """The derivative as a function of its own, compiled for exactly one signature.
+
+        Other argument types are converted as Numba converts them for a function with a declared signature, or
+        refused with TypeError.
+        """
+        with global_compiler_lock:
+            number = next(_numbers)
+            _linked[number] = self
+            wrapper = _make_wrapper(self, number, self.name)
+            nogil = self.signature.program.nogil
+            dispatcher = numba.njit(nogil=nogil, no_cfunc_wrapper=True)(wrapper)
+            dispatcher.compile(self.signature.argument_types)
+            dispatcher.disable_compile()
+        return dispatcher
 
     def library_for(self, context: Any) -> Any:
         """Return the code to link into a module of `context`: machine code, or something to differentiate."""
@@ -98,10 +129,32 @@ class _Linked:
         return self.again
 
 
+class LinkedType(types.Type):
+    """The Numba type of one `Linked`."""
+
+    def __init__(self, linked: Linked) -> None:
+        self.linked = linked
+        super().__init__(name=f"coenzyme.Linked({linked.symbol})")
+
+
+register_model(LinkedType)(models.OpaqueModel)
+
+
+@typeof_impl.register(Linked)
+def _type_of_linked(linked: Linked, context: Any) -> LinkedType:
+    return LinkedType(linked)
+
+
+@lower_constant(LinkedType)
+def _constant_linked(context: Any, builder: Any, kind: LinkedType, linked: Linked) -> Any:
+    return context.get_dummy_value()
+
+
 # Wrappers refer to their derivative by number: one intrinsic serves all, and a derivative that nobody refers
 # to goes.
-_linked: weakref.WeakValueDictionary[int, _Linked] = weakref.WeakValueDictionary()
+_linked: weakref.WeakValueDictionary[int, Linked] = weakref.WeakValueDictionary()
 _numbers = itertools.count(1)
+_environment_libraries: list[Any] = []
 
 
 def link(  # noqa: PLR0913 - the parts of one calling convention
@@ -115,8 +168,8 @@ def link(  # noqa: PLR0913 - the parts of one calling convention
     return_active: bool = False,
     width: int = 1,
     text_again: Callable[[], str] | None = None,
-) -> CPUDispatcher:
-    """Return the function `symbol` of LLVM text as a Numba dispatcher, compiled.
+) -> Linked:
+    """Return the function `symbol` of LLVM text as something that Numba code can call.
 
     Parameters
     ----------
@@ -139,12 +192,6 @@ def link(  # noqa: PLR0913 - the parts of one calling convention
     text_again
         Makes the text to use where the caller is itself going to be differentiated.
 
-    Returns
-    -------
-    CPUDispatcher
-        Compiled for exactly one signature: other argument types are converted as Numba converts them for a
-        function with a declared signature, or refused with TypeError.
-
     Raises
     ------
     ActivityError
@@ -160,20 +207,13 @@ def link(  # noqa: PLR0913 - the parts of one calling convention
     """
     signature = LinkedSignature(program, tuple(activities), mode, return_active, width)
     with global_compiler_lock:
-        number = next(_numbers)
         linked = _make_linked(text, symbol, name, signature)
         if text_again is not None:
             linked.make_again = functools.partial(_make_again, linked, text_again, symbol)
-        _linked[number] = linked
-        wrapper = _make_wrapper(linked, number, name)
-        dispatcher = numba.njit(nogil=program.nogil, no_cfunc_wrapper=True)(wrapper)
-        dispatcher.compile(signature.argument_types)
-        dispatcher.disable_compile()
-        set_environments(dispatcher.overloads[signature.argument_types].library, program)
-    return dispatcher
+    return linked
 
 
-def _make_linked(text: str, symbol: str, name: str, signature: LinkedSignature) -> _Linked:
+def _make_linked(text: str, symbol: str, name: str, signature: LinkedSignature) -> Linked:
     digest = hashlib.sha256(f"{symbol}\n{text}".encode()).hexdigest()[:24]
     unique = f"coenzyme.{re.sub(r'[^A-Za-z0-9_]', '_', name)}.{digest}"
     renamed = re.sub(rf'@(?:"{re.escape(symbol)}"|{re.escape(symbol)}(?![-\w.$]))', f"@{unique}", text)
@@ -182,7 +222,8 @@ def _make_linked(text: str, symbol: str, name: str, signature: LinkedSignature) 
     module.name = unique
     _check_parameters(module, unique, signature)
     _set_linkage(module, unique)
-    return _Linked(signature, unique, _make_library(module, unique))
+    _provide_environments(module, signature.program, unique)
+    return Linked(signature, unique, name, _make_library(module, unique))
 
 
 def _set_linkage(module: Any, symbol: str, *, again: bool = False) -> None:
@@ -199,7 +240,7 @@ def _set_linkage(module: Any, symbol: str, *, again: bool = False) -> None:
             function.linkage = "external" if function.name == symbol else "internal"
 
 
-def _make_again(linked: _Linked, text: Callable[[], str], symbol: str) -> Any:
+def _make_again(linked: Linked, text: Callable[[], str], symbol: str) -> Any:
     """Return a library like that of `linked`, with the other text for the same symbol."""
     renamed = re.sub(
         rf'@(?:"{re.escape(symbol)}"|{re.escape(symbol)}(?![-\w.$]))', f"@{linked.symbol}", text()
@@ -245,7 +286,7 @@ def _check_parameters(module: Any, symbol: str, signature: LinkedSignature) -> N
         )
 
 
-def _make_wrapper(linked: _Linked, number: int, name: str) -> Any:
+def _make_wrapper(linked: Linked, number: int, name: str) -> Any:
     """Return the Python function that Numba compiles: all it does is to call the intrinsic.
 
     It is made from source because a fixed number of named arguments costs less per call than `*args`.
@@ -275,6 +316,21 @@ def set_environments(library: Any, program: Program) -> None:
             library.codegen.set_env(symbol, environment)
 
 
+def _provide_environments(module: Any, program: Program, symbol: str) -> None:
+    """Define the environment cells that code refers to, before any caller is compiled with that code.
+
+    The engine takes the first definition of such a cell for those of all modules.
+    """
+    lines = [line for line in str(module).splitlines() if line.startswith("@_ZN08NumbaEnv")]
+    known = [line for line in lines if line[1:].split(" ", 1)[0] in program.environments]
+    if known:
+        library = cpu_target.target_context.codegen().create_library(f"{symbol}.environments")
+        library.add_llvm_module(llvm.parse_assembly("\n".join(known)))
+        library.finalize()
+        set_environments(library, program)
+        _environment_libraries.append(library)
+
+
 # --- the call -----------------------------------------------------------------------------------------------
 
 
@@ -290,15 +346,13 @@ def _call_linked(typingctx: Any, number: Any, arguments: Any) -> Any:
         linked = _linked[key]
         _, packed = llvm_arguments
         given = [builder.extract_value(packed, i) for i in range(len(sig.args[1]))]
-        context.active_code_library.add_linking_library(linked.library_for(context))
 
         def release() -> None:
             # Numba's raise does not release what the frame holds. Our wrapper's frame holds one thing: this
             # tuple.
             context.nrt.decref(builder, sig.args[1], packed)
 
-        paired = list(zip(given, sig.args[1], strict=True))
-        return EmittedCall(context, builder, linked.symbol, linked.signature, paired, release).emit()
+        return linked.emit_call(context, builder, list(zip(given, sig.args[1], strict=True)), release)
 
     return signature, emit
 

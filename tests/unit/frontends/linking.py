@@ -23,4 +23,4 @@ def relinked(function: Callable[..., Any], *args: Any) -> Any:
     """Return `function` after a trip through lowering, preparation and linking."""
     program, text = prepared(function, *args)
     constant = [ArgumentActivity.CONST] * len(program.arguments)
-    return link(text, program.entry, program, constant, Mode.PRIMAL, "again")
+    return link(text, program.entry, program, constant, Mode.PRIMAL, "again").dispatcher

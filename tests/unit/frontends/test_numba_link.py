@@ -17,7 +17,7 @@ from numba import types
 
 from coenzyme.errors import ActivityError, GeneratedIRError
 from coenzyme.frontends import ArgumentActivity, Mode
-from coenzyme.frontends.numba_link import link
+from coenzyme.frontends.numba_link import link as link_code
 from coenzyme.frontends.numba_lower import lower
 from tests.unit.frontends.linking import prepared, relinked
 
@@ -25,6 +25,11 @@ CONST, ACTIVE, DUPLICATED = ArgumentActivity
 Pair = namedtuple("Pair", "scale values")
 
 MATRIX = np.arange(12.0).reshape(3, 4)
+
+
+def link(*given: Any, **options: Any) -> Any:
+    """Return linked code as a function of its own."""
+    return link_code(*given, **options).dispatcher
 
 
 # --- the identity route: a function linked back is the function ---------------------------------------------

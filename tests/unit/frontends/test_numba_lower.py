@@ -335,7 +335,7 @@ def relinked_types(function: Any, numba_type: Any) -> Any:
 
     program = lower(function, (numba_type,))
     text = prepare(program.text, program.entry)
-    return link(text, program.entry, program, [ArgumentActivity.CONST], Mode.PRIMAL, "again")
+    return link(text, program.entry, program, [ArgumentActivity.CONST], Mode.PRIMAL, "again").dispatcher
 
 
 def test_lowering_while_numba_types_a_caller_leaves_the_caller_intact() -> None:
