@@ -173,6 +173,23 @@ def seed_like(array: Array) -> Array:
     return (1.0 + 0.5 * np.sin(1.28 * steps)).astype(array.dtype)
 
 
+def shadow_like(x: Array, memory: dict[int, Array]) -> Array:
+    """Return zeros that lie in memory as x does in its own: views of one array are views of one array here.
+
+    Parameters
+    ----------
+    x
+        The array.
+    memory
+        The bytes that stand for those of each array that has been met, by its identity; added to.
+    """
+    whole = x
+    while isinstance(whole.base, np.ndarray):
+        whole = whole.base
+    block = memory.setdefault(id(whole), np.zeros(whole.nbytes, dtype=np.uint8))
+    return np.ndarray(x.shape, x.dtype, block.data, x.ctypes.data - whole.ctypes.data, x.strides)
+
+
 class Case:
     """A row's function compiled afresh, with the memory of its calls.
 
@@ -200,8 +217,9 @@ class Case:
         self.start = tuple(np.copy(x, order="K") if isinstance(x, np.ndarray) else x for x in arguments)
         self.seeds = {i: seed_like(arguments[i]) for i in row.outputs}
         shadowed = sorted({*row.active, *row.outputs})
+        memory: dict[int, Array] = {}
         self.shadows = {
-            i: np.zeros_like(arguments[i]) for i in shadowed if isinstance(arguments[i], np.ndarray)
+            i: shadow_like(arguments[i], memory) for i in shadowed if isinstance(arguments[i], np.ndarray)
         }
         self._changed: list[int] | None = None
 

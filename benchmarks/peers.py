@@ -1,7 +1,7 @@
 """Gradients by other packages: each function imports its package, prepares what it can, returns the call.
 
 A loss takes all arguments of the row's function, in the package's own arrays where they are arrays, and
-returns the scalar differentiated: the function's value, or the inner product of its outputs with `Case.seeds`.
+returns the scalar differentiated: the function's value, or its outputs' inner product with `Case.seeds`.
 """
 
 from __future__ import annotations
