@@ -27,6 +27,8 @@ __all__ = ["Job", "Outcome", "differ", "measure"]
 
 BUDGET = 5.0
 """Seconds for the timed rounds of a row."""
+SLOW = 1.0
+"""Seconds above which one call after the first is all that a package is timed by."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,7 @@ def measure_peer(row: Row, library: Library, kept: Path, rounds: int) -> Outcome
     case.primal()
     case.find_changed()
     calls: dict[str, Callable[[], object]] = {"function": case.primal}
+    slow: dict[str, float] = {}
     for peer in row.peers:
         if peer.library is not library:
             continue
@@ -134,9 +137,15 @@ def measure_peer(row: Row, library: Library, kept: Path, rounds: int) -> Outcome
         except Exception as error:
             wrong = {name: f"{type(error).__name__}: {error}"[:500]}
         outcome.errors |= wrong
-        if not wrong:
+        if wrong:
+            continue
+        case.reset()
+        seconds = seconds_of(candidate.call)
+        if seconds < SLOW:
             calls[name] = candidate.call
-    outcome.seconds = interleaved_medians(calls, rounds=rounds, budget=BUDGET, before=resets(case))
+        else:
+            slow[name] = seconds
+    outcome.seconds = interleaved_medians(calls, rounds=rounds, budget=BUDGET, before=resets(case)) | slow
     return outcome
 
 

@@ -19,7 +19,7 @@ __all__ = ["autograd_gradient", "casadi_gradient", "jax_gradient", "torch_gradie
 
 def jax_gradient(case: Case, loss: Callable[..., Any]) -> Call:
     """Return JAX's gradient, compiled; arguments that are no arrays and not active are constants to it."""
-    import jax  # noqa: PLC0415 - a package that may be missing
+    import jax
 
     jax.config.update("jax_enable_x64", True)
     jax.config.update("jax_platforms", "cpu")
@@ -32,7 +32,7 @@ def jax_gradient(case: Case, loss: Callable[..., Any]) -> Call:
 
 def torch_gradient(case: Case, loss: Callable[..., Any]) -> Call:
     """Return PyTorch's gradient, of a function run eagerly."""
-    import torch  # noqa: PLC0415 - a package that may be missing
+    import torch
 
     torch.set_num_threads(1)
     traced, place = _traced(case)
@@ -46,7 +46,7 @@ def torch_gradient(case: Case, loss: Callable[..., Any]) -> Call:
 
 def autograd_gradient(case: Case, loss: Callable[..., Any]) -> Call:
     """Return autograd's gradient."""
-    import autograd  # noqa: PLC0415 - a package that may be missing
+    import autograd
 
     gradient = autograd.grad(loss, argnum=case.row.active)
     return lambda: gradient(*case.start)
@@ -59,7 +59,7 @@ def casadi_gradient(case: Case, loss: Callable[..., Any]) -> Call:
     -----
     CasADi's matrices are stored by columns: the loss gets an array as one column of all entries in C order.
     """
-    import casadi  # noqa: PLC0415 - a package that may be missing
+    import casadi
 
     active = case.row.active
     starts = [np.ascontiguousarray(case.start[i], dtype=np.float64) for i in active]

@@ -22,7 +22,7 @@ def draw(records: list[Record], path: Path) -> bool:
     """
     if find_spec("matplotlib") is None:
         return False
-    from matplotlib.figure import Figure  # noqa: PLC0415 - a package that may be missing
+    from matplotlib.figure import Figure
 
     shown = [record for record in records if record.ratio("ours") is not None]
     figure = Figure(figsize=(9.0, 1.2 + 0.24 * len(shown)), layout="constrained")

@@ -18,7 +18,7 @@ __all__ = ["ROWS", "gmm_adjoint", "random_gmm"]
 
 
 @njit
-def gmm_adjoint(  # noqa: PLR0913, PLR0915, PLR0917 - one loop nest with its own variables, like its primal
+def gmm_adjoint(
     alphas: Array,
     means: Array,
     icf: Array,
@@ -107,7 +107,7 @@ def lower_entries(d: int) -> tuple[Array, Array]:
 
 def jax_parts(icf: Any, d: int) -> tuple[Any, Any]:
     """Return the triangular factors, (K, d, d), and the prior's sum of squares."""
-    import jax.numpy as jnp  # noqa: PLC0415 - a package that may be missing
+    import jax.numpy as jnp
 
     diagonal = jnp.exp(icf[:, :d])
     rows, columns = lower_entries(d)
@@ -118,8 +118,8 @@ def jax_parts(icf: Any, d: int) -> tuple[Any, Any]:
 
 def jax_scan(alphas: Any, means: Any, icf: Any, x: Any, gamma: float, m: int) -> Any:
     """Return the posterior, less constants: point by point."""
-    import jax  # noqa: PLC0415 - a package that may be missing
-    import jax.numpy as jnp  # noqa: PLC0415
+    import jax
+    import jax.numpy as jnp
 
     n, d = x.shape
     factors, squares = jax_parts(icf, d)
@@ -137,7 +137,7 @@ def jax_scan(alphas: Any, means: Any, icf: Any, x: Any, gamma: float, m: int) ->
 
 def jax_components(alphas: Any, means: Any, icf: Any, x: Any, gamma: float, m: int) -> Any:
     """Return the posterior, less constants: component by component, all points at once."""
-    import jax  # noqa: PLC0415 - a package that may be missing
+    import jax
 
     n, d = x.shape
     factors, squares = jax_parts(icf, d)
@@ -155,7 +155,7 @@ def jax_components(alphas: Any, means: Any, icf: Any, x: Any, gamma: float, m: i
 
 def torch_whole(alphas: Any, means: Any, icf: Any, x: Any, gamma: float, m: int) -> Any:
     """Return the posterior, less constants: all at once."""
-    import torch  # noqa: PLC0415 - a package that may be missing
+    import torch
 
     n, d = x.shape
     diagonal = torch.exp(icf[:, :d])
@@ -172,8 +172,8 @@ def torch_whole(alphas: Any, means: Any, icf: Any, x: Any, gamma: float, m: int)
 
 def autograd_whole(alphas: Any, means: Any, icf: Any, x: Any, gamma: float, m: int) -> Any:
     """Return the posterior, less constants: all at once."""
-    import autograd.numpy as anp  # noqa: PLC0415 - a package that may be missing
-    from autograd.scipy.special import logsumexp  # noqa: PLC0415
+    import autograd.numpy as anp
+    from autograd.scipy.special import logsumexp
 
     n, d = x.shape
     rows, columns = lower_entries(d)

@@ -38,7 +38,7 @@ def whole(x: Any) -> Any:
 
 def casadi_whole(x: Any) -> Any:
     """Return Rosenbrock's function of CasADi's symbols."""
-    import casadi  # noqa: PLC0415 - a package that may be missing
+    import casadi
 
     return casadi.sum1(100.0 * (x[1:] - x[:-1] ** 2) ** 2 + (1.0 - x[:-1]) ** 2)
 

@@ -52,7 +52,7 @@ def stencil_adjoint(u: Array, v: Array, steps: int, du: Array, dv: Array) -> Non
 
 def jax_loss(u: Any, v: Any, steps: int) -> Any:
     """Return what `stencil` returns, as a scan over whole grids."""
-    import jax  # noqa: PLC0415
+    import jax
 
     def sweep(grids: Any, _: Any) -> Any:
         u, v = grids
