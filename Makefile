@@ -15,7 +15,7 @@ help:
 	@echo "make demo          the gradient of a Gaussian mixture on real data, checked and timed"
 	@echo "make test          lint, import rules, types and tests (JOBS=$(JOBS) processes)"
 	@echo "make test-all      the same, and the tests that take long to compile: every kernel, every matrix rule"
-	@echo "make bench         gradient time / primal time of the benchmark problems"
+	@echo "make bench         gradient time / primal time of the benchmark problems, to docs/benchmarks"
 	@echo "make fuzz N=$(N)  that many random programs against finite differences"
 	@echo "make format        rewrite the sources as the linter wants them"
 	@echo "make clean         remove the virtual environment and caches"
@@ -46,9 +46,9 @@ pytest: $(STAMP)
 test-all: lint types
 	$(BIN)/python -m pytest -n $(JOBS)
 
-# In one process: a second one would be timed too.
+# Beside packages installed in the same environment: pip install '.[peers]'. BENCH='--only GMM' measures a part.
 bench: $(STAMP)
-	$(BIN)/python -m pytest benchmarks --benchmark-columns=median,iqr,rounds
+	$(BIN)/python -m benchmarks $(BENCH)
 
 fuzz: $(STAMP)
 	COENZYME_FUZZ=$(N) $(BIN)/python -m pytest tests/property -n $(JOBS)
@@ -58,5 +58,5 @@ format: $(STAMP)
 	$(BIN)/ruff format
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks build dist
+	rm -rf $(VENV) .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

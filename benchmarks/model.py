@@ -27,7 +27,8 @@ class Group(Enum):
     STENCIL = "Stencils"
     LINEAR_ALGEBRA = "Linear algebra in loops"
     LEARNING = "Learning and kernels"
-    CALLS = "Calls and layouts"
+    LAYOUTS = "Layouts"
+    CALLS = "Calls"
 
 
 class Library(Enum):
@@ -118,6 +119,8 @@ class Row:
         Options for Numba.
     tolerance
         Within what relative error of each array's largest entry all derivatives must agree.
+    variant_of
+        The title of the row that this one is compared with, of which it is a variant.
     bare
         Time calls many in a row with nothing between them, for calls of less than some microseconds: nothing
         is put back then, so that the function must not overwrite its arguments.
@@ -141,6 +144,7 @@ class Row:
     hand: Callable[[Case], Call] | None = None
     jit: tuple[tuple[str, Any], ...] = ()
     tolerance: float = 1e-9
+    variant_of: str = ""
     bare: bool = False
     thorough: bool = True
 

@@ -63,7 +63,7 @@ class Conditions:
         """Return the conditions in words."""
         versions = ", ".join(f"{name} {version}" for name, version in self.versions.items())
         return (
-            f"Medians of up to {self.rounds} interleaved rounds after warm-up, one core"
+            f"Medians of up to {self.rounds} interleaved rounds after warm-up, warm heap, one core"
             f"{', pinned' if self.pinned else ''}, every library on one thread, double precision. "
             f"{self.machine}; {versions}; {self.date}."
         )
@@ -263,6 +263,18 @@ def write_reports(folder: Path, conditions: Conditions, records: list[Record]) -
     (folder / "table.md").write_text(markdown(conditions, records), encoding="utf-8")
 
 
+def variants(records: list[Record]) -> str:
+    """Return how far apart the ratios of the variants of one row are, in Markdown."""
+    lines: list[str] = []
+    for base in records:
+        family = [r for r in records if base.row.title in (r.row.title, r.row.variant_of)]
+        ratios = {r.row.title: ratio for r in family if (ratio := r.ratio("ours")) is not None}
+        if len(ratios) > 1:
+            best = min(ratios.values())
+            lines += [f"- {title}: {number(ratio / best)}" for title, ratio in ratios.items()]
+    return "## Ratio over that of the best variant\n\n" + "\n".join(lines) if lines else ""
+
+
 def markdown(conditions: Conditions, records: list[Record]) -> str:
     """Return the tables, one for each group, in Markdown."""
     parts = [
@@ -277,6 +289,7 @@ def markdown(conditions: Conditions, records: list[Record]) -> str:
         lines.append("|---|" + "---:|" * (len(HEADINGS) - 1))
         lines += ["| " + " | ".join(record.cells()) + " |" for record in members]
         parts.append("\n".join(lines))
+    parts.append(variants(records))
     errors = [f"- {r.row.title}, {name}: {text}" for r in records for name, text in r.errors().items()]
     if errors:
         parts.append("## Errors\n\n" + "\n".join(errors))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -310,6 +312,59 @@ def runge_kutta_arguments(n: int, steps: int) -> tuple[Any, ...]:
     return np.stack(start(n)), 1.6, 1e-3, steps
 
 
+EULER = Row(
+    title="Brusselator 64², 100 Euler steps in place",
+    group=Group.SIMULATION,
+    function=euler,
+    arguments=partial(euler_arguments, 64, 100),
+    small=partial(euler_arguments, 5, 3),
+    active=(0, 1),
+    outputs=(0, 1),
+    by_hand=euler_adjoint,
+    hand_bytes=lambda u, v, alpha, dt, steps: steps * (u.nbytes + v.nbytes),
+    peers=(Peer(Library.JAX, "scan", jax_euler), Peer(Library.TORCH, "loop", torch_euler)),
+    bar=2.2,
+    quoted=Quoted(hand=2.1, enzyme=2.4, peer="JAX 2.9"),
+)
+
+
+def laid_out(name: str, lay_out: Callable[[Array, Array], tuple[Array, Array]]) -> Row:
+    """Return the row of Euler's method with both concentrations laid out in memory in another way."""
+
+    def arguments(n: int, steps: int) -> tuple[Any, ...]:
+        u, v, *rest = euler_arguments(n, steps)
+        return (*lay_out(u, v), *rest)
+
+    return replace(
+        EULER,
+        title=f"Brusselator 64², 100 Euler steps, {name}",
+        group=Group.LAYOUTS,
+        arguments=partial(arguments, 64, 100),
+        small=partial(arguments, 5, 3),
+        peers=(),
+        bar=None,
+        quoted=Quoted(),
+        variant_of=EULER.title,
+    )
+
+
+def halves(u: Array, v: Array) -> tuple[Array, Array]:
+    """Return both as the halves of one array."""
+    both = np.stack((u, v))
+    return both[0], both[1]
+
+
+def interleaved(u: Array, v: Array) -> tuple[Array, Array]:
+    """Return both as every other number of one array: views whose extents meet."""
+    both = np.stack((u, v), axis=2)
+    return both[:, :, 0], both[:, :, 1]
+
+
+def by_columns(u: Array, v: Array) -> tuple[Array, Array]:
+    """Return both in Fortran's order."""
+    return np.asfortranarray(u), np.asfortranarray(v)
+
+
 ROWS = (
     Row(
         title="Brusselator 64², right-hand side",
@@ -326,20 +381,7 @@ ROWS = (
             Peer(Library.TORCH, "rolled", torch_right_hand_side),
         ),
     ),
-    Row(
-        title="Brusselator 64², 100 Euler steps in place",
-        group=Group.SIMULATION,
-        function=euler,
-        arguments=partial(euler_arguments, 64, 100),
-        small=partial(euler_arguments, 5, 3),
-        active=(0, 1),
-        outputs=(0, 1),
-        by_hand=euler_adjoint,
-        hand_bytes=lambda u, v, alpha, dt, steps: steps * (u.nbytes + v.nbytes),
-        peers=(Peer(Library.JAX, "scan", jax_euler), Peer(Library.TORCH, "loop", torch_euler)),
-        bar=2.2,
-        quoted=Quoted(hand=2.1, enzyme=2.4, peer="JAX 2.9"),
-    ),
+    EULER,
     Row(
         title="Brusselator 16², 1000 Runge-Kutta steps",
         group=Group.SIMULATION,
@@ -352,4 +394,7 @@ ROWS = (
         hand_bytes=lambda y, alpha, dt, steps: steps * y.nbytes,
         peers=(Peer(Library.JAX, "scan", jax_runge_kutta),),
     ),
+    laid_out("halves of one array", halves),
+    laid_out("interleaved", interleaved),
+    laid_out("Fortran order", by_columns),
 )

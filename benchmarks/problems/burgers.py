@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import Any
 
@@ -48,6 +49,41 @@ def burgers(u: Array, flux: Array, ratio: float, steps: int) -> None:
 
 
 @njit
+def demand_of_cells(du: Array, ratio: float, flux_bar: Array) -> None:
+    """Write the cotangent of what flows through each face."""
+    n = du.size
+    flux_bar[1] = ratio * du[2]
+    flux_bar[n - 3] = -ratio * du[n - 3]
+    for i in range(2, n - 3):
+        flux_bar[i] = ratio * (du[i + 1] - du[i])
+
+
+@njit
+def demand_of_faces(u: Array, flux_bar: Array, left_bar: Array, right_bar: Array) -> None:
+    """Write the cotangents of the values to the left and right of each face."""
+    for i in range(1, u.size - 2):
+        left = u[i] + 0.5 * minmod(u[i] - u[i - 1], u[i + 1] - u[i])
+        right = u[i + 1] - 0.5 * minmod(u[i + 1] - u[i], u[i + 2] - u[i + 1])
+        speed = max(abs(left), abs(right))
+        drag = 0.5 * (right - left)
+        by_left = math.copysign(drag if abs(left) >= abs(right) else 0.0, drag * left)
+        by_right = math.copysign(drag if abs(right) > abs(left) else 0.0, drag * right)
+        left_bar[i] = flux_bar[i] * (0.5 * (left + speed) - by_left)
+        right_bar[i] = flux_bar[i] * (0.5 * (right - speed) - by_right)
+
+
+@njit
+def demand_of_slopes(u: Array, left_bar: Array, right_bar: Array, by_back: Array, by_ahead: Array) -> None:
+    """Write the cotangents of each cell's slope, where it is the one behind and where the one ahead."""
+    for i in range(1, u.size - 1):
+        back, ahead = u[i] - u[i - 1], u[i + 1] - u[i]
+        slope_bar = 0.5 * (left_bar[i] - right_bar[i - 1])
+        kept_bar = slope_bar if back * ahead > 0.0 else 0.0
+        by_back[i] = kept_bar if abs(back) < abs(ahead) else 0.0
+        by_ahead[i] = kept_bar if abs(back) >= abs(ahead) else 0.0
+
+
+@njit
 def burgers_adjoint(u: Array, flux: Array, ratio: float, steps: int, du: Array) -> None:
     """Take the cotangent of the last state back to the first; states are kept, slopes computed again."""
     n = u.size
@@ -66,27 +102,9 @@ def burgers_adjoint(u: Array, flux: Array, ratio: float, steps: int, du: Array) 
     by_back, by_ahead = np.zeros(n), np.zeros(n)
     for t in range(steps - 1, -1, -1):
         at = kept[t]
-        for i in range(2, n - 3):
-            flux_bar[i] = ratio * (du[i + 1] - du[i])
-        flux_bar[1] = ratio * du[2]
-        flux_bar[n - 3] = -ratio * du[n - 3]
-        for i in range(1, n - 2):
-            left = at[i] + 0.5 * minmod(at[i] - at[i - 1], at[i + 1] - at[i])
-            right = at[i + 1] - 0.5 * minmod(at[i + 1] - at[i], at[i + 2] - at[i + 1])
-            drag = 0.5 * (right - left)
-            fast = abs(right) > abs(left)
-            speed = abs(right) if fast else abs(left)
-            left_bar[i] = flux_bar[i] * (
-                0.5 * (left + speed) - (0.0 if fast else (drag if left > 0.0 else -drag))
-            )
-            right_bar[i] = flux_bar[i] * (
-                0.5 * (right - speed) - ((drag if right > 0.0 else -drag) if fast else 0.0)
-            )
-        for i in range(1, n - 1):
-            back, ahead = at[i] - at[i - 1], at[i + 1] - at[i]
-            slope_bar = 0.5 * (left_bar[i] - right_bar[i - 1]) if back * ahead > 0.0 else 0.0
-            by_back[i] = slope_bar if abs(back) < abs(ahead) else 0.0
-            by_ahead[i] = slope_bar if abs(back) >= abs(ahead) else 0.0
+        demand_of_cells(du, ratio, flux_bar)
+        demand_of_faces(at, flux_bar, left_bar, right_bar)
+        demand_of_slopes(at, left_bar, right_bar, by_back, by_ahead)
         du[0] -= by_back[1]
         du[n - 1] += by_ahead[n - 2]
         for i in range(1, n - 1):

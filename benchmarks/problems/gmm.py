@@ -211,6 +211,11 @@ def random_gmm(d: int, components: int, n: int) -> GmmData:
     return GmmData(alphas, means, icf, rng.standard_normal((n, d)), 1.0, 0)
 
 
+def few_points() -> GmmData:
+    """Return small data, with a prior whose every term counts."""
+    return random_gmm(3, 4, 5)._replace(gamma=1.4, m=3)
+
+
 def slices_of_one_vector(data: GmmData) -> GmmData:
     """Return the data with all parameters in one vector, as optimisers have them."""
     parameters = data[:3]
@@ -240,7 +245,7 @@ BASE = Row(
     group=Group.ADBENCH,
     function=gmm,
     arguments=load_gmm,
-    small=partial(random_gmm, 3, 4, 5),
+    small=few_points,
     active=(0, 1, 2),
     by_hand=gmm_adjoint,
     hand_bytes=lambda *_: 0,
@@ -263,10 +268,12 @@ def laid_out(name: str, lay_out: Any) -> Row:
     return replace(
         BASE,
         title=f"GMM d10 K25 n1000, {name}",
-        group=Group.CALLS,
+        group=Group.LAYOUTS,
         arguments=lambda: lay_out(load_gmm()),
-        small=lambda: lay_out(random_gmm(3, 4, 5)),
+        small=lambda: lay_out(few_points()),
         peers=(),
+        bar=None,
+        variant_of=BASE.title,
         quoted=Quoted(),
         thorough=True,
     )

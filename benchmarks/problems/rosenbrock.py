@@ -107,6 +107,7 @@ def call_row(name: str, derivative: Any, peers: tuple[Peer, ...] = ()) -> Row:
 ROWS = (
     call_row("grad", by_grad, (*PEERS, CASADI)),
     call_row("value_and_grad", by_value_and_grad),
+    call_row("autodiff", by_autodiff),
     Row(
         title="Rosenbrock n = 10⁶",
         group=Group.SIMULATION,

@@ -65,7 +65,7 @@ def jax_loss(u: Any, v: Any, steps: int) -> Any:
 
 ROWS = (
     Row(
-        title="stencil with swapped grids 250², 100 sweeps",
+        title="Jacobi sweeps, grids swapped, 250², 100 sweeps",
         group=Group.STENCIL,
         function=stencil,
         arguments=lambda: (*stencil_start(250), 100),
