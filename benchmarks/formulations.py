@@ -52,7 +52,7 @@ class Package:
 
 def jax_package() -> Package:
     """Return JAX: loops are scans."""
-    import jax  # noqa: PLC0415 - a package that may be missing
+    import jax
 
     # Before the first constant is made.
     jax.config.update("jax_enable_x64", True)
@@ -67,7 +67,7 @@ def jax_package() -> Package:
 
 def torch_package() -> Package:
     """Return PyTorch: loops are Python's."""
-    import torch  # noqa: PLC0415 - a package that may be missing
+    import torch
 
     def pad(x: Any) -> Any:
         return torch.nn.functional.pad(x, (1,) * (2 * x.ndim))
@@ -77,7 +77,7 @@ def torch_package() -> Package:
 
 def autograd_package() -> Package:
     """Return autograd: loops are Python's."""
-    import autograd.numpy  # noqa: PLC0415 - a package that may be missing
+    import autograd.numpy
 
     def pad(x: Any) -> Any:
         return autograd.numpy.pad(x, ((1, 1),) * x.ndim, "constant")

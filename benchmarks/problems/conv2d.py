@@ -48,7 +48,7 @@ def shifted(package: Package, x: Any, kernel: Any, weights: Any) -> Any:
 
 def library(package: Package, x: Any, kernel: Any, weights: Any) -> Any:
     """Return the weighted sum by JAX's convolution."""
-    import jax  # noqa: PLC0415 - a package that may be missing
+    import jax
 
     layout = ("NHWC", "HWIO", "NHWC")
     out = jax.lax.conv_general_dilated(x, kernel, (1, 1), "VALID", dimension_numbers=layout)

@@ -65,7 +65,7 @@ def durbin_adjoint(r, y, r_bar, y_bar):
 
 def masked(package: Package, r: Any, y: Any) -> Any:
     """Return the solution by a scan over orders, of arrays of full length with zeros behind."""
-    import jax  # noqa: PLC0415 - a package that may be missing
+    import jax
 
     numpy, n = package.np, r.size
     positions = numpy.arange(n)

@@ -252,15 +252,12 @@ BASE = Row(
     peers=JAX + OTHERS,
     bar=2.0,
     quoted=Quoted(hand=1.74, enzyme=2.0, peer="JAX scan 0.83"),
-    thorough=False,
 )
 
 
 def of_size(title: str, d: int, components: int, n: int, **changes: Any) -> Row:
     """Return the row at another size."""
-    return replace(
-        BASE, title=title, arguments=partial(random_gmm, d, components, n), thorough=True, **changes
-    )
+    return replace(BASE, title=title, arguments=partial(random_gmm, d, components, n), **changes)
 
 
 def laid_out(name: str, lay_out: Any) -> Row:
@@ -275,7 +272,6 @@ def laid_out(name: str, lay_out: Any) -> Row:
         bar=None,
         variant_of=BASE.title,
         quoted=Quoted(),
-        thorough=True,
     )
 
 

@@ -27,7 +27,7 @@ def spmv_adjoint(A_row, A_col, A_val, x, y, A_val_bar, x_bar, y_bar):
 
 def segments(package: Package, A_row: Any, A_col: Any, A_val: Any, x: Any, y: Any) -> Any:
     """Return the product by a sum over segments."""
-    import jax  # noqa: PLC0415 - a package that may be missing
+    import jax
 
     numpy = package.np
     row = numpy.repeat(numpy.arange(y.size), numpy.diff(A_row), total_repeat_length=A_val.size)

@@ -41,7 +41,7 @@ def trisolv_adjoint(L, x, b, L_bar, x_bar, b_bar):
 
 def library(package: Package, L: Any, x: Any, b: Any) -> Any:
     """Return the solution by LAPACK."""
-    import jax  # noqa: PLC0415 - a package that may be missing
+    import jax
 
     return (jax.scipy.linalg.solve_triangular(L, b, lower=True),)
 
@@ -53,7 +53,7 @@ def torch_library(package: Package, L: Any, x: Any, b: Any) -> Any:
 
 def autograd_library(package: Package, L: Any, x: Any, b: Any) -> Any:
     """Return the solution by LAPACK."""
-    import autograd.scipy.linalg  # noqa: PLC0415 - a package that may be missing
+    import autograd.scipy.linalg
 
     return (autograd.scipy.linalg.solve_triangular(L, b, lower=True),)
 
