@@ -35,7 +35,7 @@ ONE_THREAD = {
     )
 } | {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1", "JAX_PLATFORMS": "cpu"}
 WARM_HEAP = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 40)}
-"""For the GNU C library: memory that is freed stays with the process, blocks of any size, for whoever allocates."""
+"""For the GNU C library: memory that is freed stays with the process, of any size, for whoever allocates."""
 LONGEST = 240.0
 """Seconds after which a process is given up."""
 
