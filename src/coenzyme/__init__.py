@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from coenzyme import errors as errors
+    from coenzyme.api import cache as cache
     from coenzyme.api.annotations import (
         Active,
         BatchDuplicated,
@@ -77,7 +78,7 @@ _HOMES = {
     "value_and_grad": "api.transforms",
     "vjp": "api.transforms",
 }
-_SUBMODULES = ("errors", "testing")
+_SUBMODULES = {"cache": "api.cache", "errors": "errors", "testing": "testing"}
 
 __all__ = [
     "Active",
@@ -118,7 +119,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _SUBMODULES:
-        return import_module(f"coenzyme.{name}")
+        return import_module(f"coenzyme.{_SUBMODULES[name]}")
     if name not in _HOMES:
         raise AttributeError(f"module 'coenzyme' has no attribute {name!r}")
     # Numba must have its view of the public names before compiled code can mention them.

@@ -1,4 +1,7 @@
-"""The command line: `coenzyme demo` runs the main job on real data, `coenzyme doctor` a self-test."""
+"""The command line: `coenzyme demo` runs the main job on real data, `coenzyme doctor` a self-test, ….
+
+`coenzyme cache` shows, or clears, what is kept on disk.
+"""
 
 from __future__ import annotations
 
@@ -236,6 +239,21 @@ def doctor() -> None:
     console.print(table)
     seconds = seconds_of(self_test)
     succeed(f"self-test: the gradient of a loop over an array is right ({seconds:.1f} s with compilation)")
+
+
+@app.command()
+def cache(
+    clear: Annotated[bool, typer.Option("--clear", help="Remove what is kept.")] = False,
+) -> None:
+    """Print where derivatives are kept between processes, and how many; or remove them."""
+    facts = cz.cache.info()
+    if facts.folder is None:
+        console.print("nothing is kept on disk: COENZYME_CACHE is off")
+    elif clear:
+        succeed(f"removed {cz.cache.clear()} derivatives from {facts.folder}")
+    else:
+        megabytes = f"{facts.size / 2**20:.1f} of {facts.limit / 2**20:.0f} MB"
+        console.print(f"{facts.files} derivatives, {megabytes}, in {facts.folder}", soft_wrap=True)
 
 
 def versions() -> dict[str, str]:

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 import coenzyme as cz
 from benchmarks.problems.gmm import gmm_adjoint
 from coenzyme import cli
+from coenzyme.frontends import numba_cache
 
 
 def run(*arguments):
@@ -91,3 +92,16 @@ def test_doctor_fails_when_its_self_test_does(monkeypatch):
     result = run("doctor")
     assert result.exit_code == 1
     assert "self-test: expected" in result.output
+
+
+def test_cache_shows_and_removes_what_is_kept(monkeypatch, tmp_path):
+    monkeypatch.setenv("COENZYME_CACHE", "1")
+    monkeypatch.setenv("COENZYME_CACHE_DIR", str(tmp_path / "code"))
+    store = numba_cache.store()
+    assert store is not None
+    store.save("a" * 64, b"code")
+    assert "1 derivatives" in run("cache").output
+    assert "removed 1 derivatives" in run("cache", "--clear").output
+    assert "0 derivatives" in run("cache").output
+    monkeypatch.setenv("COENZYME_CACHE", "off")
+    assert "nothing is kept" in run("cache").output

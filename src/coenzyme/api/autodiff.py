@@ -111,6 +111,10 @@ class AnnotatedCall(Call):
         shadows = sum(kind in SHADOWED for kind in self.kinds) * self.width
         return [*positional("x", len(self.kinds)), *positional("dx", shadows)]
 
+    def primals(self, argtypes: tuple[types.Type, ...]) -> int | None:
+        """Return how many of the arguments come first, for the user's function."""
+        return len(self.kinds)
+
     def implement(self, argtypes: tuple[types.Type, ...]) -> Callable[..., Any]:
         """Return the body for arguments of the given Numba types."""
         if self.mode.split:

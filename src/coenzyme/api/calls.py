@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from functools import cache
 from inspect import Parameter
 from itertools import count
+from types import FunctionType
 from typing import Any, ClassVar, TypeVar
 
 import numba
-from numba.core import cgutils, types
+from numba.core import cgutils, compiler, types
 from numba.core.dispatcher import _FunctionCompiler  # pyright: ignore[reportAttributeAccessIssue]
 from numba.core.errors import NumbaExperimentalFeatureWarning
 from numba.core.imputils import lower_constant
@@ -26,11 +27,13 @@ from numba.extending import intrinsic, models, register_model, typeof_impl
 
 from coenzyme import engine
 from coenzyme.api.functions import Compiled, name_of, parameters_of
+from coenzyme.api.kept import CallCache
 from coenzyme.api.memory import as_type, call_derivative, emit_call, writable, zero_like
 from coenzyme.api.sharing import Sharing
 from coenzyme.api.source import Source, tuple_of
 from coenzyme.api.structure import Arrangement, Leaf
 from coenzyme.errors import ActivityError
+from coenzyme.frontends.numba_cache import EntryLibrary
 from coenzyme.frontends.program import ArgumentActivity, Mode
 
 __all__ = [
@@ -65,6 +68,13 @@ class Call:
     def implement(self, argtypes: tuple[types.Type, ...]) -> Callable[..., Any]:
         """Return the body for arguments of the given Numba types, a function of as many arguments."""
         raise NotImplementedError
+
+    def primals(self, argtypes: tuple[types.Type, ...]) -> int | None:
+        """Return how many of the arguments come first, for the user's function.
+
+        None where the body depends on more than the code of that function and the fields of the call.
+        """
+        return None
 
 
 class CallType(types.Type):
@@ -159,9 +169,10 @@ class _EntryCompiler(_FunctionCompiler):  # pyright: ignore[reportUntypedBaseCla
     Numba optimises a function again in each of its callers: one level less is a third of the time to compile.
     """
 
-    def __init__(self, base: _FunctionCompiler, call: Call) -> None:
+    def __init__(self, base: _FunctionCompiler, call: Call, cache: CallCache) -> None:
         super().__init__(base.py_func, base.targetdescr, base.targetoptions, base.locals, base.pipeline_class)
         self._call = call
+        self._cache = cache
 
     def _get_implementation(self, args: Sequence[types.Type], kws: Mapping[str, types.Type]) -> Any:
         variable = any(p.kind is Parameter.VAR_POSITIONAL for p in self._call.parameters())
@@ -173,12 +184,37 @@ class _EntryCompiler(_FunctionCompiler):  # pyright: ignore[reportUntypedBaseCla
         )
         return _implementation_of(self._call, tuple(argtypes))
 
+    def _compile_core(self, args: Any, return_type: Any) -> Any:
+        key = self._cache.key(tuple(args))
+        if key is None:
+            return super()._compile_core(args, return_type)
+        # As Numba does it, but for the library, and for a name that means the same in every process.
+        flags = compiler.Flags()
+        self.targetdescr.options.parse_as_flags(flags, self.targetoptions)
+        body = self._get_implementation(args, {})
+        name = f"{self._call.label}_{key[:32]}"
+        body = FunctionType(body.__code__, body.__globals__, body.__name__, body.__defaults__)
+        body.__qualname__ = name
+        context = self.targetdescr.target_context
+        return compiler.compile_extra(
+            self.targetdescr.typing_context,
+            context,
+            body,
+            args=args,
+            return_type=return_type,
+            flags=self._customize_flags(flags),
+            locals=self.locals,
+            library=EntryLibrary(context.codegen(), name),
+            pipeline_class=self.pipeline_class,
+        )
+
 
 class _EntryDispatcher(CPUDispatcher):
     def __init__(self, entry: Callable[..., Any], call: Call) -> None:
         nogil = bool(call.function.targetoptions.get("nogil"))
         super().__init__(entry, targetoptions={"nopython": True, "boundscheck": None, "nogil": nogil})
-        self._compiler = _EntryCompiler(self._compiler, call)
+        self._cache = CallCache(call, call_of)
+        self._compiler = _EntryCompiler(self._compiler, call, self._cache)
         self.call = call
 
     def compile(self, sig: Any) -> Any:

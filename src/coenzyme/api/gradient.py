@@ -65,6 +65,10 @@ class GradientCall(Call):
     sharing: Sharing = Sharing.REFUSED
     label: ClassVar[str] = "gradient"
 
+    def primals(self, argtypes: tuple[types.Type, ...]) -> int | None:
+        """Return how many of the arguments come first, for the user's function."""
+        return len(argtypes)
+
     def implement(self, argtypes: tuple[types.Type, ...]) -> Callable[..., Any]:
         """Return the body for arguments of the given Numba types."""
         check_argnums(self.function, self.argnums, len(argtypes))

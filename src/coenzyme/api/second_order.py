@@ -82,6 +82,10 @@ class HessianProductCall(Call):
         """Return the primals, then what goes with them."""
         return [*positional("x", self.count), *positional("v", 1 + (self.product is Product.INTO))]
 
+    def primals(self, argtypes: tuple[types.Type, ...]) -> int | None:
+        """Return how many of the arguments come first, for the user's function."""
+        return self.count
+
     def implement(self, argtypes: tuple[types.Type, ...]) -> Callable[..., Any]:
         """Return the body for arguments of the given Numba types."""
         name, argument = name_of(self.function), argument_name(self.function, 0)
@@ -258,6 +262,10 @@ class HessianCall(Call):
     chunk: int = CHUNK
     sharing: Sharing = Sharing.REFUSED
     label: ClassVar[str] = "hessian"
+
+    def primals(self, argtypes: tuple[types.Type, ...]) -> int | None:
+        """Return how many of the arguments come first, for the user's function."""
+        return len(argtypes)
 
     def implement(self, argtypes: tuple[types.Type, ...]) -> Callable[..., Any]:
         """Return the body for arguments of the given Numba types."""

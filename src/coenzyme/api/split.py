@@ -42,6 +42,10 @@ class SplitCall(AnnotatedCall):
 
     label: ClassVar[str] = "forward_half"
 
+    def primals(self, argtypes: tuple[types.Type, ...]) -> int | None:
+        """Return how many of the arguments come first, for the user's function."""
+        return None
+
     def implement(self, argtypes: tuple[types.Type, ...]) -> Callable[..., Any]:
         """Return the body for arguments of the given Numba types."""
         prepared = self._prepare(argtypes)

@@ -143,6 +143,10 @@ class PushforwardCall(Call):
         """Return the primals, then what goes with them."""
         return [*positional("x", self.count), *positional("t", self.tangents)]
 
+    def primals(self, argtypes: tuple[types.Type, ...]) -> int | None:
+        """Return how many of the arguments come first, for the user's function."""
+        return self.count
+
     def implement(self, argtypes: tuple[types.Type, ...]) -> Callable[..., Any]:
         """Return the body for arguments of the given Numba types."""
         name = name_of(self.function)
