@@ -95,6 +95,8 @@ class Options:
         Whether a zero tangent or adjoint contributes zero where the slope is infinite or a NaN.
     width
         How many directions one sweep follows.
+    memory_limit
+        How many bytes the tapes of the derivative that are alive at one time may hold; None for no limit.
     """
 
     policy: Policy = Policy.CUT
@@ -102,6 +104,7 @@ class Options:
     caller_keeps: bool = True
     strong_zero: bool = False
     width: int = 1
+    memory_limit: int | None = None
 
 
 @dataclass(frozen=True)
@@ -319,7 +322,7 @@ def _derivative(
 
         def text_again() -> str:
             """Return the derivative in a form that can be differentiated: its tape is ordinary memory."""
-            again = replace(request, memory=TapeMemory.PLAIN)
+            again = replace(request, memory=TapeMemory.PLAIN, memory_limit=None)
             # Second derivatives know nothing of threads.
             serial = in_series or program.is_parallel
             primal = lowered(function, argtypes, serial)
@@ -336,6 +339,7 @@ def _derivative(
             _plain(program.qualname.rsplit(".", 1)[-1]) + f"_{mode.value}",
             return_active=return_active,
             width=options.width,
+            memory_limit=options.memory_limit,
             text_again=text_again if again_differs else None,
         )
         return Derivative(linked, program.restype, program, plan, text)
@@ -373,6 +377,7 @@ def _split_derivative(
             return_active=return_active,
             seeded=seeded,
             width=options.width,
+            memory_limit=options.memory_limit,
         )
         return SplitDerivative(linked.forward, linked.reverse, program.restype, program, plan, text)
 
@@ -456,6 +461,7 @@ def _request(
         result=find_places(program.result) if seeded else None,
         strong_zero=options.strong_zero,
         width=options.width,
+        memory_limit=options.memory_limit,
         provide=provide,
         launches=find_launch,
         structs=program.structs,

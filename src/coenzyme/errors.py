@@ -12,6 +12,7 @@ __all__ = [
     "CompilationError",
     "GeneratedIRError",
     "Location",
+    "MemoryLimitError",
     "MissingRuleError",
     "ParseError",
     "PreparationMismatchError",
@@ -116,6 +117,36 @@ class ShadowError(ActivityError, ValueError):
 
 class TapeError(CoenzymeError, ValueError):
     """A tape that has been used already, or that belongs to another call."""
+
+
+class MemoryLimitError(CoenzymeError, MemoryError):
+    """A tape that would hold more bytes than it may.
+
+    Parameters
+    ----------
+    asked, limit
+        How many bytes the tape asked for, with what it held already, and how many it may hold.
+    """
+
+    def __init__(self, asked: int = 0, limit: int = 0, function: str | None = None, **fields: Any) -> None:
+        self.asked = asked
+        self.limit = limit
+        fields.setdefault(
+            "remedy",
+            "run the time steps by coenzyme.checkpoint, see what is kept with coenzyme.explain, "
+            "or allow for more with memory_limit",
+        )
+        message = f"the tape of the reverse sweep asks for {asked} bytes, and the limit is {limit}"
+        super().__init__(message, function=function, **fields)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return what makes an equal error."""
+        state = {k: v for k, v in vars(self).items() if k not in ("message", "asked", "limit", "function")}
+        return _rebuild_limit, (self.asked, self.limit, self.function, state)
+
+
+def _rebuild_limit(asked: int, limit: int, function: str | None, fields: dict[str, Any]) -> MemoryLimitError:
+    return MemoryLimitError(asked, limit, function, **fields)
 
 
 class PreparationMismatchError(CoenzymeError, ValueError):

@@ -29,6 +29,7 @@ __all__ = [
     "ReverseSplitNoPrimal",
     "ReverseSplitWithPrimal",
     "ReverseWithPrimal",
+    "check_memory_limit",
 ]
 
 
@@ -173,6 +174,17 @@ SHADOWED = (Duplicated, DuplicatedNoNeed, MixedDuplicated, *BATCHED)
 ANNOTATIONS = (Const, Active, *SHADOWED)
 
 
+def check_memory_limit(limit: object) -> None:
+    """Refuse a limit that is no number of bytes."""
+    if limit is None or (isinstance(limit, int) and not isinstance(limit, bool) and 0 <= limit < 1 << 62):
+        return
+    raise ActivityError(
+        f"the option memory_limit is {limit!r}",
+        argument="memory_limit",
+        remedy="pass a number of bytes, or None",
+    )
+
+
 @dataclass(frozen=True)
 class DerivativeMode:
     """Which sweep to run, and whether the value of the function is returned beside the derivative.
@@ -196,6 +208,12 @@ class DerivativeMode:
     arguments_kept
         For a split sweep, a promise: between its halves nothing is written to the arguments and to the value.
         What the reverse half needs of them is then not kept on the tape.
+    memory_limit
+        How many bytes the reverse sweep may keep, None for as many as there are: what would be more raises
+        `MemoryLimitError`, before it is allocated where the numbers of iterations are known by then. Calls
+        that run at the same time on several threads, and tapes of a split sweep that are still to be used,
+        share the limit. Not counted is what rules such as those of `numpy.linalg` save, snapshots of
+        `checkpoint` among it.
     width
         How many directions one sweep follows; the arguments with shadows are `BatchDuplicated` then, and it
         may be left out.
@@ -213,6 +231,7 @@ class DerivativeMode:
     arguments_kept: bool = False
     strong_zero: bool = False
     width: int = 1
+    memory_limit: int | None = None
     known: dict[tuple[Any, ...], Callable[..., Any] | None] = field(
         default_factory=dict[tuple[Any, ...], "Callable[..., Any] | None"],
         init=False,
@@ -230,6 +249,7 @@ class DerivativeMode:
                 argument="width",
                 remedy="pass the number of directions to follow in one sweep, at least 1",
             )
+        check_memory_limit(self.memory_limit)
         for name in ("with_primal", "split", "arguments_kept", "strong_zero"):
             value = getattr(self, name)
             if not isinstance(value, bool):

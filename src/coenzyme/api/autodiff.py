@@ -135,6 +135,7 @@ class AnnotatedCall(Call):
             return_active=prepared.active,
             sharing=self.sharing,
             strong_zero=self.mode.strong_zero,
+            memory_limit=self.mode.memory_limit,
         )
         if sweep is Mode.REVERSE:
             trees = prepared.arrangement.trees

@@ -289,6 +289,7 @@ def add_derivative(  # noqa: PLR0913 - what one call of a derivative is made of
     return_active: bool,
     sharing: Sharing = Sharing.READ,
     strong_zero: bool = False,
+    memory_limit: int | None = None,
     depth: int = 0,
 ) -> Outcome:
     """Add the call of a derivative in one direction to a body, as `add_batch` does for several."""
@@ -300,6 +301,7 @@ def add_derivative(  # noqa: PLR0913 - what one call of a derivative is made of
         return_active=return_active,
         sharing=sharing,
         strong_zero=strong_zero,
+        memory_limit=memory_limit,
         depth=depth,
     )
     return outcome
@@ -314,6 +316,7 @@ def add_batch(  # noqa: PLR0913 - what one call of a derivative is made of
     return_active: bool,
     sharing: Sharing = Sharing.READ,
     strong_zero: bool = False,
+    memory_limit: int | None = None,
     depth: int = 0,
 ) -> list[Outcome]:
     """Add the call of a derivative to a body.
@@ -334,6 +337,8 @@ def add_batch(  # noqa: PLR0913 - what one call of a derivative is made of
         What is known of arguments in one memory.
     strong_zero
         A zero tangent or adjoint contributes zero whatever the slope.
+    memory_limit
+        How many bytes the tape may hold.
     depth
         Indentation of the added lines.
 
@@ -344,7 +349,12 @@ def add_batch(  # noqa: PLR0913 - what one call of a derivative is made of
     """
     width = len(lanes)
     leaves, activities = arrangement.leaves, arrangement.activities(mode)
-    options = engine.Options(arguments_disjoint=sharing.is_disjoint, strong_zero=strong_zero, width=width)
+    options = engine.Options(
+        arguments_disjoint=sharing.is_disjoint,
+        strong_zero=strong_zero,
+        width=width,
+        memory_limit=memory_limit if mode is Mode.REVERSE else None,
+    )
     function, kinds = arrangement.function, arrangement.types
     derivative, activities = with_scratch(
         arrangement,

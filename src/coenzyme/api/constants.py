@@ -32,6 +32,11 @@ def function_of(kind: types.Type, caller: str) -> Compiled:
 @cache
 def _for_cpu(dispatcher: Compiled) -> Compiled:
     """Return a function as the CPU has it, while compiled code that calls `grad` is differentiated."""
+    # Not another one where it can be helped: a recursive function calls the one that Numba knows it by.
+    origin: Any = getattr(dispatcher, "origin", None)
+    known = origin() if origin is not None else None
+    if known is not None and set(known.targetoptions) <= {*_SEMANTIC_OPTIONS, "nopython"}:
+        return known
     options = {name: value for name, value in dispatcher.targetoptions.items() if name in _SEMANTIC_OPTIONS}
     return numba.njit(**options)(dispatcher.py_func)
 

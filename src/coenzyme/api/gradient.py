@@ -54,6 +54,8 @@ class GradientCall(Call):
         The derivative of a holomorphic function in place of the gradient of a real one.
     sharing
         What is known of arguments in one memory.
+    memory_limit
+        How many bytes the tape may hold.
     """
 
     function: Compiled
@@ -63,6 +65,7 @@ class GradientCall(Call):
     with_value: bool
     holomorphic: bool = False
     sharing: Sharing = Sharing.REFUSED
+    memory_limit: int | None = None
     label: ClassVar[str] = "gradient"
 
     def primals(self, argtypes: tuple[types.Type, ...]) -> int | None:
@@ -92,6 +95,7 @@ class GradientCall(Call):
             Operands(seed=seed),
             return_active=True,
             sharing=self.sharing,
+            memory_limit=self.memory_limit,
         )
         primal = outcome.primal
         value, aux = (f"{primal}[0]", f"{primal}[1]") if self.has_aux else (primal, None)
@@ -131,7 +135,12 @@ class GradientCall(Call):
         }
         seed = source.name("seed", one_of(value_type))
         outcome = add_derivative(
-            source, alone, Mode.REVERSE, Operands(None, seed, copies), return_active=True
+            source,
+            alone,
+            Mode.REVERSE,
+            Operands(None, seed, copies),
+            return_active=True,
+            memory_limit=self.memory_limit,
         )
         paths = ", ".join(leaf.path for leaf in arrangement.leaves)
         value, aux = source.variable("value"), source.variable("aux")

@@ -43,11 +43,14 @@ class PullbackCall(Call):
         How many arguments it is given.
     caller_keeps
         Whether no one else has the arguments.
+    memory_limit
+        How many bytes the tape may hold.
     """
 
     function: Compiled
     count: int
     caller_keeps: bool
+    memory_limit: int | None = None
     label: ClassVar[str] = "pullback"
 
     def parameters(self) -> Sequence[Parameter]:
@@ -67,15 +70,17 @@ class PullbackCall(Call):
             None,
             return_active=active,
             seeded=active and is_seeded(restype),
-            options=engine.Options(caller_keeps=self.caller_keeps),
+            options=engine.Options(caller_keeps=self.caller_keeps, memory_limit=self.memory_limit),
         )
         return implementation(source, self.function, len(argtypes))
 
 
-def run_with_pullback(function: Compiled, primals: Sequence[Any]) -> tuple[Any, Pullback]:
+def run_with_pullback(
+    function: Compiled, primals: Sequence[Any], memory_limit: int | None = None
+) -> tuple[Any, Pullback]:
     """Return the value of a function, run once, and its pullback."""
     private = all(map(_is_copied_whole, primals))
-    entry = entry_of(PullbackCall(function, len(primals), private))
+    entry = entry_of(PullbackCall(function, len(primals), private, memory_limit))
     given = tuple(copied(primal) for primal in primals)
     try:
         run = run_of(call(entry, function, given, {}, given=primals))

@@ -59,6 +59,7 @@ class SplitCall(AnnotatedCall):
                 arguments_disjoint=self.sharing.is_disjoint,
                 caller_keeps=self.mode.arguments_kept,
                 strong_zero=self.mode.strong_zero,
+                memory_limit=self.mode.memory_limit,
                 width=self.width,
             ),
         )

@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 from numba.core.errors import NumbaError
 
+from coenzyme.api.annotations import check_memory_limit
 from coenzyme.api.calls import Call, entry_of
 from coenzyme.api.functions import Compiled, NumbaCallable, as_dispatcher, bind, name_of, parameters_of
 from coenzyme.api.gradient import GradientCall
@@ -97,6 +98,7 @@ def grad(
     argnums: int | Sequence[int] = 0,
     has_aux: bool = False,
     holomorphic: bool = False,
+    memory_limit: int | None = None,
 ) -> Gradient:
     """Return the gradient of `f`: a function of the same arguments.
 
@@ -112,6 +114,9 @@ def grad(
     holomorphic
         `f` is a holomorphic function of complex arguments with a complex value: the result is its complex
         derivative.
+    memory_limit
+        How many bytes the reverse sweep may keep, None for as many as there are. What that counts:
+        `DerivativeMode`.
 
     Returns
     -------
@@ -127,6 +132,8 @@ def grad(
         derivative.
     CompilationError
         When the gradient is called, if Numba cannot compile `f` for the arguments.
+    MemoryLimitError
+        When the gradient is called, if the reverse sweep would keep more than it may.
 
     Notes
     -----
@@ -152,7 +159,9 @@ def grad(
     >>> cz.grad(lambda z: z * z, holomorphic=True)(3.1 + 2.7j)
     (6.2+5.4j)
     """
-    return _gradient(f, argnums, has_aux=has_aux, with_value=False, holomorphic=holomorphic)
+    return _gradient(
+        f, argnums, has_aux=has_aux, with_value=False, holomorphic=holomorphic, limit=memory_limit
+    )
 
 
 def value_and_grad(
@@ -160,12 +169,13 @@ def value_and_grad(
     argnums: int | Sequence[int] = 0,
     has_aux: bool = False,
     holomorphic: bool = False,
+    memory_limit: int | None = None,
 ) -> Gradient:
     """Return a function that computes both the value of `f` and its gradient.
 
     Parameters
     ----------
-    f, argnums, has_aux, holomorphic
+    f, argnums, has_aux, holomorphic, memory_limit
         As for `grad`.
 
     Returns
@@ -184,23 +194,39 @@ def value_and_grad(
     >>> cz.value_and_grad(lambda x, n: x**n)(2.0, 3)
     (8.0, 12.0)
     """
-    return _gradient(f, argnums, has_aux=has_aux, with_value=True, holomorphic=holomorphic)
+    return _gradient(
+        f, argnums, has_aux=has_aux, with_value=True, holomorphic=holomorphic, limit=memory_limit
+    )
 
 
 def _gradient(
-    f: object, argnums: int | Sequence[int], *, has_aux: bool, with_value: bool, holomorphic: bool
+    f: object,
+    argnums: int | Sequence[int],
+    *,
+    has_aux: bool,
+    with_value: bool,
+    holomorphic: bool,
+    limit: int | None,
 ) -> Gradient:
     function = as_dispatcher(f)
+    if limit is not None:
+        check_memory_limit(limit)
+    options = (bool(has_aux), with_value, bool(holomorphic), limit)
     if type(argnums) is int:  # no bool, which equals one
-        return _gradient_of(function, argnums, bool(has_aux), with_value, bool(holomorphic))
-    return _make_gradient(function, argnums, bool(has_aux), with_value, bool(holomorphic))
+        return _gradient_of(function, argnums, *options)
+    return _make_gradient(function, argnums, *options)
 
 
 def _make_gradient(
-    function: Compiled, argnums: object, has_aux: bool, with_value: bool, holomorphic: bool
+    function: Compiled,
+    argnums: object,
+    has_aux: bool,
+    with_value: bool,
+    holomorphic: bool,
+    limit: int | None,
 ) -> Gradient:
     chosen, single = normalise_argnums(function, argnums)
-    request = GradientCall(function, chosen, single, has_aux, with_value, holomorphic)
+    request = GradientCall(function, chosen, single, has_aux, with_value, holomorphic, memory_limit=limit)
     return Gradient(request, chosen[0] if single else chosen)
 
 
@@ -321,7 +347,9 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     return result
 
 
-def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+def vjp(
+    f: Callable[..., Any], *primals: Any, memory_limit: int | None = None
+) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
     """Return the value of `f`, and a function from a cotangent of it to those of the arguments.
 
     Parameters
@@ -330,6 +358,8 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tupl
         The function.
     *primals
         Its arguments.
+    memory_limit
+        As for `grad`.
 
     Returns
     -------
@@ -361,10 +391,11 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tupl
     (array([ 3., 30.]), 21.0)
     """
     function = as_dispatcher(f)
+    check_memory_limit(memory_limit)
     packing = Packing(primals) if any(map(is_structured, primals)) else None
     native = primals if packing is None else packing.native
     refuse_written(resolve_sharing(function, native, varied_positions(function, native)), function)
-    y, pullback = run_with_pullback(function, native)
+    y, pullback = run_with_pullback(function, native, memory_limit)
     return y, pullback if packing is None else functools.partial(_pull_back, packing, pullback)
 
 

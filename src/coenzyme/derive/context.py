@@ -39,10 +39,12 @@ class Context:
     """A zero tangent or adjoint times any partial is zero, an infinite one and a NaN included."""
     width: int = 1
     """How many directions one sweep follows: each has its own shadows, tangents and adjoints, a *lane*."""
+    memory_limit: int | None = None
+    """How many bytes the tapes that are alive at one time may hold."""
 
     def require(self, name: str) -> Function:
         """Return the run-time function called `name`."""
-        return require(self.module, name, self.memory)
+        return require(self.module, name, self.memory, self.memory_limit)
 
     def unsupported(
         self,

@@ -68,6 +68,8 @@ class Request:
     strong_zero: bool = False
     width: int = 1
     """How many directions one sweep follows."""
+    memory_limit: int | None = None
+    """How many bytes the tapes that are alive at one time may hold."""
     is_callee: bool = False
     """Whether the function is one that is kept out of line in the one to differentiate."""
     provide: RuleProvider | None = None
@@ -102,7 +104,7 @@ def derive(
     of a pointer, the tangent of a scalar, or a pointer to where a scalar's adjoint is stored. Where several
     directions are followed, all those of the first come first.
     """
-    context = Context(module, locate, display_name, request.memory, request.strong_zero, request.width)
+    context = _context(module, request, locate, display_name)
     with _described(context):
         derived = _Deriver(context, request).derive(function, request, name)
         run_launches(module, request.launches)
@@ -122,11 +124,18 @@ def derive_split(
     The parameters are those of :func:`derive`; the halves are those of :mod:`coenzyme.derive.split`. The
     forward half has no parameters for the adjoints of scalars.
     """
-    context = Context(module, locate, display_name, request.memory, request.strong_zero, request.width)
+    context = _context(module, request, locate, display_name)
     with _described(context):
         made = _Deriver(context, request).split(function, request, name)
         run_launches(module, request.launches)
         return made
+
+
+def _context(
+    module: Module, request: Request, locate: Callable[[Instruction], Location | None], name: str
+) -> Context:
+    memory, limit = request.memory, request.memory_limit
+    return Context(module, locate, name, memory, request.strong_zero, request.width, limit)
 
 
 @contextmanager
@@ -193,7 +202,7 @@ class _Deriver:
             _mark_disjoint(draft)
         plan, halves = self.emit_reverse(draft, request)
         made = declare_halves(self.module, draft.function, halves, name)
-        split_function(self.module, draft.function, halves, made.augmented, made.reverse, made.discard)
+        split_function(self.context, draft.function, halves, made.augmented, made.reverse, made.discard)
         return made, plan
 
     def draft(self, function: Function, request: Request, name: str) -> _Draft:
@@ -293,7 +302,7 @@ class _Deriver:
             _move_body(draft.function, entry.augmented)
             return
         _, halves = self.emit_reverse(draft, request)
-        split_function(self.module, draft.function, halves, entry.augmented, entry.reverse, entry.discard)
+        split_function(self.context, draft.function, halves, entry.augmented, entry.reverse, entry.discard)
 
 
 def _refuse_indirect_calls(context: Context, shape: Shape) -> None:

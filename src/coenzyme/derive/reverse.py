@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from coenzyme.analysis.branches import CameFrom, Decision, Test
 from coenzyme.analysis.exits import ExitKind, normal_statuses
@@ -20,6 +21,7 @@ from coenzyme.derive.calls import Derivatives, ReverseCalls
 from coenzyme.derive.context import Context
 from coenzyme.derive.deferred import find_deferred
 from coenzyme.derive.growth import keep_payloads
+from coenzyme.derive.limit import leave_status, push_kept
 from coenzyme.derive.plan import ReversePlan
 from coenzyme.derive.positions import Position, ReverseValues
 from coenzyme.derive.runtime import DESTROY, KEEP_STACK, STACK
@@ -165,7 +167,8 @@ class _Emitter:
         reverse_blocks = [
             b for b in self.function.blocks if b not in forward_blocks and b is not self.cleanup
         ]
-        guard(self.module, self.function, self.guards, self.cleanup)
+        leave = partial(leave_status, self.context, self.function)
+        guard(self.module, self.function, self.guards, self.cleanup, leave)
         return Halves(
             slots=[i for i in self.prologue if isinstance(i, Alloca) and i is not self.status],
             locals=[i for i in self.plan.tape.slots if isinstance(i, Alloca)],
@@ -280,15 +283,15 @@ class _Emitter:
         """Hold on to the block that `call` returns, and to its shadows, for the reverse sweep to drop."""
         rule = allocation_of(call)
         increase = self.module.declare("NRT_incref", FunctionType(VOID, (PTR,)))
-        push = self.context.require("coenzyme.keep.push")
         twins = [s.allocations[call] for s in self.plan.lanes if call in s.allocations]
         self.guards.extend(Guard(twin, Status.TAPE_EXHAUSTED, clear=call) for twin in twins)
         for block in (call, *twins):
             at = self.after(block)
             if rule.kind is BlockKind.MEMINFO:
                 at.call(increase, [block])
-            pushed = at.call(push, [self.keep_stack(call, is_shadow=block is not call), block])
-            assert isinstance(pushed, Instruction)
+            pushed = push_kept(
+                self.context, at, self.keep_stack(call, is_shadow=block is not call), block, call
+            )
             self.guards.append(Guard(pushed, Status.TAPE_EXHAUSTED))
 
     def keep_stack(self, call: Call, *, is_shadow: bool) -> Value:
@@ -300,8 +303,7 @@ class _Emitter:
 
     def keep_copy(self, copy: Call) -> None:
         """Hold on to the copy of an operand until the reverse sweep has read it."""
-        push = self.context.require("coenzyme.keep.push")
-        pushed = self.after(copy).call(push, [self.keep_stacks["free"], copy])
+        pushed = push_kept(self.context, self.after(copy), self.keep_stacks["free"], copy, copy)
         self.guards.append(Guard(copy, Status.TAPE_EXHAUSTED))
         self.guards.append(Guard(pushed, Status.TAPE_EXHAUSTED))
 
@@ -312,8 +314,8 @@ class _Emitter:
         for call in deferred:
             if DEFERRED not in self.keep_stacks:
                 self.keep_stacks[DEFERRED] = self.make_slot(KEEP_STACK, "deferred.shadows")
-            push = self.context.require("coenzyme.keep.push")
-            pushed = Builder.before(call).call(push, [self.keep_stacks[DEFERRED], call.operands[0]])
+            before = Builder.before(call)
+            pushed = push_kept(self.context, before, self.keep_stacks[DEFERRED], call.operands[0], None)
             self.guards.append(Guard(pushed, Status.TAPE_EXHAUSTED))
             call.erase()
 

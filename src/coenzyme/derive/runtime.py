@@ -9,6 +9,7 @@ from __future__ import annotations
 from enum import Enum, auto
 
 from coenzyme.derive.adopted import adopt
+from coenzyme.derive.limit_text import LIMITED_RELEASE, limited_tape
 from coenzyme.derive.tape_text import PLAIN_KEEP, PLAIN_TAPE, POOLED_KEEP, POOLED_TAPE
 from coenzyme.ir.instructions import Function, Module
 from coenzyme.ir.types import I64, PTR, FloatType, StructType
@@ -209,7 +210,9 @@ def block_name(kind: str, type: FloatType) -> str:
     return f"coenzyme.adjoint.{kind}.{type}"
 
 
-def require(module: Module, name: str, memory: TapeMemory = TapeMemory.POOLED) -> Function:
+def require(
+    module: Module, name: str, memory: TapeMemory = TapeMemory.POOLED, limit: int | None = None
+) -> Function:
     """Return the run-time function called `name`, adding what it needs to `module`."""
     pooled = memory is TapeMemory.POOLED
     if name not in module.functions:
@@ -222,7 +225,10 @@ def require(module: Module, name: str, memory: TapeMemory = TapeMemory.POOLED) -
             declare = "" if release == DESTROY else f"declare void @{release}(ptr)"
             if release == DESTROY:
                 free = f"{free}\n{_DESTROY}"
-            text = (POOLED_KEEP if pooled else PLAIN_KEEP).format(release=release, free=free, declare=declare)
+            form = PLAIN_KEEP if not pooled else POOLED_KEEP if limit is None else LIMITED_RELEASE
+            if form is LIMITED_RELEASE:
+                require(module, "coenzyme.limit.give", memory, limit)
+            text = form.format(release=release, free=free, declare=declare)
         elif name == GROW:
             text = _GROW
         elif name.startswith("coenzyme.records.release."):
@@ -230,6 +236,6 @@ def require(module: Module, name: str, memory: TapeMemory = TapeMemory.POOLED) -
         elif name.startswith("coenzyme.records."):
             text = _RECORDS
         else:
-            text = POOLED_TAPE if pooled else PLAIN_TAPE
+            text = PLAIN_TAPE if not pooled else POOLED_TAPE if limit is None else limited_tape(limit)
         adopt(module, text)
     return module.functions[name]

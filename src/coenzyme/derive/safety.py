@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from coenzyme.frontends.program import Status
@@ -12,7 +13,7 @@ from coenzyme.ir.types import I1, I8, I32, I64, PTR, VOID, FunctionType
 from coenzyme.ir.values import ConstantNull, Value
 from coenzyme.rules import Allocation, BlockKind, find_memory_rule
 
-__all__ = ["Guard", "guard"]
+__all__ = ["Guard", "guard", "payload_size"]
 
 
 @dataclass(frozen=True)
@@ -27,13 +28,21 @@ class Guard:
     clear: Call | None = None
 
 
-def guard(module: Module, function: Function, guards: list[Guard], abandon: Block) -> None:
+def guard(
+    module: Module,
+    function: Function,
+    guards: list[Guard],
+    abandon: Block,
+    leave: Callable[[Builder, Status], Value] = lambda _, status: const_int(I32, int(status)),
+) -> None:
     """Insert the checks.
 
     Parameters
     ----------
     abandon
         The block that gives back what was taken and returns the status found in the slot ``status``.
+    leave
+        Emits the status to leave with, for that of a guard.
     """
     slot = next(i for i in function.entry.instructions if isinstance(i, Alloca) and i.name == "status")
     for item in guards:
@@ -43,7 +52,7 @@ def guard(module: Module, function: Function, guards: list[Guard], abandon: Bloc
         failed = Block(f"{block.name}.no.memory")
         function.add_block(failed)
         out = Builder(failed)
-        out.store(const_int(I32, int(item.status)), slot)
+        out.store(leave(out, item.status), slot)
         out.branch(abandon)
         at = Builder(block)
         if item.value.type == I1:
@@ -58,12 +67,20 @@ def clear_payload(module: Module, block: Instruction, call: Call, at: Builder) -
     """Zero the payload of the newly allocated `block`, which is as large as what `call` asked for."""
     rule = find_memory_rule(call.callee_name or "")
     assert isinstance(rule, Allocation)
-    size = call.operands[rule.size[0]]
-    for index in rule.size[1:]:
-        size = at.mul(size, call.operands[index])
+    size = payload_size(call, at)
     payload: Value = block
     if rule.kind is BlockKind.MEMINFO:
         getter = module.declare("NRT_MemInfo_data_fast", FunctionType(PTR, (PTR,)))
         payload = at.call(getter, [block])
     setter = module.declare("llvm.memset.p0.i64", FunctionType(VOID, (PTR, I8, I64, I1)))
     at.call(setter, [payload, const_int(I8, 0), size, const_int(I1, 0)])
+
+
+def payload_size(call: Call, at: Builder) -> Value:
+    """Return how many bytes an allocating `call` asked for, whose operands are defined where `at` emits."""
+    rule = find_memory_rule(call.callee_name or "")
+    assert isinstance(rule, Allocation)
+    size = call.operands[rule.size[0]]
+    for index in rule.size[1:]:
+        size = at.mul(size, call.operands[index])
+    return size

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from coenzyme.derive.context import Context
+from coenzyme.derive.limit import allocate_record, free_record, leave_status
 from coenzyme.derive.runtime import DESTROY, RECORD_HEADER, require
 from coenzyme.frontends.program import Status
 from coenzyme.ir.builder import Builder, const_int, zero
@@ -133,7 +135,7 @@ def byte_size(type: Type) -> int:
 
 
 def split_function(
-    module: Module,
+    context: Context,
     combined: Function,
     halves: Halves,
     augmented: Function,
@@ -151,7 +153,7 @@ def split_function(
     discard
         Its parameter is the record, which it frees with all that hangs on it.
     """
-    splitter = _Splitter(module, combined, halves, augmented, reverse)
+    splitter = _Splitter(context, combined, halves, augmented, reverse)
     if discard is not None:
         splitter.make_discard(discard)
     splitter.run()
@@ -159,9 +161,10 @@ def split_function(
 
 class _Splitter:
     def __init__(
-        self, module: Module, combined: Function, halves: Halves, augmented: Function, reverse: Function
+        self, context: Context, combined: Function, halves: Halves, augmented: Function, reverse: Function
     ) -> None:
-        self.module = module
+        self.context = context
+        self.module = context.module
         self.combined = combined
         self.halves = halves
         self.augmented = augmented
@@ -205,7 +208,7 @@ class _Splitter:
                     # Here the shadow of the result is in other hands.
                     counted = require(self.module, name.replace(DESTROY, "NRT_decref"))
                     twin.set_operand(len(twin.operands) - 1, counted)
-        at.call(self.module.declare("free", FunctionType(VOID, (PTR,))), [record])
+        free_record(self.context, at, record, self.size)
         at.ret()
 
     # -- the second half
@@ -240,7 +243,7 @@ class _Splitter:
         targets = self.halves.returns
         at.switch(number, targets[0], [(const_int(I64, i), t) for i, t in enumerate(targets)][1:])
         done = Builder.before(self.halves.finish.terminator)
-        done.call(self.module.declare("free", FunctionType(VOID, (PTR,))), [record])
+        free_record(self.context, done, record, self.size)
 
     # -- the first half
 
@@ -263,21 +266,21 @@ class _Splitter:
                 block.terminator.replace_target(target, out)
             self._hand_out(Builder(out), number, record)
         release = Builder.before(self.halves.abandon.terminator)
-        release.call(self.module.declare("free", FunctionType(VOID, (PTR,))), [record])
+        free_record(self.context, release, record, self.size)
 
     def _allocate_record(self, function: Function) -> Instruction:
         """Allocate the record first of all; without it, nothing is done."""
-        calloc = self.module.declare("calloc", FunctionType(PTR, (I64, I64)))
         entry = function.entry
         at = Builder(entry, 0)
-        record = at.call(calloc, [const_int(I64, 1), const_int(I64, self.size)])
+        record = allocate_record(self.context, at, self.size)
         assert isinstance(record, Instruction)
         split_block(function, record)
         failed = function.add_block(Block("no.record"))
         rest = function.blocks[function.blocks.index(entry) + 1]
         end = Builder(entry)
         end.cond_branch(end.icmp("eq", record, ConstantNull()), failed, rest)
-        Builder(failed).ret(const_int(I32, int(Status.TAPE_EXHAUSTED)))
+        out = Builder(failed)
+        out.ret(leave_status(self.context, function, out, Status.TAPE_EXHAUSTED))
         # Static stack memory belongs into the entry block.
         for instruction in list(rest.instructions):
             if isinstance(instruction, Alloca):

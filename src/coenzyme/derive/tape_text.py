@@ -10,7 +10,16 @@ The plain forms of both are linked blocks, one for each frame or item, which can
 
 from __future__ import annotations
 
-__all__ = ["PLAIN_KEEP", "PLAIN_TAPE", "POOLED_KEEP", "POOLED_TAPE", "SMALLEST"]
+__all__ = [
+    "HEADER",
+    "MOST_BYTES",
+    "PLAIN_KEEP",
+    "PLAIN_TAPE",
+    "POOLED_KEEP",
+    "POOLED_TAPE",
+    "SMALLEST",
+    "pooled_tape",
+]
 
 HEADER = 32
 SMALLEST = 1 << 16
@@ -19,7 +28,10 @@ POOL_SLOTS = 16
 POOL_LARGEST = 1 << 26
 """Chunks of at most this many bytes stay warm between calls, one in each slot."""
 
-POOLED_TAPE = f"""
+
+def pooled_tape(header: int = HEADER) -> str:
+    """Return the tape of pooled chunks that start with so many bytes for what is needed to give them back."""
+    return f"""
 @coenzyme.pool = internal global [{POOL_SLOTS} x ptr] zeroinitializer, align 8
 
 declare ptr @malloc(i64)
@@ -47,7 +59,7 @@ slow:
 grown:
   %size.slot = getelementptr i8, ptr %new, i64 24
   %size = load i64, ptr %size.slot, align 8
-  %first = getelementptr i8, ptr %new, i64 {HEADER}
+  %first = getelementptr i8, ptr %new, i64 {header}
   %new.end = getelementptr i8, ptr %new, i64 %size
   store ptr %new.end, ptr %end.slot, align 8
   store ptr %new, ptr %chunk.slot, align 8
@@ -81,7 +93,7 @@ older:
 
 sized:
   %least = phi i64 [ {SMALLEST}, %possible ], [ %twice, %older ]
-  %needed = add i64 %bytes, {HEADER}
+  %needed = add i64 %bytes, {header}
   %more = icmp ugt i64 %needed, %least
   %size = select i1 %more, i64 %needed, i64 %least
   %new = call ptr @coenzyme.pool.take(i64 %size)
@@ -188,7 +200,7 @@ entry:
   br i1 %none, label %out, label %check
 
 check:
-  %first = getelementptr i8, ptr %chunk, i64 {HEADER}
+  %first = getelementptr i8, ptr %chunk, i64 {header}
   %empty = icmp eq ptr %top, %first
   br i1 %empty, label %drop, label %out
 
@@ -271,6 +283,9 @@ out:
   ret i1 %ok
 }}
 """
+
+
+POOLED_TAPE = pooled_tape()
 
 POOLED_KEEP = """
 {declare}

@@ -48,7 +48,7 @@ from numba.core.registry import CPUDispatcher, cpu_target
 from numba.extending import intrinsic, models, register_model, typeof_impl
 
 from coenzyme.codegen.verify import verify
-from coenzyme.errors import GeneratedIRError
+from coenzyme.errors import GeneratedIRError, MemoryLimitError
 from coenzyme.frontends.numba_parallel import provide_threads, uses_threads
 from coenzyme.frontends.numba_signature import LinkedSignature, adjoint_type
 from coenzyme.frontends.numba_target import IRContext, compiled_rules
@@ -167,6 +167,7 @@ def link(  # noqa: PLR0913 - the parts of one calling convention
     *,
     return_active: bool = False,
     width: int = 1,
+    memory_limit: int | None = None,
     text_again: Callable[[], str] | None = None,
 ) -> Linked:
     """Return the function `symbol` of LLVM text as something that Numba code can call.
@@ -189,6 +190,8 @@ def link(  # noqa: PLR0913 - the parts of one calling convention
         Whether the result is differentiated.
     width
         How many directions the derivative follows.
+    memory_limit
+        How many bytes its tape may hold, for the error that says that they do not suffice.
     text_again
         Makes the text to use where the caller is itself going to be differentiated.
 
@@ -205,7 +208,7 @@ def link(  # noqa: PLR0913 - the parts of one calling convention
     `cache=True`: the symbol is named after the content, so that it cannot be taken for another derivative in
     another process.
     """
-    signature = LinkedSignature(program, tuple(activities), mode, return_active, width)
+    signature = LinkedSignature(program, tuple(activities), mode, return_active, width, memory_limit)
     with global_compiler_lock:
         linked = _make_linked(text, symbol, name, signature)
         if text_again is not None:
@@ -504,9 +507,22 @@ class EmittedCall:
             with cgutils.if_unlikely(self.builder, hit):
                 self.release()
                 call_conv.return_user_exc(self.builder, error, (message,))
+        if self.signature.memory_limit is not None:
+            self._raise_limit(status, self.signature.memory_limit)
         with cgutils.if_unlikely(self.builder, status.is_error):
             self.release()
             call_conv.return_status_propagate(self.builder, status)
+
+    def _raise_limit(self, status: Any, limit: int) -> None:
+        builder = self.builder
+        hit = builder.icmp_signed("==", status.code, status.code.type(Status.TAPE_LIMIT.value))
+        with cgutils.if_unlikely(builder, hit):
+            # How many bytes were asked for stands where the error would be.
+            asked = builder.ptrtoint(status.excinfoptr, llvmir.IntType(64))
+            self.release()
+            self.context.call_conv.return_dynamic_user_exc(
+                builder, MemoryLimitError, (asked, limit, self.program.qualname), (types.int64,)
+            )
 
     def _tangent(self) -> Any:
         if not self.signature.return_active:

@@ -79,6 +79,7 @@ def link_split(  # noqa: PLR0913 - the parts of one calling convention
     return_active: bool,
     seeded: bool,
     width: int = 1,
+    memory_limit: int | None = None,
 ) -> LinkedHalves:
     """Return the two halves of a reverse derivative as Numba dispatchers, compiled.
 
@@ -102,13 +103,15 @@ def link_split(  # noqa: PLR0913 - the parts of one calling convention
     width
         How many directions the sweep follows. There are that many shadows of each argument, those of the
         first direction first, that many seeds, and a tuple of shadows or adjoints in the place of one.
+    memory_limit
+        How many bytes the tapes alive at one time may hold, for the error that says that they do not suffice.
 
     Notes
     -----
     The halves and the function that discards are one module of machine code, for they share the pool that
     tape memory comes from and goes back to. Their callers call them by address; nothing is inlined.
     """
-    signature = LinkedSignature(program, tuple(activities), Mode.REVERSE, return_active, width)
+    signature = LinkedSignature(program, tuple(activities), Mode.REVERSE, return_active, width, memory_limit)
     with global_compiler_lock:
         halves = SplitSignature(signature, symbols, seeded and return_active)
         _compile(text, symbols, program)

@@ -33,6 +33,8 @@ class LinkedSignature:
     return_active: bool
     width: int = 1
     """How many directions are followed: each comes with its own shadows, seeds and results."""
+    memory_limit: int | None = None
+    """How many bytes the tape may hold."""
 
     @cached_property
     def components(self) -> tuple[ComponentActivity, ...]:

@@ -351,6 +351,8 @@ class IRDispatcher(Dispatcher):
 
     targetdescr = ir_target
     declared: tuple[Any, ...] = ()
+    origin: Any = None
+    """A weak reference to the dispatcher that this one is the twin of."""
 
     def compile(self, sig: Any) -> Any:
         """Lower for one signature; overloads found on the way belong to this target too."""
@@ -491,5 +493,6 @@ def find_twin(dispatcher: CPUDispatcher) -> IRDispatcher:
             )
             if not dispatcher._can_compile:
                 twin.declared = tuple(dispatcher.nopython_signatures)
+            twin.origin = weakref.ref(dispatcher)
             twins[dispatcher] = twin
         return twin

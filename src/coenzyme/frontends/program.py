@@ -82,6 +82,7 @@ class Status(int, Enum):
     SEED_MISMATCH = 4243
     RULE_MISMATCH = 4244
     RULE_FAILED = 4245
+    TAPE_LIMIT = 4246
 
 
 _MEMORY = (Role.DATA, Role.CONTAINER)
