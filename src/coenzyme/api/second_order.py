@@ -16,6 +16,7 @@ from numba.core import types
 from numba.core.errors import NumbaError
 
 from coenzyme.api.calls import Call, Operands, add_derivative, entry_of, implementation
+from coenzyme.api.copying import copy_into
 from coenzyme.api.functions import Compiled, as_dispatcher, call, name_of
 from coenzyme.api.gradient import GradientCall
 from coenzyme.api.invoke import invoke, only_reads, resolve_sharing
@@ -130,7 +131,7 @@ class HessianProductCall(Call):
         for path, place in pairs.items():
             add_refusal(source, f"{source.name('same_shape', same_shape)}({path}, {place})", error)
         for path, place in pairs.items():
-            source.add(f"{place}[...] = {path}")
+            source.add(f"{source.name('copy_into', copy_into)}({place}, {path})")
 
 
 def hvp(f: Callable[..., Any], x: Any, v: Any, *args: Any) -> Any:

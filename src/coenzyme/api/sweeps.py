@@ -12,6 +12,7 @@ from numba.core import types
 from coenzyme import engine
 from coenzyme.api.calls import Call, Operands, add_derivative, implementation
 from coenzyme.api.containers import is_container_type
+from coenzyme.api.copying import copy_into
 from coenzyme.api.functions import Compiled, name_of
 from coenzyme.api.memory import same_shape, zero_like
 from coenzyme.api.sharing import Sharing, add_alias_checks
@@ -208,7 +209,7 @@ def _add_tangent(source: Source, leaf: Leaf, path: str, function: str, argument:
     add_refusal(source, f"{source.name('same_shape', same_shape)}({leaf.path}, {path})", error)
     tangent = source.variable("tangent")
     source.add(f"{tangent} = {source.name('zero_like', zero_like)}({leaf.path})")
-    source.add(f"{tangent}[...] = {path}")
+    source.add(f"{source.name('copy_into', copy_into)}({tangent}, {path})")
     return tangent
 
 

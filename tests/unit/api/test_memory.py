@@ -7,7 +7,18 @@ import numpy as np
 import pytest
 from numba.core import types
 
-from coenzyme.api.memory import as_type, copy_like, mirrors, overlap, same_layout, same_shape, zero_like
+import coenzyme as cz
+from coenzyme.api.copying import copy_into
+from coenzyme.api.memory import (
+    any_overlap,
+    as_type,
+    copy_like,
+    mirrors,
+    overlap,
+    same_layout,
+    same_shape,
+    zero_like,
+)
 from coenzyme.errors import ActivityError, ShadowError
 
 CUBE = np.arange(24.0).reshape(2, 3, 4)
@@ -142,3 +153,60 @@ def test_array_of_other_rank_is_no_shadow():
 def test_number_is_cast_to_the_type_of_its_primal():
     kind = types.float32
     assert nb.njit(lambda x: as_type(x, kind))(0.1) == np.float32(0.1)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        np.arange(6.0).reshape(2, 3),
+        np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+        np.arange(24.0).reshape(4, 6)[::-2, ::2],
+        np.zeros((0, 3)),
+        np.array(2.0),
+        np.arange(3.0) + 1j,
+        np.arange(4, dtype=np.float32),
+    ],
+    ids=["C", "F", "strided", "empty", "scalar", "complex", "single"],
+)
+def test_a_copy_has_every_element_whatever_the_layouts(source):
+    @nb.njit
+    def run(target, source):
+        copy_into(target, source)
+
+    for target in (np.full(source.shape, 9, source.dtype), np.full(source.T.shape, 9, source.dtype).T):
+        run(target, source)
+        assert np.array_equal(target, source)
+
+
+def test_a_copy_into_read_only_memory_is_refused():
+    out = np.zeros(2)
+    out.flags.writeable = False
+    with pytest.raises(cz.errors.CoenzymeError):
+        cz.hvp_into(out, lambda x: (x**3).sum(), np.ones(2), np.ones(2))
+
+
+@nb.njit
+def some_meet(x, y, z):
+    return any_overlap((x,), (y, z))
+
+
+def test_overlap_is_found_among_many_arrays():
+    memory = np.arange(40.0)
+    a, b, c = memory[:10], memory[10:20], memory[20:30]
+    assert not some_meet(a, b, c)
+    assert some_meet(a, b, memory[15:25])
+    assert some_meet(a, memory[9:11], c)
+    assert some_meet(c, a, memory[29:])
+    assert not some_meet(a[:0], memory, c[:0])
+    assert not some_meet(memory[::-1][:10], b[::-1], a[::2])
+    assert some_meet(memory[::4], b[::-1][:0], c)
+
+
+def test_two_arrays_that_are_only_read_may_overlap():
+    @nb.njit
+    def between(x, y, z):
+        return any_overlap((x, y), (z,))
+
+    memory = np.arange(10.0)
+    assert not between(memory[:6], memory[4:], np.zeros(3))
+    assert between(memory[:6], memory[4:], memory[9:])

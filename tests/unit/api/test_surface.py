@@ -12,11 +12,27 @@ from coenzyme.api.source import Source
 from coenzyme.errors import ActivityError
 
 
+def loaded_by(code: str, candidates: tuple[str, ...]) -> str:
+    """Return which of some modules a new process has loaded after `code`."""
+    code = f"import sys; {code}; print([m for m in {candidates} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+OPTIONAL = ("jax", "torch", "matplotlib", "rich", "typer", "click", "pytest", "hypothesis")
+
+
 def test_import_is_light():
-    heavy = ("numba", "scipy", "jax", "torch", "matplotlib")
-    code = f"import sys, coenzyme; print([m for m in {heavy} if m in sys.modules])"
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert out.stdout.strip() == "[]"
+    heavy = ("numba", "llvmlite", "numpy", "scipy", "coenzyme.engine", "coenzyme.api", *OPTIONAL)
+    assert loaded_by("import coenzyme", heavy) == "[]"
+    # The check itself can fail.
+    assert loaded_by("import coenzyme; coenzyme.grad", ("numba",)) == "['numba']"
+
+
+def test_the_transforms_load_neither_command_line_nor_tests_nor_optional_packages():
+    others = ("coenzyme.cli", "coenzyme.testing", "coenzyme.problems", "scipy.optimize", "scipy.sparse")
+    code = "import coenzyme as cz; [getattr(cz, n) for n in cz.__all__ if n != 'testing']"
+    assert loaded_by(code, (*others, *OPTIONAL)) == "[]"
 
 
 def test_every_public_name_is_there_and_listed():
