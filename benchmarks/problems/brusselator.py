@@ -116,23 +116,62 @@ def right_hand_side_adjoint(
 
 
 @njit
+def euler_step(u: Array, v: Array, alpha: float, dt: float, u_next: Array, v_next: Array) -> None:
+    """Write both concentrations after one step."""
+    n = u.shape[0]
+    for i in range(n):
+        above = i - 1 if i > 0 else n - 1
+        below = i + 1 if i < n - 1 else 0
+        for j in range(n):
+            left = j - 1 if j > 0 else n - 1
+            right = j + 1 if j < n - 1 else 0
+            here, there = u[i, j], v[i, j]
+            reaction = here * here * there
+            u_spread = u[above, j] + u[below, j] + u[i, left] + u[i, right] - 4.0 * here
+            v_spread = v[above, j] + v[below, j] + v[i, left] + v[i, right] - 4.0 * there
+            u_next[i, j] = here + dt * (B + reaction - (A + 1.0) * here + alpha * u_spread)
+            v_next[i, j] = there + dt * (A * here - reaction + alpha * v_spread)
+
+
+@njit
 def euler_adjoint(u: Array, v: Array, alpha: float, dt: float, steps: int, du: Array, dv: Array) -> None:
     """Take the cotangents of the last concentrations back to the first ones; every state is kept."""
     kept = np.empty((steps, 2, *u.shape))
-    u_rate, v_rate = np.empty_like(u), np.empty_like(v)
-    for t in range(steps):
-        kept[t, 0] = u
-        kept[t, 1] = v
-        rates(u, v, u_rate, v_rate, alpha)
-        for i in range(u.shape[0]):
-            for j in range(u.shape[1]):
-                u[i, j] += dt * u_rate[i, j]
-                v[i, j] += dt * v_rate[i, j]
-    u_bar, v_bar = np.empty_like(u), np.empty_like(v)
+    if steps > 0:
+        kept[0, 0] = u
+        kept[0, 1] = v
+    for t in range(steps - 1):
+        euler_step(kept[t, 0], kept[t, 1], alpha, dt, kept[t + 1, 0], kept[t + 1, 1])
+    after, before = np.empty((2, *u.shape)), np.empty((2, *u.shape))
+    after[0] = du
+    after[1] = dv
     for t in range(steps - 1, -1, -1):
-        u_bar[:] = du
-        v_bar[:] = dv
-        pull_back(kept[t, 0], kept[t, 1], u_bar, v_bar, dt, du, dv, alpha)
+        step_back(kept[t, 0], kept[t, 1], after[0], after[1], dt, alpha, before[0], before[1])
+        after, before = before, after
+    du[:] = after[0]
+    dv[:] = after[1]
+
+
+@njit
+def step_back(
+    u: Array, v: Array, u_bar: Array, v_bar: Array, dt: float, alpha: float, du: Array, dv: Array
+) -> None:
+    """Write the cotangents before a step from those after it."""
+    n = u.shape[0]
+    for i in range(n):
+        above = i - 1 if i > 0 else n - 1
+        below = i + 1 if i < n - 1 else 0
+        for j in range(n):
+            left = j - 1 if j > 0 else n - 1
+            right = j + 1 if j < n - 1 else 0
+            of_u, of_v = u_bar[i, j], v_bar[i, j]
+            here = u[i, j]
+            square, twice = here * here, 2.0 * here * v[i, j]
+            u_spread = u_bar[above, j] + u_bar[below, j] + u_bar[i, left] + u_bar[i, right] - 4.0 * of_u
+            v_spread = v_bar[above, j] + v_bar[below, j] + v_bar[i, left] + v_bar[i, right] - 4.0 * of_v
+            difference = of_u - of_v
+            du[i, j] = of_u + dt * (twice * difference - (A + 1.0) * of_u + A * of_v + alpha * u_spread)
+            dv[i, j] = of_v + dt * (square * difference + alpha * v_spread)
 
 
 @njit
