@@ -49,6 +49,7 @@ from coenzyme.frontends.program import (
     Role,
     component_activities,
 )
+from coenzyme.ir.carried import resolve_carried_selections
 from coenzyme.ir.debug import SourceMap
 from coenzyme.ir.devirtualise import devirtualise
 from coenzyme.ir.instructions import Function, Module
@@ -421,13 +422,18 @@ def _named_arguments() -> Generator[None, None, None]:
 
 
 def _parse(source: str) -> Module:
-    """Return the objects of prepared text, every cycle a natural loop.
+    """Return the objects of prepared text, every cycle a natural loop, indices free of other iterations.
 
     LLVM threads jumps into loops at times, which leaves cycles with two entries.
     """
     module = parse_module(source)
     changed = [make_reducible(f) for f in module.functions.values() if not f.is_declaration]
-    return parse_module(canonicalise_loops(print_module(module))) if any(changed) else module
+    if any(changed):
+        module = parse_module(canonicalise_loops(print_module(module)))
+    for function in module.functions.values():
+        if not function.is_declaration:
+            resolve_carried_selections(function)
+    return module
 
 
 def _request(
