@@ -7,14 +7,15 @@ returns the scalar differentiated: the function's value, or its outputs' inner p
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from benchmarks.model import Call, Case
+    from benchmarks.model import Array, Call, Case
 
-__all__ = ["autograd_gradient", "casadi_gradient", "jax_gradient", "torch_gradient"]
+__all__ = ["autograd_gradient", "casadi_gradient", "casadi_steps", "jax_gradient", "torch_gradient"]
 
 
 def jax_gradient(case: Case, loss: Callable[..., Any]) -> Call:
@@ -69,7 +70,35 @@ def casadi_gradient(case: Case, loss: Callable[..., Any]) -> Call:
         arguments[i] = symbol
     value = loss(*arguments)
     gradients = [casadi.densify(casadi.gradient(value, symbol)) for symbol in symbols]
-    function = casadi.Function("gradient", symbols, gradients)
+    return _casadi_call(casadi.Function("gradient", symbols, gradients), starts)
+
+
+def casadi_steps(case: Case, step: Callable[..., Any], steps: int) -> Call:
+    """Return CasADi's adjoint of a step, written with SX symbols, that is applied many times to all `active`.
+
+    Notes
+    -----
+    The step gets each array as one column of all entries in C order, and returns a list of such. Only one
+    step is expanded into operations; the loop and its adjoint are CasADi's own.
+    """
+    import casadi
+
+    starts = [np.ascontiguousarray(case.start[i]) for i in case.row.active]
+    ends = np.cumsum([0, *(start.size for start in starts)])
+    state = casadi.SX.sym("state", int(ends[-1]))
+    parts = [state[int(a) : int(b)] for a, b in pairwise(ends)]
+    once = casadi.Function("step", [state], [casadi.vertcat(*step(*parts))])
+    columns = [casadi.MX.sym(f"x{k}", start.size) for k, start in enumerate(starts)]
+    first = casadi.vertcat(*columns)
+    seeds = np.concatenate([case.seeds[i].reshape(-1) for i in case.row.active])
+    loss = casadi.dot(casadi.DM(seeds), once.fold(steps)(first))
+    whole = casadi.gradient(loss, first)
+    gradients = [whole[int(a) : int(b)] for a, b in pairwise(ends)]
+    return _casadi_call(casadi.Function("gradient", columns, gradients), starts)
+
+
+def _casadi_call(function: Any, starts: list[Array]) -> Call:
+    """Return the call of a function of CasADi's with buffers for its arguments and results."""
     results = [np.zeros(start.shape) for start in starts]
     buffer, evaluate = function.buffer()
     for k, (start, result) in enumerate(zip(starts, results, strict=True)):

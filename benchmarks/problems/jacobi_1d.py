@@ -8,7 +8,8 @@ import numpy as np
 from numba import njit
 
 from benchmarks.formulations import Package, array_peers
-from benchmarks.model import Group, Quoted, Row
+from benchmarks.model import Call, Case, Group, Library, Peer, Quoted, Row
+from benchmarks.peers import casadi_steps
 from tests.kernels.model import Draw
 
 __all__ = ["ROWS"]
@@ -72,6 +73,17 @@ def arrays(package: Package, steps: int, A: Any, B: Any) -> Any:
     return package.repeat(step, (A, B), steps - 1)
 
 
+def casadi_call(case: Case) -> Call:
+    """Return CasADi's derivative, of a loop over one expanded step."""
+
+    def step(A: Any, B: Any) -> Any:
+        for source, target in ((A, B), (B, A)):
+            target[1:-1] = 0.33333 * (source[:-2] + source[1:-1] + source[2:])
+        return A, B
+
+    return casadi_steps(case, step, case.start[0] - 1)
+
+
 def start(n: int, steps: int) -> tuple[Any, ...]:
     """Return arguments for arrays of n points."""
     draw = Draw(1)
@@ -89,7 +101,7 @@ ROWS = (
         outputs=(1, 2),
         by_hand=jacobi_1d_adjoint,
         hand_bytes=lambda steps, A, B: 0,
-        peers=array_peers(arrays),
+        peers=(*array_peers(arrays), Peer(Library.CASADI, "loop", casadi_call)),
         bar=2.2,
         quoted=Quoted(1.9, 2.5, "JAX 5.1"),
     ),

@@ -8,7 +8,8 @@ import numpy as np
 from numba import njit
 
 from benchmarks.formulations import Package, array_peers, jax_peer
-from benchmarks.model import Group, Quoted, Row
+from benchmarks.model import Call, Case, Group, Library, Peer, Quoted, Row
+from benchmarks.peers import casadi_steps
 from tests.kernels.model import Draw
 from tests.kernels.stencils import jacobi_2d_loops
 
@@ -93,6 +94,22 @@ def set_inside(package: Package, steps: int, A: Any, B: Any) -> Any:
     return package.repeat(step, (A, B), steps - 1)
 
 
+def casadi_call(case: Case) -> Call:
+    """Return CasADi's derivative, of a loop over one expanded step; its matrices are stored by columns."""
+    import casadi
+
+    rows, columns = case.start[1].shape
+    i = slice(1, -1)
+
+    def step(*grids: Any) -> Any:
+        A, B = (casadi.reshape(grid, columns, rows) for grid in grids)
+        for x, target in ((A, B), (B, A)):
+            target[i, i] = 0.2 * (x[i, i] + x[i, :-2] + x[i, 2:] + x[2:, i] + x[:-2, i])
+        return casadi.vec(A), casadi.vec(B)
+
+    return casadi_steps(case, step, case.start[0] - 1)
+
+
 def start(n: int, m: int, steps: int) -> tuple[Any, ...]:
     """Return arguments for grids of n times m points."""
     draw = Draw(1)
@@ -110,7 +127,7 @@ ROWS = (
         outputs=(1, 2),
         by_hand=jacobi_2d_adjoint,
         hand_bytes=lambda steps, A, B: 0,
-        peers=(*array_peers(arrays), jax_peer(set_inside, "set")),
+        peers=(*array_peers(arrays), jax_peer(set_inside, "set"), Peer(Library.CASADI, "loop", casadi_call)),
         bar=1.7,
         quoted=Quoted(1.3, 4.3, "JAX 11.9"),
     ),
