@@ -9,7 +9,7 @@ from benchmarks.report import Record
 
 __all__ = ["draw"]
 
-TICKS = tuple(digit * 10.0**power for power in range(-2, 5) for digit in (1, 1.5, 2, 3, 5, 7))
+TICKS = tuple(digit * 10.0**power for power in range(-2, 5) for digit in (1, 2, 3, 5))
 
 
 def draw(records: list[Record], path: Path) -> bool:

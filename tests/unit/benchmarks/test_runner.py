@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import typer
 
 import coenzyme as cz
 from benchmarks import catalogue
@@ -125,3 +126,26 @@ def test_numbers_have_three_digits_and_units():
     assert [number(x) for x in (None, 0.1234, 9.876, 12.34, 234.5)] == ["", "0.12", "9.88", "12.3", "234"]
     assert [duration(x) for x in (2.5, 1.25e-3, 3e-6, 2e-8)] == ["2.50 s", "1.25 ms", "3.00 µs", "20 ns"]
     assert [amount(x) for x in (0, 1500, 2_000_000)] == ["0 B", "1.50 kB", "2.00 MB"]
+
+
+def test_a_part_of_the_rows_is_printed_and_written_only_where_asked(tmp_path, monkeypatch):
+    from benchmarks import __main__ as runner
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(runner, "measure_row", lambda row, *_: record(title=row.title))
+    runner.main(only=ROW.title, peers=False)
+    assert list(tmp_path.iterdir()) == []
+    runner.main(only=ROW.title, peers=False, output=tmp_path / "here")
+    assert {"results.json", "table.md"} <= {path.name for path in (tmp_path / "here").iterdir()}
+
+
+def test_a_missing_derivative_is_a_failure_and_no_row_a_mistake(tmp_path, monkeypatch):
+    from benchmarks import __main__ as runner
+
+    monkeypatch.setattr(runner, "measure_row", lambda row, *_: record(errors={"by hand": "differs"}))
+    with pytest.raises(typer.Exit) as failure:
+        runner.main(only=ROW.title, peers=False)
+    assert failure.value.exit_code == 1
+    with pytest.raises(typer.Exit) as failure:
+        runner.main(only="no such row")
+    assert failure.value.exit_code == 2
