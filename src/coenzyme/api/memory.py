@@ -15,9 +15,11 @@ from numba.extending import intrinsic
 from numba.np.arrayobj import make_array, populate_array
 
 from coenzyme.api.containers import is_container_type
+from coenzyme.api.interleaved import Dimensions, are_interleaved
 from coenzyme.errors import ActivityError, ShadowError
 from coenzyme.frontends.numba_link import LinkedType
 from coenzyme.frontends.numba_structs import is_instance
+from coenzyme.frontends.numba_target import IRContext
 
 __all__ = [
     "any_overlap",
@@ -309,57 +311,65 @@ def same_layout(typing_context: Any, x: Any, y: Any) -> Any:
 
 @intrinsic
 def overlap(typing_context: Any, x: Any, y: Any) -> Any:
-    """Return whether the extents of two arrays in memory meet."""
+    """Return whether two arrays may share memory: as `any_overlap` does."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        (x_low, x_high, x_empty), (y_low, y_high, y_empty) = (
-            _extent(context, builder, kind, value) for kind, value in zip((x, y), args, strict=True)
-        )
-        apart = _any(
-            context,
-            builder,
-            [
-                x_empty,
-                y_empty,
-                builder.icmp_signed(">=", x_low, y_high),
-                builder.icmp_signed(">=", y_low, x_high),
-            ],
-        )
-        return builder.not_(apart)
+        return _any_pair(context, builder, list(zip((x, y), args, strict=True)), 1)
 
     return types.boolean(x, y), generate
 
 
 @intrinsic
 def any_overlap(typing_context: Any, read: Any, others: Any) -> Any:
-    """Return whether the extents of two arrays meet, other than two of those in the first tuple."""
-    first, kinds = len(read.types), (*read.types, *others.types)
+    """Return whether two arrays may share memory, other than two of those in the first tuple.
+
+    In code that is to be differentiated, arrays whose extents meet count as sharing memory.
+    """
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         arrays = [array for packed in args for array in cgutils.unpack_tuple(builder, packed)]
-        # Two loops over a table, because there may be dozens of arrays and a test for each pair of them.
-        intp = context.get_value_type(types.intp)
-        lows, highs = (cgutils.alloca_once(builder, intp, size=intp(len(kinds))) for _ in range(2))
-        for i, (kind, array) in enumerate(zip(kinds, arrays, strict=True)):
-            low, high, empty = _extent(context, builder, kind, array)
-            at = intp(i)
-            # An extent from 0 to 0 meets no other one.
-            builder.store(builder.select(empty, intp(0), low), builder.gep(lows, [at]))
-            builder.store(builder.select(empty, intp(0), high), builder.gep(highs, [at]))
-        found = cgutils.alloca_once_value(builder, context.get_constant(types.boolean, False))
-        with cgutils.for_range_slice(builder, intp(first), intp(len(kinds)), intp(1)) as (i, _):
-            low, high = (builder.load(builder.gep(table, [i])) for table in (lows, highs))
-            with cgutils.for_range(builder, i) as inner:
-                other_low, other_high = (
-                    builder.load(builder.gep(table, [inner.index])) for table in (lows, highs)
-                )
-                meet = builder.and_(
-                    builder.icmp_signed("<", low, other_high), builder.icmp_signed("<", other_low, high)
-                )
-                builder.store(builder.or_(builder.load(found), meet), found)
-        return builder.load(found)
+        kinds = (*read.types, *others.types)
+        return _any_pair(context, builder, list(zip(kinds, arrays, strict=True)), len(read.types))
 
     return types.boolean(read, others), generate
+
+
+def _any_pair(context: Any, builder: Any, arrays: list[tuple[Any, Any]], first: int) -> Any:
+    """Return whether an array, from the one numbered `first` on, may share memory with one before it."""
+    # Two loops over a table, because there may be dozens of arrays and a test for each pair of them.
+    word = context.get_value_type(types.intp)
+    count = len(arrays)
+    lows, highs, items = (cgutils.alloca_once(builder, word, size=word(count)) for _ in range(3))
+    for i, (kind, array) in enumerate(arrays):
+        low, high, empty = _extent(context, builder, kind, array)
+        item = context.get_abi_sizeof(context.get_data_type(kind.dtype))
+        # An extent from 0 to 0 meets no other one.
+        builder.store(builder.select(empty, word(0), low), builder.gep(lows, [word(i)]))
+        builder.store(builder.select(empty, word(0), high), builder.gep(highs, [word(i)]))
+        builder.store(word(item), builder.gep(items, [word(i)]))
+    shapes = [_facts(context, builder, kind, array)[:2] for kind, array in arrays]
+    dimensions = None if isinstance(context, IRContext) else Dimensions(context, builder, shapes)
+    yes = context.get_constant(types.boolean, True)
+    found = cgutils.alloca_once_value(builder, context.get_constant(types.boolean, False))
+    with cgutils.for_range_slice(builder, word(first), word(count), word(1)) as (i, _):
+        low, high, item = (builder.load(builder.gep(table, [i])) for table in (lows, highs, items))
+        with cgutils.for_range(builder, i) as inner:
+            other_low, other_high, other_item = (
+                builder.load(builder.gep(table, [inner.index])) for table in (lows, highs, items)
+            )
+            meet = builder.and_(
+                builder.icmp_signed("<", low, other_high), builder.icmp_signed("<", other_low, high)
+            )
+            with builder.if_then(meet, likely=False):
+                if dimensions is None:
+                    builder.store(yes, found)
+                else:
+                    distance = builder.sub(other_low, low)
+                    sizes = (item, other_item)
+                    apart = are_interleaved(dimensions, i, inner.index, sizes, distance)
+                    with builder.if_then(builder.not_(apart)):
+                        builder.store(yes, found)
+    return builder.load(found)
 
 
 @intrinsic

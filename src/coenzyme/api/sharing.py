@@ -22,8 +22,8 @@ class Sharing(Enum):
     that writes must allow for that, and shadows must share memory as their primals do.
     """
 
-    REFUSED = "arguments whose extents meet are refused before anything runs"
-    SEPARATE = "arguments and shadows whose extents meet are refused before anything runs"
+    REFUSED = "arguments that may share memory are refused before anything runs"
+    SEPARATE = "arguments and shadows that may share memory are refused before anything runs"
     MIRRORED = "arguments may share memory if their shadows do so in the same way, and are refused otherwise"
     READ = "the caller has checked that arguments in one memory are only read"
     WRITTEN = "the caller has checked that shadows lie as their primals do"
@@ -35,7 +35,7 @@ class Sharing(Enum):
 
 
 class AliasError(ActivityError):
-    """Arguments that may lie in one memory: compiled code sees their extents, not what is written."""
+    """Arguments that may lie in one memory: compiled code does not see what is written."""
 
 
 def add_alias_checks(
