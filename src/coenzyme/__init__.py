@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     )
     from coenzyme.api.autodiff import autodiff
     from coenzyme.api.checkpoint import checkpoint
+    from coenzyme.api.explain import explain
     from coenzyme.api.ignore import ignore_derivatives
     from coenzyme.api.jacobian import jacfwd, jacobian, jacrev
     from coenzyme.api.second_order import gradient_and_hvp, hessian, hvp, hvp_into, linearize
@@ -62,6 +63,7 @@ _HOMES = {
     "autodiff": "api.autodiff",
     "autodiff_thunk": "api.split",
     "checkpoint": "api.checkpoint",
+    "explain": "api.explain",
     "grad": "api.transforms",
     "gradient_and_hvp": "api.second_order",
     "hessian": "api.second_order",
@@ -99,6 +101,7 @@ __all__ = [
     "autodiff_thunk",
     "checkpoint",
     "errors",
+    "explain",
     "grad",
     "gradient_and_hvp",
     "hessian",

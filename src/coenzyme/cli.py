@@ -9,14 +9,16 @@ import platform
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, NoReturn, cast
 
 import llvmlite.binding
 import numba
 import numpy as np
 import typer
+from numba.core import sigutils
+from numba.core.errors import NumbaError
 from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
@@ -25,6 +27,7 @@ from rich.table import Table
 from scipy.optimize import minimize
 
 import coenzyme as cz
+from coenzyme.api.explain_text import render
 from coenzyme.errors import CoenzymeError
 from coenzyme.problems.datafiles import Floats
 from coenzyme.problems.gmm import GmmData, gmm, load_gmm
@@ -33,9 +36,7 @@ from coenzyme.testing.differences import agrees, directional_difference
 
 __all__ = ["app", "main"]
 
-app = typer.Typer(
-    no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False, rich_markup_mode=None
-)
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_show_locals=False, rich_markup_mode=None)
 console = Console(highlight=False)
 
 
@@ -288,3 +289,82 @@ def sum_of_running_products(x: Floats) -> float:
         products[i] *= products[i - 1]
         total += products[i]
     return total
+
+
+# --- explain -----------------------------------------------------------------------------------------------
+
+
+@app.command()
+def explain(
+    target: Annotated[
+        str, typer.Argument(metavar="MODULE:FUNCTION", help="As in package.module:f or file.py:f.")
+    ],
+    argtypes: Annotated[
+        str,
+        typer.Argument(
+            metavar="ARGTYPES", help="Numba types of its arguments: 'float64[:, ::1], float64[::1], int64'."
+        ),
+    ],
+    argnums: Annotated[
+        str | None,
+        typer.Option(help="Positions to differentiate, as in 0,2; by default all that hold floats."),
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Write one self-contained page to this file, too.")
+    ] = None,
+) -> None:
+    """Show what the reverse sweep of a function keeps, line by line, and why.
+
+    Each line with differentiated values is marked ∂; beside it stands what it puts on the tape in each
+    iteration, what is kept once, and what the reverse sweep reads or computes again.
+    """
+    function = load_function(target)
+    report = cz.explain(function, *parse_types(argtypes), argnums=parse_positions(argnums))
+    console.print(render(report))
+    if html is not None:
+        try:
+            report.save(html)
+        except OSError as error:
+            fail(f"the page cannot be written: {error}")
+        succeed(f"written to {html}")
+
+
+def load_function(target: str) -> Callable[..., object]:
+    """Return the function that ``module:function`` or ``file.py:function`` names, or end the process."""
+    place, separator, name = target.rpartition(":")
+    if not separator:
+        fail(f"{target!r} names no function\n  remedy: write module:function or file.py:function")
+    # A module of the folder that the user is in is found, as `python -m` finds it.
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        if place.endswith(".py"):
+            sys.path.insert(0, str(Path(place).resolve().parent))
+            place = Path(place).stem
+        found = import_module(place)
+        for part in name.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError) as error:
+        fail(f"{target} cannot be loaded: {error}")
+    return cast(Callable[..., object], found)
+
+
+def parse_types(text: str) -> tuple[numba.types.Type, ...]:
+    """Return the Numba types in a text such as ``float64[:], int64``, or end the process."""
+    try:
+        found, _ = sigutils.normalize_signature(f"({text},)" if text.strip() else "()")
+    except (TypeError, NameError, SyntaxError, NumbaError, AttributeError) as error:
+        fail(
+            f"the types {text!r} are not understood: {error}\n"
+            "  remedy: write them as Numba does, for example 'float64[:, ::1], float64, int64'"
+        )
+    return tuple(found)
+
+
+def parse_positions(text: str | None) -> tuple[int, ...] | None:
+    """Return positions separated by commas, or end the process."""
+    if text is None:
+        return None
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        fail(f"{text!r} are no positions\n  remedy: write numbers with commas between them: --argnums 0,2")

@@ -12,8 +12,9 @@ Read from top to bottom it is the table of contents of the engine:
 
 from __future__ import annotations
 
+import os.path
 import re
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -29,14 +30,16 @@ from coenzyme.analysis.objects import Storage
 from coenzyme.analysis.overwritten import Aliasing
 from coenzyme.analysis.tape import Policy
 from coenzyme.codegen import canonicalise_loops, prepare, verify
+from coenzyme.derive.amounts import extents_of
 from coenzyme.derive.derivative import Request, derive, derive_split
 from coenzyme.derive.emission import type_named
+from coenzyme.derive.explained import Explained, explain_plan
 from coenzyme.derive.launches import know_launches
 from coenzyme.derive.plan import ReversePlan
 from coenzyme.derive.runtime import TapeMemory
 from coenzyme.derive.seeds import find_places
 from coenzyme.derive.written import find_written_parameters
-from coenzyme.errors import ActivityError, CoenzymeError, MissingRuleError, UnsupportedIRError
+from coenzyme.errors import ActivityError, CoenzymeError, Location, MissingRuleError, UnsupportedIRError
 from coenzyme.frontends.numba_link import Linked, link
 from coenzyme.frontends.numba_link_split import SplitSymbols, link_split
 from coenzyme.frontends.numba_lower import lower
@@ -52,7 +55,7 @@ from coenzyme.frontends.program import (
 from coenzyme.ir.carried import resolve_carried_selections
 from coenzyme.ir.debug import SourceMap
 from coenzyme.ir.devirtualise import devirtualise
-from coenzyme.ir.instructions import Function, Module
+from coenzyme.ir.instructions import Function, Instruction, Module
 from coenzyme.ir.parser import parse_module
 from coenzyme.ir.printer import print_module
 from coenzyme.ir.reducible import make_reducible
@@ -66,11 +69,14 @@ __all__ = [
     "SplitDerivative",
     "derivative",
     "effects",
+    "explained",
     "primal",
     "split_derivative",
 ]
 
 _RESULT_PARAMETERS = 2
+_OWN = ("<coenzyme", *(os.path.join(os.path.dirname(__file__), part) for part in ("api", "frontends")))
+"""How the files of code begin that is ours, not the user's."""
 SCOPED = ("alias.scope", "noalias")
 _IN_MEMORY = (Role.MEMINFO, Role.PARENT, Role.DATA, Role.CONTAINER, Role.BLOCK, Role.FIELDS)
 _FOREIGN = (Storage.REACHED, Storage.UNKNOWN)
@@ -230,6 +236,42 @@ def primal(function: Callable[..., Any], argtypes: tuple[Any, ...]) -> Any:
     """Return the Numba type of what `function` returns for arguments of these types."""
     with global_compiler_lock:
         return lowered(function, tuple(argtypes)).restype
+
+
+def explained(
+    function: Callable[..., Any],
+    argtypes: tuple[Any, ...],
+    activities: tuple[ArgumentActivity, ...],
+    return_active: bool,
+    names: Sequence[str],
+    options: Options = Options(),
+) -> list[Explained]:
+    """Return what the reverse sweeps of `function`, and of functions kept out of line in it, keep and why.
+
+    Parameters
+    ----------
+    names
+        What to call the arguments.
+    """
+    with global_compiler_lock:
+        program = lowered(function, tuple(argtypes), True)
+        source = prepared(function, tuple(argtypes), True)
+        module, entry = _parse_program(source, program)
+        lines = SourceMap(module)
+        sizes = extents_of(program.arguments, names, _RESULT_PARAMETERS)
+        found: list[Explained] = []
+
+        def locate(instruction: Instruction) -> list[Location]:
+            return [place for place in lines.chain(instruction) if not place.file.startswith(_OWN)]
+
+        def observe(name: str, plan: ReversePlan) -> None:
+            found.append(explain_plan(name, plan, module, locate, lambda a: sizes.get(a.index)))
+
+        request = _request(program, activities, Mode.REVERSE, return_active, options)
+        request = replace(request, observe=observe)
+        with _named_arguments():
+            derive(module, entry, request, "coenzyme.explained", lines.locate, program.qualname)
+    return found[::-1]  # that of a callee is made before that of its caller
 
 
 @dataclass(frozen=True)

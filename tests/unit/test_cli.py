@@ -105,3 +105,50 @@ def test_cache_shows_and_removes_what_is_kept(monkeypatch, tmp_path):
     assert "0 derivatives" in run("cache").output
     monkeypatch.setenv("COENZYME_CACHE", "off")
     assert "nothing is kept" in run("cache").output
+
+
+EXPLAINED = """
+import numpy as np
+
+def product(x):
+    p = 1.0
+    for i in range(x.size):
+        p *= np.sin(x[i])
+    return p
+"""
+
+
+@pytest.fixture
+def explained_module(tmp_path, monkeypatch):
+    (tmp_path / "explained_here.py").write_text(EXPLAINED)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli.sys, "path", [*cli.sys.path])
+    yield tmp_path
+    cli.sys.modules.pop("explained_here", None)
+
+
+def test_explain_prints_the_source_with_its_tape_and_writes_a_page(explained_module):
+    for target in ("explained_here:product", "explained_here.py:product"):
+        result = run("explain", target, "float64[::1]", "--html", "page.html", "--argnums", "0")
+        assert result.exit_code == 0, result.output
+        assert "p *= np.sin(x[i])" in result.output
+        assert re.search(r"tape: \d+·x\.size", result.output)
+        assert "<svg" in (explained_module / "page.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("explained_here", "float64[::1]"),
+        ("explained_here:nothing", "float64[::1]"),
+        ("nowhere:f", "float64[::1]"),
+        ("explained_here:product", "float64[:"),
+        ("explained_here:product", "floaty"),
+        ("explained_here:product", "float64[::1]", "--argnums", "x"),
+        ("explained_here:product", "float64[::1]", "--html", "no/such/folder/page.html"),
+    ],
+)
+def test_explain_refuses_what_it_does_not_understand_with_advice(explained_module, arguments):
+    result = run("explain", *arguments)
+    assert result.exit_code == 1
+    assert "✗" in result.output

@@ -78,6 +78,8 @@ class Request:
     """The pointer parameters whose shadows are elsewhere in the reverse sweep."""
     launches: LaunchProvider = no_launch
     """Knows the launchers of parallel loops."""
+    observe: Callable[[str, ReversePlan], None] | None = None
+    """Is shown each plan before it is carried out, with the name of what it is a plan for."""
     structs: Structs = NO_STRUCTS
     """The instances of classes that the module handles."""
 
@@ -175,6 +177,7 @@ class _Deriver:
         self.module = context.module
         self.policy = request.policy
         self.structs = request.structs
+        self.observe = request.observe
         self.table = CallTable(context, self.fill)
 
     def derive(self, function: Function, request: Request, name: str) -> Derived:
@@ -272,6 +275,8 @@ class _Deriver:
             ],
             is_callee=request.is_callee,
         )
+        if self.observe is not None:
+            self.observe(draft.function.name, plan)
         halves = emit_reverse(self.context, plan, draft.scalars, calls, seeds)
         return plan, halves
 
