@@ -36,6 +36,8 @@ ONE_THREAD = {
 } | {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1", "JAX_PLATFORMS": "cpu"}
 WARM_HEAP = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 40)}
 """For the GNU C library: memory that is freed stays with the process, of any size, for whoever allocates."""
+LONG_COMPILATION = 5.0
+"""Seconds of Numba's from which a function is not compiled again to be timed beside each package."""
 LONGEST = 240.0
 """Seconds after which a process is given up."""
 
@@ -99,9 +101,12 @@ def measure_row(row: Row, libraries: list[Library], rounds: int, core: int | Non
     with TemporaryDirectory() as folder:
         ours = run(Job(row.title, None, folder, rounds, core))
         others: dict[str, Outcome] = {}
+        known = ours.seconds.get("function")
+        if ours.compilation.get("function", 0.0) < LONG_COMPILATION:
+            known = None
         for library in libraries:
             if "ours" in ours.seconds and any(peer.library is library for peer in row.peers):
-                others[library.value] = run(Job(row.title, library.value, folder, rounds, core))
+                others[library.value] = run(Job(row.title, library.value, folder, rounds, core, known))
     return Record(row, ours, others)
 
 

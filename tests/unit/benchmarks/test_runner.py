@@ -93,6 +93,8 @@ def test_a_wrong_peer_and_a_missing_package_are_errors(tmp_path, monkeypatch):
     outcome = measure.measure_peer(row, Library.JAX, kept, 3)
     assert set(outcome.errors) == {"jax missing", "jax wrong"}
     assert set(outcome.seconds) == {"function"}
+    known = measure.measure_peer(row, Library.JAX, kept, 3, function_seconds=0.25)
+    assert known.seconds == {"function": 0.25}
 
 
 def test_a_missed_bar_an_error_and_the_quickest_formulation_are_in_the_table():
