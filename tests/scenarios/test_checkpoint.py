@@ -313,6 +313,50 @@ def test_jacobians_and_pullbacks_go_through_the_loop():
     np.testing.assert_allclose(pullback(np.ones(U.size))[0], wanted.sum(axis=0), rtol=1e-13)
 
 
+@nb.njit
+def recursive(u, k):
+    if k > 0:
+        for i in range(u.size):
+            u[i] = np.sin(u[i]) * u[i - 1]
+        recursive(u, k - 1)
+
+
+@nb.njit
+def recursive_loss(u):
+    v = u.copy()
+    cz.checkpoint(recursive, v, 3, 2, snapshots=2)
+    return np.sum(v * v)
+
+
+@nb.njit
+def plain_recursive_loss(u):
+    v = u.copy()
+    for _ in range(3):
+        recursive(v, 2)
+    return np.sum(v * v)
+
+
+@pytest.mark.slow
+def test_steps_may_be_recursive():
+    wanted = cz.grad(plain_recursive_loss)(U)
+    np.testing.assert_allclose(cz.grad(recursive_loss)(U), wanted, rtol=1e-14, atol=1e-300)
+
+
+squared_norm = cz.grad(loss)
+plain_squared_norm = cz.grad(plain_loss)
+
+
+@pytest.mark.slow
+def test_gradients_of_gradients_go_through_the_reverse_sweep():
+    def outer(u, p):
+        return np.sum(np.sin(squared_norm(u, p, 5, 2)))
+
+    def plain_outer(u, p):
+        return np.sum(np.sin(plain_squared_norm(u, p, 5)))
+
+    np.testing.assert_allclose(cz.grad(outer)(U, P), cz.grad(plain_outer)(U, P), rtol=1e-12)
+
+
 # --- errors
 
 
