@@ -90,9 +90,9 @@ class CallCache(NullCache):  # pyright: ignore[reportUntypedBaseClass]
         kinds = (*given, *map(numba.typeof, defaults))
         try:
             program = engine.lowered(call.function, kinds)
+            text = program_text(program, lambda: engine.prepared(call.function, kinds))
         except Exception:  # said again, in better words, by whoever compiles it
             return None
-        text = program_text(program)
         if text is None or not is_plain_type(types.unliteral(program.restype)):
             return None
         described = [_describe(c) for c in calls]

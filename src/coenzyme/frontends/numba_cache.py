@@ -18,6 +18,7 @@ import pickle
 import platform
 import re
 from collections import Counter
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,7 @@ _OWN = "COENZYME_CACHE"
 
 # Names with a number in them that is counted up, an address, or a digest of what holds one.
 _SERIAL = re.compile(
-    r"B\d+v\d+|array_expr_0x[0-9a-f]+|\.const\.pickle(?:data|buf)\.[0-9a-f]{40}|\.bytes\.-?\d+"
+    r"B\d+v\d+|(?:array_expr_|at_20)0x[0-9a-f]+|\.const\.pickle(?:data|buf)\.[0-9a-f]{40}|\.bytes\.-?\d+"
     r"|coenzyme\.\w+\.\d+\."
 )
 _DIGEST_LINE = re.compile(r"^@\.const\.pickledata\.[0-9a-f]{40}\.sha1.*$", re.MULTILINE)
@@ -121,11 +122,24 @@ def _settings() -> str:
     return repr((sorted(plain.items()), sorted(own.items())))
 
 
-def program_text(program: Program) -> str | None:
-    """Return the code of a program as it is in every process; None where it holds for this one alone."""
+def program_text(program: Program, prepared: Callable[[], str]) -> str | None:
+    """Return the code of a program as it is in every process; None where it holds for this one alone.
+
+    Parameters
+    ----------
+    program
+        The program.
+    prepared
+        Simplifies its code. Functions that are passed to others have addresses in the code as it was lowered,
+        which nothing uses.
+    """
     text = program.text
-    if program.is_parallel or _ADDRESS.search(text):
+    if program.is_parallel:
         return None
+    if _ADDRESS.search(text):
+        text = prepared()
+        if _ADDRESS.search(text):
+            return None
     for symbol, (rule, _, _) in compiled_rules.items():
         functions = (rule.forward, rule.augmented, rule.reverse)
         known = all(f.__module__.startswith("coenzyme.") and f.__closure__ is None for f in functions)

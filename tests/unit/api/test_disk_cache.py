@@ -203,3 +203,29 @@ assert cz.cache.info().files == before
 """
     for _ in range(2):
         Child(tmp_path / "code", script, extra=extra).result()
+
+
+@pytest.mark.slow
+def test_functions_that_are_passed_to_others_are_part_of_the_code(tmp_path, script):
+    extra = """
+@nb.njit
+def step(z):
+    for i in range(z.size):
+        z[i] = SCALE * z[i]
+@nb.njit
+def stepped(z):
+    z = z.copy()
+    cz.checkpoint(step, z, 3)
+    return z.sum()
+@nb.njit
+def cube(z):
+    return SCALE * z[0] ** 3
+@nb.njit
+def slope(z):
+    return cz.grad(cube)(z)[0]
+assert np.allclose(cz.grad(stepped)(x), SCALE**3)
+assert np.allclose(cz.grad(slope)(x)[0], 6.0 * SCALE * x[0])
+"""
+    for scale, hits in (("1.5", 0), ("1.5", CALLS + 2), ("2.5", 0)):
+        again = Child(tmp_path / "code", script, scale, extra=extra.replace("SCALE", scale)).result()
+        assert (again["hits"], again["misses"]) == (hits, CALLS + 2 - hits)
