@@ -17,7 +17,7 @@ from coenzyme.derive.positions import Position, ReverseValues
 from coenzyme.derive.runtime import block_name
 from coenzyme.derive.scopes import Side
 from coenzyme.derive.shadows import Shadows, fill_bytes
-from coenzyme.ir.builder import const_int, zero
+from coenzyme.ir.builder import const_int, neutral, zero
 from coenzyme.ir.instructions import Call, Cast, Freeze, Instruction, Load, Phi, Select, Store
 from coenzyme.ir.types import I8, FloatType, Type
 from coenzyme.ir.values import Constant, ConstantNull, Value
@@ -74,7 +74,7 @@ class Adjoints:
         """Return the adjoint of `value` and clear it."""
         slot = self.slot(value)
         bar = at.builder.load(value.type, slot)
-        at.builder.store(zero(value.type), slot)
+        at.builder.store(neutral(value.type), slot)
         return bar
 
     def add(self, value: Value, amount: Value, at: Position, flags: tuple[str, ...] = ()) -> None:
@@ -151,7 +151,7 @@ class Adjoints:
         bar = self.take(select, at)
         condition, first, second = select.operands
         chosen = self.values.get(condition, at)
-        nothing = zero(select.type)
+        nothing = neutral(select.type)
         if self.plan.activity.is_active(first):
             self.add(first, at.builder.select(chosen, bar, nothing), at)
         if self.plan.activity.is_active(second):
@@ -180,8 +180,8 @@ class Adjoints:
             if amount is not None:
                 doubted = self.context.strong_zero or instruction in self.plan.guarded
                 if (doubted and not expression.is_constant) or expression.may_be_infinite:
-                    nothing = zero(instruction.type)
-                    amount = at.builder.select(at.builder.fcmp("oeq", bar, nothing), nothing, amount)
+                    vanishes = at.builder.fcmp("oeq", bar, zero(instruction.type))
+                    amount = at.builder.select(vanishes, neutral(instruction.type), amount)
                 self.add(instruction.operands[index], amount, at, flags)
 
     # -- calls

@@ -30,7 +30,7 @@ from coenzyme.derive.scopes import Scopes
 from coenzyme.derive.seeds import ResultPlaces, add_seed, drop_references
 from coenzyme.derive.split import Halves
 from coenzyme.frontends.program import ComponentActivity, Status
-from coenzyme.ir.builder import Builder, const_int, zero
+from coenzyme.ir.builder import Builder, const_int, neutral, zero
 from coenzyme.ir.instructions import Alloca, Block, Branch, Call, Function, Instruction, Phi, Switch
 from coenzyme.ir.loops import Loop
 from coenzyme.ir.types import I1, I8, I32, I64, PTR, VOID, FunctionType, IntType, Type
@@ -189,10 +189,10 @@ class _Emitter:
         )
 
     def make_slot(self, type: Type, name: str) -> Value:
-        """Return a new stack slot, zero at the start."""
+        """Return a new stack slot, zero at the start (a float: −0.0, which additions leave no trace of)."""
         slot = Alloca(type, const_int(I32, 1), name)
         self.prologue.append(slot)
-        self.prologue.append(Builder(Block("detached")).store(zero(type), slot))
+        self.prologue.append(Builder(Block("detached")).store(neutral(type), slot))
         return slot
 
     def prepare_storage(self) -> None:
@@ -594,7 +594,8 @@ class _Emitter:
         for lane, outputs in zip(self.lanes, self.outputs, strict=True):
             for argument, output in outputs.items():
                 if self.plan.activity.is_active(argument):
-                    at.store(at.load(argument.type, lane.slot(argument)), output)
+                    bar = at.load(argument.type, lane.slot(argument))
+                    at.store(at.fadd(bar, zero(argument.type)), output)
                 else:
                     at.store(zero(argument.type), output)
         for seed in self.seeds:

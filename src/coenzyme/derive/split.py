@@ -15,7 +15,7 @@ from coenzyme.derive.context import Context
 from coenzyme.derive.limit import allocate_record, free_record, leave_status
 from coenzyme.derive.runtime import DESTROY, RECORD_HEADER, require
 from coenzyme.frontends.program import Status
-from coenzyme.ir.builder import Builder, const_int, zero
+from coenzyme.ir.builder import Builder, const_int, neutral
 from coenzyme.ir.cfg import split_block
 from coenzyme.ir.clone import clone_instruction
 from coenzyme.ir.instructions import (
@@ -233,7 +233,7 @@ class _Splitter:
                 source = at.gep(I8, record, [const_int(I64, self.offsets[slot])])
                 at.store(at.load(slot.allocated_type, source, align=8), twin)
             else:
-                at.store(zero(slot.allocated_type), twin)
+                at.store(neutral(slot.allocated_type), twin)
         for block in self.halves.reverse_blocks:
             for instruction in block.instructions:
                 for operand in list(instruction.operands):

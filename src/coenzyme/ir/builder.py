@@ -52,7 +52,7 @@ from coenzyme.ir.values import (
     Value,
 )
 
-__all__ = ["FALSE", "TRUE", "Builder", "const_float", "const_int", "zero"]
+__all__ = ["FALSE", "TRUE", "Builder", "const_float", "const_int", "neutral", "zero"]
 
 _I = TypeVar("_I", bound=Instruction)
 
@@ -83,6 +83,16 @@ def zero(type: Type) -> Constant:
             return ConstantNull(type)
         case _:
             return ConstantZero(type)
+
+
+def neutral(type: Type) -> Constant:
+    """Return what changes nothing when it is added: −0.0 for a float, for −0.0 + 0.0 is 0.0, else the zero.
+
+    LLVM drops the addition of −0.0; that of +0.0, which turns −0.0 into 0.0, must stay.
+    """
+    if isinstance(type, FloatType) and type.name in ("double", "float"):
+        return ConstantFloat(type, "-0.000000e+00")
+    return zero(type)
 
 
 TRUE = ConstantInt(I1, 1)
