@@ -79,6 +79,7 @@ _OWN = ("<coenzyme", *(os.path.join(os.path.dirname(__file__), part) for part in
 """How the files of code begin that is ours, not the user's."""
 SCOPED = ("alias.scope", "noalias")
 _IN_MEMORY = (Role.MEMINFO, Role.PARENT, Role.DATA, Role.CONTAINER, Role.BLOCK, Role.FIELDS)
+_CONTAINERS = (Role.CONTAINER, Role.BLOCK, Role.FIELDS)
 _FOREIGN = (Storage.REACHED, Storage.UNKNOWN)
 _RANDOM = re.compile(r"@numba_get_\w*random_state|@numba_rnd_")
 _INDIRECT = re.compile(r"\bcall [^@\n]*%[^\s(]+\(")
@@ -319,16 +320,33 @@ def lowered(function: Callable[..., Any], argtypes: tuple[Any, ...], in_series: 
 
 
 @lru_cache(maxsize=1024)
-def prepared(function: Callable[..., Any], argtypes: tuple[Any, ...], in_series: bool = False) -> str:
-    """Return `function` as simplified LLVM text."""
+def prepared(
+    function: Callable[..., Any], argtypes: tuple[Any, ...], in_series: bool = False, apart: bool = False
+) -> str:
+    """Return `function` as simplified LLVM text.
+
+    Parameters
+    ----------
+    apart
+        Array arguments do not overlap: LLVM is told so.
+    """
     program = lowered(function, argtypes, in_series)
-    text = prepare(program.text, program.entry, _stays_out_of_line)
+    alone = _arrays_alone(program) if apart else ()
+    text = prepare(program.text, program.entry, _stays_out_of_line, alone)
     while _INDIRECT.search(text):
         module = parse_module(text)
         if not devirtualise(module):
             break
-        text = prepare(print_module(module), program.entry, _stays_out_of_line)
+        text = prepare(print_module(module), program.entry, _stays_out_of_line, alone)
     return text
+
+
+def _arrays_alone(program: Program) -> tuple[int, ...]:
+    """Return the parameters that point to the data of arrays, where nothing else could lead there."""
+    components = [c for argument in program.arguments for c in argument.components]
+    if any(c.role in _CONTAINERS for c in components):
+        return ()
+    return tuple(n for n, c in enumerate(components, _RESULT_PARAMETERS) if c.role is Role.DATA)
 
 
 def _stays_out_of_line(symbol: str) -> bool:
@@ -360,7 +378,7 @@ def _derivative(
         program = lowered(function, argtypes, in_series)
         name = f"coenzyme.{mode.value}.{next(_numbers)}.{_plain(program.qualname)}"
         request = _request(program, activities, mode, return_active, options)
-        source = prepared(function, argtypes, in_series)
+        source = prepared(function, argtypes, in_series, options.arguments_disjoint)
         text, plan = _derive_text(source, program, request, name)
 
         def text_again() -> str:
@@ -369,7 +387,8 @@ def _derivative(
             # Second derivatives know nothing of threads.
             serial = in_series or program.is_parallel
             primal = lowered(function, argtypes, serial)
-            return _derive_text(prepared(function, argtypes, serial), primal, again, name)[0]
+            source = prepared(function, argtypes, serial, options.arguments_disjoint)
+            return _derive_text(source, primal, again, name)[0]
 
         environments = {**program.environments, **environments_of(text)}
         again_differs = mode is Mode.REVERSE or program.is_parallel or _holds_names(text)
@@ -403,7 +422,8 @@ def _split_derivative(
         program = lowered(function, argtypes, in_series)
         request = replace(_request(program, activities, Mode.REVERSE, return_active, options), result=None)
         name = f"coenzyme.split.{next(_numbers)}.{_plain(program.qualname)}"
-        module, entry = _parse_program(prepared(function, argtypes, in_series), program)
+        source = prepared(function, argtypes, in_series, options.arguments_disjoint)
+        module, entry = _parse_program(source, program)
         with _named_arguments():
             made, plan = derive_split(
                 module, entry, request, name, SourceMap(module).locate, program.qualname

@@ -7,9 +7,12 @@ Source: Hascoët, Naumann & Pascual (2005), "to be recorded"; DESIGN "Taping".
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 
+from coenzyme.analysis.affine import Polynomial
+from coenzyme.analysis.dependence import Dependences, Facts
 from coenzyme.analysis.objects import (
     MemoryObject,
     Objects,
@@ -69,15 +72,27 @@ class Aliasing:
 
 @dataclass(frozen=True)
 class Overwrites:
-    """Result of :func:`find_overwrites`."""
+    """Result of :func:`find_overwrites`.
+
+    Attributes
+    ----------
+    loads
+        The loads whose memory may change afterwards.
+    written
+        The objects that are written.
+    products
+        BLAS calls, with the pointers to operands that may change afterwards.
+    conditional
+        Loads whose memory does not change if some facts about the function's arguments hold.
+    """
 
     loads: frozenset[Load]
     written: frozenset[MemoryObject]
     products: frozenset[tuple[Call, Value]]
-    """BLAS calls, with the pointers to operands that may change afterwards."""
+    conditional: Mapping[Load, Facts] = field(default_factory=dict[Load, Facts])
 
     def is_overwritten(self, load: Load) -> bool:
-        """Whether the memory that `load` reads may change afterwards."""
+        """Whether the memory that `load` reads may change afterwards, whatever the arguments."""
         return load in self.loads
 
     def is_operand_overwritten(self, call: Call, pointer: Value) -> bool:
@@ -85,21 +100,37 @@ class Overwrites:
         return (call, pointer) in self.products
 
 
-def find_overwrites(live: Sequence[Block], objects: Objects, aliasing: Aliasing) -> Overwrites:
-    """Return the loads, and operands of BLAS calls, whose memory may change after they were read."""
+def find_overwrites(
+    live: Sequence[Block],
+    objects: Objects,
+    aliasing: Aliasing,
+    dependences: Dependences | None = None,
+) -> Overwrites:
+    """Return the loads, and operands of BLAS calls, whose memory may change after they were read.
+
+    Parameters
+    ----------
+    dependences
+        Compares the addresses of loads and stores; without it, all that is written in an object counts.
+    """
     search = _Search(live, objects, aliasing)
     overwritten: set[Load] = set()
+    conditional: dict[Load, Facts] = {}
     products: set[tuple[Call, Value]] = set()
     for block in live:
         for position, instruction in enumerate(block.instructions):
             if isinstance(instruction, Load):
-                if search.is_written_after(instruction.pointer, block, position):
+                survives = None if dependences is None else partial(dependences.survives, instruction)
+                found = search.find_written(instruction.pointer, block, position, survives)
+                if found is None:
                     overwritten.add(instruction)
+                elif found:
+                    conditional[instruction] = found
             elif isinstance(instruction, Call) and called_effect(instruction) is Effect.BLAS:
                 for pointer in blas_pointers(instruction)[0]:
                     if search.is_written_after(pointer, block, position):
                         products.add((instruction, pointer))
-    return Overwrites(frozenset(overwritten), frozenset(search.writes), frozenset(products))
+    return Overwrites(frozenset(overwritten), frozenset(search.writes), frozenset(products), conditional)
 
 
 def find_unwritten(
@@ -139,6 +170,7 @@ class _Write:
     `fresh` is the block of the allocating call where the write certainly is to the block allocated last.
     """
 
+    instruction: Instruction
     block: int
     position: int
     fresh: int | None
@@ -160,28 +192,54 @@ class _Search:
         for block in live:
             for position, instruction in enumerate(block.instructions):
                 for item in written_objects(instruction, objects):
-                    write = _Write(self.index[block], position, self._fresh_block(instruction, item))
+                    write = _Write(
+                        instruction, self.index[block], position, self._fresh_block(instruction, item)
+                    )
                     self.writes.setdefault(item, []).append(write)
 
     def is_written_after(self, pointer: Value, block: Block, position: int) -> bool:
         """Whether the memory behind `pointer` may change after the instruction at `position` in `block`."""
+        return self.find_written(pointer, block, position) is None
+
+    def find_written(
+        self,
+        pointer: Value,
+        block: Block,
+        position: int,
+        survives: Callable[[Store], Facts | None] | None = None,
+    ) -> Facts | None:
+        """Return the facts under which what is behind `pointer` does not change from there on, or None.
+
+        Parameters
+        ----------
+        survives
+            Gives the facts under which a certain store does not change it, or None.
+        """
         here = self.index[block]
         targets = self.objects.of(pointer)
+        facts: set[Polynomial] = set()
         for item in targets:
             if self._is_kept(item):
                 continue
             if not self.aliasing.caller_keeps and (item.storage in _CALLER_OWNED or item in self.handed_out):
-                return True
+                return None
             if item.storage is Storage.GLOBAL and _is_constant(item):
                 continue
             if item.storage in (Storage.UNKNOWN, Storage.RETURNED):
-                return True
-            for target, places in self.writes.items():
-                if may_overlap(item, target, self.aliasing) and any(
-                    self._comes_after(write, here, position) for write in places
-                ):
-                    return True
-        return not targets
+                return None
+            for write in self._later_writes(item, here, position):
+                spared = None
+                if survives is not None and isinstance(write.instruction, Store):
+                    spared = survives(write.instruction)
+                if spared is None:
+                    return None
+                facts |= spared
+        return frozenset(facts) if targets else None
+
+    def _later_writes(self, item: MemoryObject, here: int, position: int) -> Iterable[_Write]:
+        for target, places in self.writes.items():
+            if may_overlap(item, target, self.aliasing):
+                yield from (write for write in places if self._comes_after(write, here, position))
 
     def _is_kept(self, item: MemoryObject) -> bool:
         origin = item.origin

@@ -34,6 +34,8 @@ class Keep(Enum):
     """Stored once; the value is not defined in a loop."""
     TAPE = auto()
     """Stored on the tape in each iteration."""
+    EITHER = auto()
+    """Read again where the function's facts hold; where they do not, stored on the tape."""
 
 
 class Policy(Enum):
@@ -45,11 +47,18 @@ class Policy(Enum):
 
 @dataclass(frozen=True)
 class Frame:
-    """What one iteration of a loop puts on the tape: values, largest first, and bytes in all."""
+    """What one iteration of a loop puts on the tape: values, largest first, and bytes in all.
+
+    Attributes
+    ----------
+    least
+        The bytes where the function's facts hold; the fields that are not stored then come last.
+    """
 
     fields: tuple[Value, ...]
     offsets: tuple[int, ...]
     size: int
+    least: int
 
 
 @dataclass(frozen=True)
@@ -84,6 +93,8 @@ class Question:
     indices: frozenset[Phi]
     recurrences: Mapping[Phi, tuple[Value, ...]]
     repeatable: Callable[[Load], bool]
+    conditional: frozenset[Load] = frozenset()
+    """Loads that find the same value again only where the function's facts hold."""
     movable: frozenset[Value] = frozenset()
     """Addresses that are different ones in the reverse sweep: they are computed again, whatever it costs."""
     policy: Policy = Policy.CUT
@@ -142,7 +153,7 @@ def plan_tape(question: Question) -> TapePlan:
             continue
         how = _how(question, value, taped)
         keep[value] = how
-        if how in (Keep.RECOMPUTE, Keep.RECURRENCE):
+        if how in (Keep.RECOMPUTE, Keep.RECURRENCE, Keep.EITHER):
             pending.extend(_sources(question, value))
     return _lay_out(question, keep)
 
@@ -162,7 +173,7 @@ def _how(question: Question, value: Instruction, taped: set[Value] | None) -> Ke
         return Keep.TAPE
     if taped is not None and value in taped:
         return Keep.TAPE
-    return Keep.RECOMPUTE
+    return Keep.EITHER if value in question.conditional else Keep.RECOMPUTE
 
 
 def _sources(question: Question, value: Instruction) -> list[Instruction]:
@@ -237,6 +248,10 @@ def _cost(value: Instruction, depth: int) -> int:
     return (size * 8 + (1 if value.type == I1 else 0)) * 16 ** min(depth, 6)
 
 
+def _aligned(position: int, size: int) -> int:
+    return -(-position // size) * size
+
+
 def _lay_out(question: Question, keep: dict[Value, Keep]) -> TapePlan:
     by_loop: dict[Loop, list[Instruction]] = {}
     slots: list[Instruction] = []
@@ -245,17 +260,21 @@ def _lay_out(question: Question, keep: dict[Value, Keep]) -> TapePlan:
         assert value.block is not None
         if how is Keep.SLOT:
             slots.append(value)
-        elif how is Keep.TAPE:
+        elif how in (Keep.TAPE, Keep.EITHER):
             loop = question.loop_of(value.block)
             assert loop is not None
             by_loop.setdefault(loop, []).append(value)
     frames: dict[Loop, Frame] = {}
     for loop, values in by_loop.items():
-        values.sort(key=lambda v: -field_size(v.type))
+        values.sort(key=lambda v: (keep[v] is Keep.EITHER, -field_size(v.type)))
         offsets: list[int] = []
-        position = 0
+        position = least = 0
         for value in values:
+            if keep[value] is Keep.EITHER:
+                position = _aligned(position, field_size(value.type))
             offsets.append(position)
             position += field_size(value.type)
-        frames[loop] = Frame(tuple(values), tuple(offsets), -(-position // 8) * 8)
+            if keep[value] is Keep.TAPE:
+                least = _aligned(position, 8)
+        frames[loop] = Frame(tuple(values), tuple(offsets), _aligned(position, 8), least)
     return TapePlan(keep, frames, tuple(slots))

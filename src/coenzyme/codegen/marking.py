@@ -8,7 +8,7 @@ the names they mention.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 __all__ = ["find_recursive", "mark"]
 
@@ -60,7 +60,7 @@ _FACTS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 _FRESH = re.compile(r"NRT_MemInfo_alloc\w*|NRT_Allocate\w*|coenzyme\.(?:list|dict)\.new")
 
 
-def mark(text: str, entry: str, keep_out_of_line: Callable[[str], bool]) -> str:
+def mark(text: str, entry: str, keep_out_of_line: Callable[[str], bool], apart: Collection[int] = ()) -> str:
     """Return `text` with linkage, inlining and run-time facts written into it.
 
     Parameters
@@ -71,6 +71,8 @@ def mark(text: str, entry: str, keep_out_of_line: Callable[[str], bool]) -> str:
         Symbol of the one function that stays visible.
     keep_out_of_line
         Says of a symbol whether it must survive as a call.
+    apart
+        Numbers of the entry's pointer parameters that lead to memory which no other pointer leads to.
     """
     text = _resolve_cells(text)
     recursive = find_recursive(text)
@@ -81,7 +83,7 @@ def mark(text: str, entry: str, keep_out_of_line: Callable[[str], bool]) -> str:
     lines = text.split("\n")
     for index, line in enumerate(lines):
         if line.startswith("define "):
-            lines[index] = _mark_definition(line, entry, out_of_line)
+            lines[index] = _mark_definition(line, entry, out_of_line, apart)
         elif line.startswith("declare "):
             lines[index] = _DECLARATION.sub(_annotate, line)
         elif line.startswith("attributes #"):
@@ -169,7 +171,9 @@ def _pop_until(stack: list[str], node: str) -> list[str]:
     return component
 
 
-def _mark_definition(line: str, entry: str, out_of_line: Callable[[str], bool]) -> str:
+def _mark_definition(
+    line: str, entry: str, out_of_line: Callable[[str], bool], apart: Collection[int]
+) -> str:
     match = _DEFINITION.match(line)
     assert match is not None, line
     name = _name(match)
@@ -184,10 +188,41 @@ def _mark_definition(line: str, entry: str, out_of_line: Callable[[str], bool]) 
     head = f"define {linkage}" + _LINKAGE.sub("", line)
     head, tail = _split_tail(head)
     # Attributes written on the line itself come after the parameter list.
-    cut = _end_of_parameters(head, head.index("(", len("define ") + len(linkage)))
-    head = head[:cut] + _KEPT_ATTRIBUTES.sub("", head[cut:])
+    begin = head.index("(", len("define ") + len(linkage))
+    cut = _end_of_parameters(head, begin)
+    parameters = _set_apart(head[begin:cut], apart) if name == entry and apart else head[begin:cut]
+    head = head[:begin] + parameters + _KEPT_ATTRIBUTES.sub("", head[cut:])
     # no-builtins keeps loops from turning into calls of memset and memcpy. Numba's code never unwinds.
     return f'{head.rstrip()} nounwind "no-builtins"{inlining}{tail}'
+
+
+def _set_apart(parameters: str, apart: Collection[int]) -> str:
+    """Return a parameter list in parentheses with `noalias` on the pointers of these numbers."""
+    parts = _split_parameters(parameters[1:-1])
+    for number in apart:
+        assert parts[number].startswith("ptr"), parameters
+        if "noalias" not in parts[number]:
+            parts[number] = f"ptr noalias{parts[number].removeprefix('ptr')}"
+    return f"({', '.join(parts)})"
+
+
+def _split_parameters(text: str) -> list[str]:
+    """Return the parameters in `text`, split at the commas outside quotes and brackets."""
+    depth = 0
+    quoted = False
+    parts = [""]
+    for char in text:
+        if char == '"':
+            quoted = not quoted
+        elif not quoted and char in "([{<":
+            depth += 1
+        elif not quoted and char in ")]}>":
+            depth -= 1
+        if char == "," and depth == 0 and not quoted:
+            parts.append("")
+        else:
+            parts[-1] += char
+    return [part.strip() for part in parts]
 
 
 def _split_tail(line: str) -> tuple[str, str]:

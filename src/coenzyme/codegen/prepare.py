@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from coenzyme.codegen import passes
@@ -32,7 +32,12 @@ def _inline_everything(_: str) -> bool:
     return False
 
 
-def prepare(module: Any, entry: str, keep_out_of_line: Callable[[str], bool] = _inline_everything) -> str:
+def prepare(
+    module: Any,
+    entry: str,
+    keep_out_of_line: Callable[[str], bool] = _inline_everything,
+    apart: Collection[int] = (),
+) -> str:
     """Return the text of `module` with `entry` simplified and what it calls inlined where that is legal.
 
     Parameters
@@ -44,6 +49,9 @@ def prepare(module: Any, entry: str, keep_out_of_line: Callable[[str], bool] = _
     keep_out_of_line
         Says of a symbol whether its calls must survive: functions that have derivative rules.  Functions that
         can reach themselves and functions that only raise stay out of line anyway.
+    apart
+        Numbers of the entry's pointer parameters that lead to memory which no other pointer leads to: arrays
+        of which it is known that they do not overlap.
 
     Returns
     -------
@@ -62,7 +70,7 @@ def prepare(module: Any, entry: str, keep_out_of_line: Callable[[str], bool] = _
     derivative is prepared again before it is differentiated.
     """
     text = module if isinstance(module, str) else str(module)
-    prepared = verify(mark(text, entry, keep_out_of_line))
+    prepared = verify(mark(text, entry, keep_out_of_line, apart))
     # Simplifying before inlining makes less to inline; after each step that brings code together, simplify
     # again.
     passes.simplify_functions(prepared)

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from coenzyme.analysis.objects import called_effect, is_growth, is_ruled_call
+from coenzyme.derive.accumulations import clears_shadow
 from coenzyme.derive.blas import Products, emit_adjoint
 from coenzyme.derive.context import Context
 from coenzyme.derive.emission import ExpressionEmitter, emit_partial, rule_of
-from coenzyme.derive.plan import TRANSFERS, ReversePlan, clears_shadow
+from coenzyme.derive.gathering import ANY_ORDER, Gathering
+from coenzyme.derive.plan import TRANSFERS, ReversePlan
 from coenzyme.derive.positions import Position, ReverseValues
 from coenzyme.derive.runtime import block_name
 from coenzyme.derive.scopes import Side
@@ -58,6 +60,7 @@ class Adjoints:
         self.bars: dict[Value, Value] = {}
         self.nowhere: dict[Type, Value] = {}
         """For each type a slot for what constant memory would receive."""
+        self.gathering = Gathering(plan, values, shadows.lane, make_slot, self.shadow_address)
         self.reverse_call: Callable[[Call, Position], None] | None = None
         self.drop_kept: Callable[[Call, Position], None] | None = None
         self.drop_copies: Callable[[Call, Position], None] | None = None
@@ -82,6 +85,9 @@ class Adjoints:
         if isinstance(value, Constant) or not self.plan.activity.is_active(value):
             return
         slot = self.slot(value)
+        home = value.block if isinstance(value, Instruction) else None
+        if at.loop is not None and (home is None or home not in at.loop.blocks) and self.plan.reorders:
+            flags = tuple(dict.fromkeys((*flags, *ANY_ORDER)))
         at.builder.store(at.builder.fadd(at.builder.load(value.type, slot), amount, flags=flags), slot)
 
     # -- one instruction
@@ -117,6 +123,9 @@ class Adjoints:
         if not load.type.is_float:
             raise self.context.unsupported(load, f"active data of type {load.type} is loaded")
         bar = self.take(load, at)
+        if load in self.plan.accumulations.group_of:
+            self.gathering.add(load, bar, at)
+            return
         shadow = self.shadow_address(load.pointer, load.type, at)
         old = at.builder.load(load.type, shadow, align=load.align)
         new = at.builder.store(at.builder.fadd(old, bar), shadow, align=load.align)

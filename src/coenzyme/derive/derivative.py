@@ -24,6 +24,7 @@ from coenzyme.derive.runtime import TapeMemory
 from coenzyme.derive.seeds import ResultPlaces
 from coenzyme.derive.shadows import Shadows, add_shadows
 from coenzyme.derive.split import Halves, SplitFunctions, declare_halves, split_function
+from coenzyme.derive.subscripts import drop_wraparounds
 from coenzyme.errors import CoenzymeError, Location, UnsupportedIRError
 from coenzyme.frontends.launch import LaunchProvider, no_launch
 from coenzyme.frontends.program import ComponentActivity, Mode
@@ -216,6 +217,7 @@ class _Deriver:
         elements: dict[Argument, Type] = {formals[i]: t for i, t in request.elements.items()}
         groups = {formals[i]: g for i, g in request.groups.items()}
         shape = normalise(derivative, elements, request.has_status)
+        drop_wraparounds(shape)
         _refuse_indirect_calls(self.context, shape)
         named = self.structs.parameters.get(function.name, {})
         structs = {formals[i]: name for i, name in named.items() if i < len(formals)}

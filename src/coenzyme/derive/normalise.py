@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from coenzyme.analysis.exits import Exits, find_exits
 from coenzyme.analysis.induction import CountedExit, find_counted_exit
 from coenzyme.derive.aggregates import split_aggregates
+from coenzyme.derive.equal_phis import merge_equal_computations
 from coenzyme.derive.growth import merge_payload_addresses
 from coenzyme.derive.restore import restore_floats
 from coenzyme.derive.sunk_loads import lift_sunk_loads
@@ -99,6 +100,7 @@ def normalise(function: Function, elements: dict[Argument, Type], has_status: bo
     split_aggregates(function)
     merge_payload_addresses(function)
     lift_sunk_loads(function)
+    merge_equal_computations(function)
     restore_floats(function, elements)
     _unfold_roots(function)
     flow = ControlFlow(function)

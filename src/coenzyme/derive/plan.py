@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 
 from coenzyme.analysis.activity import Activity
 from coenzyme.analysis.branches import Decision, conditions, find_decision
-from coenzyme.analysis.content import Contents, carries_floats
-from coenzyme.analysis.induction import Recurrence, find_recurrence
+from coenzyme.analysis.content import Contents
+from coenzyme.analysis.dependence import Dependences
+from coenzyme.analysis.induction import Recurrence
 from coenzyme.analysis.objects import (
     MemoryObject,
     Objects,
@@ -24,6 +25,7 @@ from coenzyme.analysis.objects import (
 from coenzyme.analysis.overwritten import Aliasing, Overwrites, find_overwrites
 from coenzyme.analysis.payload import is_container
 from coenzyme.analysis.tape import Frame, Keep, Policy, Question, TapePlan, plan_tape
+from coenzyme.derive.accumulations import Accumulations, clears_shadow, find_accumulations
 from coenzyme.derive.blas import Copies, Products, copy_overwritten, needed_by_product, read_again
 from coenzyme.derive.context import Context
 from coenzyme.derive.emission import rule_of
@@ -32,7 +34,8 @@ from coenzyme.derive.normalise import Shape
 from coenzyme.derive.releasing import is_release
 from coenzyme.derive.relocated import find_relocated
 from coenzyme.derive.shadows import Shadows
-from coenzyme.ir.builder import const_int
+from coenzyme.derive.subscripts import find_ranges, find_recurrences
+from coenzyme.ir.builder import Builder, const_int
 from coenzyme.ir.cfg import incoming_edges
 from coenzyme.ir.instructions import (
     Block,
@@ -44,7 +47,7 @@ from coenzyme.ir.instructions import (
     Store,
 )
 from coenzyme.ir.loops import Loop
-from coenzyme.ir.types import I8, I32, IntType
+from coenzyme.ir.types import I1, I8, I32, I64, IntType
 from coenzyme.ir.values import Value
 from coenzyme.rules import Allocation, BlockKind, Deallocation, Effect, find_memory_rule
 
@@ -86,6 +89,10 @@ class ReversePlan:
         Calls that free such a block, which the forward sweep leaves out.
     copies
         Copies of operands of BLAS calls, which the forward sweep makes and the reverse sweep frees.
+    facts
+        Whether the function's arguments are as `Keep.EITHER` supposes: a value of the function's entry.
+    accumulations
+        What the reverse of an innermost loop sums up in registers, and the loops that have no order.
     """
 
     shape: Shape
@@ -105,11 +112,19 @@ class ReversePlan:
     required: Mapping[Instruction, tuple[Value, ...]] = field(
         default_factory=dict[Instruction, tuple[Value, ...]]
     )
+    accumulations: Accumulations = field(default_factory=Accumulations)
+    policy: Policy = Policy.CUT
+    facts: Value | None = None
 
     @property
     def mirrored(self) -> set[Instruction]:
         """The instructions on shadows that the augmented primal has beside the primal's own."""
         return self.lanes[0].mirrored
+
+    @property
+    def reorders(self) -> bool:
+        """Whether what an adjoint receives in the iterations of a loop may be added in any order."""
+        return self.policy is Policy.CUT
 
     def frame(self, loop: Loop) -> Frame | None:
         """Return what one iteration of `loop` tapes, or None."""
@@ -150,11 +165,14 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
     live = [b for b in shape.exits.live]
     merges = _find_merges(shape)
     primal_of = {twin: primal for shadows in lanes for primal, twin in shadows.pointers.items()}
-    overwrites = find_overwrites(live, activity.objects, aliasing)
+    recurrences = find_recurrences(shape)
+    ranges = find_ranges(shape, recurrences)
+    clever = policy is Policy.CUT
+    dependences = Dependences(ranges, live) if clever else None
+    overwrites = find_overwrites(live, activity.objects, aliasing, dependences)
     # The copies are no part of the primal: the reverse sweep does not see them as instructions.
     instructions = {block: tuple(block.instructions) for block in live}
     copies = copy_overwritten(context.module, live, activity, overwrites)
-    recurrences = _find_recurrences(shape)
     required: dict[Instruction, tuple[Value, ...]] = {}
     for block in live:
         for instruction in instructions[block]:
@@ -177,12 +195,19 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
         twin = primal_of.get(load, load)
         return not overwrites.is_overwritten(twin if isinstance(twin, Load) else load)
 
+    conditional = {load for load in overwrites.conditional if load.type.is_float}
+    assert conditional == set(overwrites.conditional)
+
+    facts = _emit_facts(shape, overwrites) if conditional else None
+    if facts is not None:
+        wanted.append(facts)
     question = Question(
         required=wanted,
         loop_of=shape.loop_of,
         indices=frozenset(c.index for c in shape.counted.values()),
         recurrences={phi: (r.start, r.step) for phi, r in recurrences.items()},
         repeatable=repeatable,
+        conditional=frozenset(conditional),
         movable=find_movable(live, activity.objects, primal_of, context)
         | find_relocated(live, relocated, context),
         policy=policy,
@@ -207,6 +232,11 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
         find_guarded(live, activity),
         copies,
         required,
+        find_accumulations(shape, activity, contents, ranges.polynomials, aliasing)
+        if clever
+        else Accumulations(),
+        policy,
+        facts,
     )
 
 
@@ -234,16 +264,6 @@ def needed_values(
             return _needed_by_call(instruction, activity, contents, shadows, derived_calls, copies)
         case _:
             return _needed_by_rule(instruction, activity)
-
-
-def clears_shadow(store: Store, activity: Activity, contents: Contents) -> bool:
-    """Whether `store` overwrites differentiated data, whose cotangent ends there."""
-    if not activity.has_shadow(store.pointer):
-        return False
-    if carries_floats(store.value.type):
-        return True
-    overwrites_floats = store.value.type.is_int and bool(contents.at(store.pointer).floats)
-    return overwrites_floats and not contents.behind(store.pointer).pointers
 
 
 def find_guarded(live: Iterable[Block], activity: Activity) -> frozenset[Instruction]:
@@ -334,16 +354,19 @@ def _find_merges(shape: Shape) -> dict[Block, Merge]:
     return found
 
 
-def _find_recurrences(shape: Shape) -> dict[Phi, Recurrence]:
-    found: dict[Phi, Recurrence] = {}
-    for loop, counted in shape.counted.items():
-        for phi in loop.header.phis:
-            if phi is counted.index or phi.type.is_float:
-                continue
-            recurrence = find_recurrence(phi, loop)
-            if recurrence is not None:
-                found[phi] = recurrence
-    return found
+def _emit_facts(shape: Shape, overwrites: Overwrites) -> Value:
+    """Return whether all facts hold that let loads be repeated, computed in the function's entry."""
+    at = Builder.before(shape.function.entry.terminator)
+    result: Value = const_int(I1, 1)
+    for fact in dict.fromkeys(fact for facts in overwrites.conditional.values() for fact in facts):
+        total: Value = const_int(I64, 0)
+        for monomial, factor in fact.terms.items():
+            term: Value = const_int(I64, factor)
+            for value in monomial:
+                term = at.mul(term, value)
+            total = at.add(total, term)
+        result = at.and_(result, at.icmp("sle", total, const_int(I64, 0)))
+    return result
 
 
 def _find_kept(
@@ -364,7 +387,7 @@ def _find_kept(
     objects = activity.objects
     needed: set[MemoryObject] = set()
     for value, how in tape.keep.items():
-        if isinstance(value, Load) and how is Keep.RECOMPUTE:
+        if isinstance(value, Load) and how in (Keep.RECOMPUTE, Keep.EITHER):
             needed |= set(objects.of(value.pointer))
     for pointer in [*shadows.allocations, *read_again_by_calls]:
         needed |= set(objects.of(pointer))

@@ -97,6 +97,9 @@ class ReverseValues:
             case Keep.TAPE:
                 assert home is not None
                 return self._read_tape(value, home, at)
+            case Keep.EITHER:
+                assert home is not None
+                return self._repeat(value, at, self._tape_address(value, home, at))
             case Keep.RECURRENCE:
                 assert isinstance(value, Phi)
                 assert home is not None
@@ -104,12 +107,19 @@ class ReverseValues:
             case Keep.RECOMPUTE:
                 return self._repeat(value, at)
 
-    def _repeat(self, value: Instruction, at: Position) -> Value:
+    def _repeat(self, value: Instruction, at: Position, otherwise: Value | None = None) -> Value:
+        """Compute `value` again; where the function's facts do not hold, read it at `otherwise`."""
         operands = {o: self.get(o, at) for o in value.operands}
         twin = clone_instruction(value, operands)
         twin.name = f"{value.name}.again"
+        if otherwise is not None:
+            assert self.plan.facts is not None
+            here = at.builder.select(self.get(self.plan.facts, at), twin.operands[0], otherwise)
+            twin.set_operand(0, here)
         at.builder.insert(twin)
-        if isinstance(twin, Load) and value not in self.plan.mirrored:
+        if otherwise is not None:
+            self.scopes.mark(twin, Side.TAPE, value.operands[0])
+        elif isinstance(twin, Load) and value not in self.plan.mirrored:
             self.scopes.mark(twin, Side.PRIMAL, value.operands[0])
         return twin
 
@@ -151,10 +161,19 @@ class ReverseValues:
         assert last is not None
         return self.get(last, at)
 
-    def _read_tape(self, value: Instruction, home: Loop, at: Position) -> Value:
+    def _tape_address(self, value: Instruction, home: Loop, at: Position) -> Value:
         base = at.builder.load(PTR, self.base[home])
         index = at.builder.load(I64, self.index[home])
-        address = self.field_address(value, home, at, base, index)
+        return self.field_address(value, home, at, base, index)
+
+    def frame_size(self, loop: Loop, facts: Value | None, at: Builder) -> Value:
+        """Return how many bytes of tape an iteration of `loop` has, `facts` being whether they hold."""
+        frame = self.plan.tape.frames[loop]
+        full = const_int(I64, frame.size)
+        return full if facts is None else at.select(facts, const_int(I64, frame.least), full)
+
+    def _read_tape(self, value: Instruction, home: Loop, at: Position) -> Value:
+        address = self._tape_address(value, home, at)
         if value.type == I1:
             byte = at.builder.load(I8, address, align=1)
             self.scopes.mark(byte, Side.TAPE)

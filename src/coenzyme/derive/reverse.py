@@ -15,7 +15,7 @@ from functools import partial
 from coenzyme.analysis.branches import CameFrom, Decision, Test
 from coenzyme.analysis.exits import ExitKind, normal_statuses
 from coenzyme.analysis.objects import Storage
-from coenzyme.analysis.tape import field_size
+from coenzyme.analysis.tape import Keep, field_size
 from coenzyme.derive.adjoints import Adjoints
 from coenzyme.derive.calls import Derivatives, ReverseCalls
 from coenzyme.derive.context import Context
@@ -257,12 +257,12 @@ class _Emitter:
             count = at.add(counted.last, const_int(I64, 1))
             # More iterations than memory has bytes: ask for what is never granted, not for a wrapped product.
             absurd = at.icmp("ugt", counted.last, const_int(I64, MOST_ITERATIONS))
-            size = at.mul(count, const_int(I64, frame.size))
+            size = at.mul(count, self.values.frame_size(loop, self.plan.facts, at))
             base = at.call(push, [stack, at.select(absurd, const_int(I64, 1 << 62), size)])
         else:
             header = loop.header
             at = Builder(header, len(header.phis))
-            base = at.call(push, [stack, const_int(I64, frame.size)])
+            base = at.call(push, [stack, self.values.frame_size(loop, self.plan.facts, at)])
             count = None
         assert isinstance(base, Instruction)
         self.guards.append(Guard(base, Status.TAPE_EXHAUSTED))
@@ -277,6 +277,10 @@ class _Emitter:
                 column = at.gep(I8, base, [at.mul(count, const_int(I64, offset))])
                 within = at.mul(counted.index, const_int(I64, field_size(value.type)))
                 address = at.gep(I8, column, [within])
+            if self.plan.keep(value) is Keep.EITHER:
+                assert self.plan.facts is not None
+                nowhere = self.make_slot(value.type, f"{value.name}.untaped")
+                address = at.select(self.plan.facts, nowhere, address)
             self.values.write_tape(at, value, address)
 
     def keep_block(self, call: Call) -> None:
@@ -447,19 +451,27 @@ class _Emitter:
         trim = None if frame is None else self.context.require("coenzyme.tape.trim")
         if trim is not None and counted.last is None:
             at.builder.call(trim, [self.stacks[loop]])
-        first = at.builder.icmp("eq", index, const_int(I64, 0))
+        upward = loop in self.plan.accumulations.orderless
+        for lane in self.lanes:
+            lane.gathering.advance(loop, at)
+        final = self.values.get_last(loop, at) if upward else const_int(I64, 0)
+        done = at.builder.icmp("eq", index, final)
         outside = self.new_block(f"{loop.header.name}.reverse.leave")
         inside = self.new_block(f"{loop.header.name}.reverse.previous")
-        at.builder.cond_branch(first, outside, inside)
+        at.builder.cond_branch(done, outside, inside)
 
         out = Position(loop.parent, Builder(outside))
+        for lane in self.lanes:
+            lane.gathering.flush(loop, Position(loop, out.builder))
         if trim is not None and counted.last is not None:
             out.builder.call(trim, [self.stacks[loop]])
         self.add_incoming(bars, loop.preheader, out)
         out.builder.branch(self.inverse[loop.preheader])
 
         back = Position(loop, Builder(inside))
-        back.builder.store(back.builder.sub(index, const_int(I64, 1)), slot)
+        step = const_int(I64, 1)
+        following = back.builder.add(index, step) if upward else back.builder.sub(index, step)
+        back.builder.store(following, slot)
         if frame is not None and counted.last is None:
             self.pop_record(loop, back)
         self.add_incoming(bars, loop.latch, back)
@@ -469,8 +481,13 @@ class _Emitter:
         frame = self.plan.frame(loop)
         assert frame is not None
         pop = self.context.require("coenzyme.tape.pop")
-        record = at.builder.call(pop, [self.stacks[loop], const_int(I64, frame.size)])
+        record = at.builder.call(pop, [self.stacks[loop], self.frame_size(loop, at)])
         at.builder.store(record, self.values.base[loop])
+
+    def frame_size(self, loop: Loop, at: Position) -> Value:
+        """Return how many bytes of tape an iteration of `loop` has, in the reverse sweep."""
+        facts = None if self.plan.facts is None else self.values.get(self.plan.facts, at)
+        return self.values.frame_size(loop, facts, at.builder)
 
     def new_block(self, name: str) -> Block:
         return self.function.add_block(Block(name))
@@ -521,7 +538,8 @@ class _Emitter:
         counted = self.shape.counted[loop]
         if index is None:
             index = self.values.get_last(loop, at)
-        at.builder.store(index, self.values.index[loop])
+        upward = loop in self.plan.accumulations.orderless
+        at.builder.store(const_int(I64, 0) if upward else index, self.values.index[loop])
         frame = self.plan.frame(loop)
         if frame is None:
             return
@@ -530,7 +548,7 @@ class _Emitter:
             return
         pop = self.context.require("coenzyme.tape.pop")
         count = at.builder.add(self.values.get_last(loop, at), const_int(I64, 1))
-        size = at.builder.mul(count, const_int(I64, frame.size))
+        size = at.builder.mul(count, self.frame_size(loop, at))
         base = at.builder.call(pop, [self.stacks[loop], size])
         at.builder.store(base, self.values.base[loop])
 

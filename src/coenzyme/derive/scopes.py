@@ -49,17 +49,17 @@ class Scopes:
     def mark(self, access: Value, side: Side, pointer: Value | None = None, lane: int = 0) -> None:
         """Note that `access`, a load or store, is to the `side` of what the primal's `pointer` means.
 
-        The shadows of one lane are disjoint from those of another.
+        The shadows of one lane are disjoint from those of another. An access to the tape with a `pointer` may
+        be to what that means in the primal instead.
         """
         assert isinstance(access, Load | Store)
-        if side is Side.TAPE:
-            keys: set[Hashable] = {Side.TAPE}
-        else:
-            assert pointer is not None
+        keys: set[Hashable] = {Side.TAPE} if side is Side.TAPE else set()
+        if pointer is not None:
             targets = self.objects.of(pointer)
             if not targets or any(o.storage not in _KNOWN for o in targets):
                 return
-            keys = {(side, lane, self._representative(o)) for o in targets}
+            own = Side.PRIMAL if side is Side.TAPE else side
+            keys |= {(own, lane, self._representative(o)) for o in targets}
         self.accesses.append((access, frozenset(keys)))
 
     def mark_primal(self, instructions: Iterable[Instruction]) -> None:

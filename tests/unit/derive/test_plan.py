@@ -42,10 +42,17 @@ def test_only_the_running_product_is_taped() -> None:
     assert taped_names(plan_of("product")) == {"s"}
 
 
-def test_both_values_read_before_they_are_overwritten_are_taped() -> None:
-    plan = plan_of("overwritten")
+def test_both_values_read_from_what_is_overwritten_are_taped_by_the_naive_plan() -> None:
+    plan = plan_of("overwritten", Policy.NAIVE)
     assert taped_names(plan) == {"a", "b"}
     assert {load.name for load in plan.overwrites.loads} == {"a", "b"}
+
+
+def test_a_value_that_no_later_iteration_overwrites_is_not_taped() -> None:
+    # x[i] = x[i] * x[i - 1]: what stands before x[i] is final.
+    plan = plan_of("overwritten")
+    assert taped_names(plan) == {"a"}
+    assert {load.name for load in plan.overwrites.loads} == {"a"}
 
 
 def test_blocks_read_again_outlive_the_forward_sweep() -> None:
