@@ -28,9 +28,9 @@ from coenzyme.ir.types import Type
 from coenzyme.ir.values import Value
 from coenzyme.rules import Effect
 
-__all__ = ["Accumulations", "Sum", "Window", "clears_shadow", "find_accumulations"]
+__all__ = ["HARMLESS", "Accumulations", "Sum", "Window", "clears_shadow", "find_accumulations"]
 
-_HARMLESS = (Effect.DIFFERENTIABLE, Effect.ZERO_DERIVATIVE, Effect.INACTIVE, Effect.MEMINFO_DATA)
+HARMLESS = (Effect.DIFFERENTIABLE, Effect.ZERO_DERIVATIVE, Effect.INACTIVE, Effect.MEMINFO_DATA)
 _WIDEST = 8
 """How many cells may be in registers at once."""
 
@@ -84,6 +84,9 @@ class Accumulations:
         All of them, by loop.
     orderless
         Loops whose iterations may be reversed in any order.
+    renewed
+        Stores to a place that was read before in their block: the reverse sweep adds to it right after it has
+        taken what is there, and starts from a zero that additions leave no trace of.
     """
 
     group_of: Mapping[Load, Sum | Window] = field(default_factory=dict[Load, "Sum | Window"])
@@ -91,6 +94,7 @@ class Accumulations:
         default_factory=dict[Loop, "tuple[Sum | Window, ...]"]
     )
     orderless: frozenset[Loop] = frozenset()
+    renewed: frozenset[Store] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -137,7 +141,25 @@ def find_accumulations(
             groups[loop] = found
         if inside.has_no_order():
             orderless.add(loop)
-    return Accumulations(group_of, groups, frozenset(orderless))
+    renewed = find_renewed(shape.live, activity, polynomials)
+    return Accumulations(group_of, groups, frozenset(orderless), renewed)
+
+
+def find_renewed(live: Iterable[Block], activity: Activity, polynomials: Polynomials) -> frozenset[Store]:
+    """Return the stores to a place that was read before in their block, as in ``x[i] += …``."""
+    found: set[Store] = set()
+    for block in live:
+        read: set[tuple[Polynomial, Type]] = set()
+        for instruction in block.instructions:
+            if isinstance(instruction, Load) and activity.is_active(instruction):
+                read.add((polynomials.of(instruction.pointer), instruction.type))
+            elif (
+                isinstance(instruction, Store)
+                and activity.has_shadow(instruction.pointer)
+                and (polynomials.of(instruction.pointer), instruction.value.type) in read
+            ):
+                found.add(instruction)
+    return frozenset(found)
 
 
 def _is_plain(loop: Loop, shape: Shape, activity: Activity) -> bool:
@@ -146,7 +168,7 @@ def _is_plain(loop: Loop, shape: Shape, activity: Activity) -> bool:
     if loop.children or counted.last is None or [a for a, _ in counted.edges] != [loop.latch]:
         return False
     return all(
-        called_effect(i) in _HARMLESS
+        called_effect(i) in HARMLESS
         for block in _live_blocks(loop, shape)
         for i in block.instructions
         if isinstance(i, Call)

@@ -143,7 +143,8 @@ class Adjoints:
             bar = at.builder.load(value.type, shadow, align=store.align)
             self.values.scopes.mark(bar, Side.SHADOW, store.pointer, self.shadows.lane)
             self.add(value, bar, at)
-        cleared = at.builder.store(zero(value.type), shadow, align=store.align)
+        nothing = neutral if store in self.plan.accumulations.renewed else zero
+        cleared = at.builder.store(nothing(value.type), shadow, align=store.align)
         self.values.scopes.mark(cleared, Side.SHADOW, store.pointer, self.shadows.lane)
 
     def shadow_address(self, pointer: Value, type: Type, at: Position) -> Value:

@@ -71,7 +71,8 @@ Key = tuple[str, Passed, Mode]
 class Derivatives:
     """The derivative functions of one callee for one activity of its parameters.
 
-    In forward mode `augmented` is the forward derivative and `reverse` is the same function.
+    In forward mode `augmented` is the forward derivative and `reverse` is the same function. Of a callee
+    that is run again, `augmented` is the callee itself, and `reverse` runs it and its adjoint.
     """
 
     passed: Passed
@@ -92,12 +93,17 @@ class ReverseCalls:
 
     pair_of: dict[Call, Derivatives] = field(default_factory=dict[Call, Derivatives])
     record_of: dict[Call, Value] = field(default_factory=dict[Call, Value])
-    """The record of each call, null where the callee failed."""
+    """The record of each call, null where the callee failed; calls that are run again have none."""
 
     @property
     def read_again(self) -> list[Value]:
         """The pointers behind which the reverse sweeps of the calls read again."""
-        return [call.arguments[n] for call, pair in self.pair_of.items() for n in pair.passed.kept]
+        return [
+            a
+            for call, pair in self.pair_of.items()
+            for n, a in enumerate(call.arguments)
+            if n in pair.passed.kept or (call not in self.record_of and a.type.is_pointer)
+        ]
 
 
 class CallTable:
@@ -127,6 +133,12 @@ class CallTable:
             function = self._placeholder(f"{callee.name}.forward.{number}", callee, extras, I32)
             entry = Derivatives(passed, function, function)
         else:
+            if callee.replayed:
+                again = self._placeholder(f"{callee.name}.again.{number}", callee, extras, I32)
+                entry = Derivatives(passed, callee, again)
+                self.entries[key] = entry
+                self.fill(callee, entry, mode, number)
+                return entry
             present = _present(activities) * self.context.width
             first = [t for t, a in zip(extras, present, strict=True) if a is ComponentActivity.DUPLICATED]
             augmented = self._placeholder(f"{callee.name}.augmented.{number}", callee, [*first, PTR], I32)
@@ -253,6 +265,9 @@ def replace_calls(
         assert isinstance(callee, Function)
         _require_status(callee, table.context)
         passed = describe_call(call, activity, contents, Mode.REVERSE)
+        if callee.replayed:
+            result.pair_of[call] = table.get(callee, passed, Mode.REVERSE)
+            continue
         passed = _with_kept(passed, unwritten.get(call, frozenset()))
         pair = table.get(callee, passed, Mode.REVERSE)
         where = Alloca(PTR, const_int(I32, 1), "record.address")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import count
 
 from coenzyme.analysis.activity import Activity, find_activity
 from coenzyme.analysis.content import Contents, find_contents
@@ -18,6 +19,7 @@ from coenzyme.derive.forward import emit_forward
 from coenzyme.derive.launches import fill_launch, run_launches
 from coenzyme.derive.normalise import Shape, normalise
 from coenzyme.derive.plan import ReversePlan, make_plan
+from coenzyme.derive.replay import drop_hidden_stores, outline_iterations
 from coenzyme.derive.reverse import Seed, emit_reverse
 from coenzyme.derive.ruled import fill_from_rule
 from coenzyme.derive.runtime import TapeMemory
@@ -180,9 +182,11 @@ class _Deriver:
         self.structs = request.structs
         self.observe = request.observe
         self.table = CallTable(context, self.fill)
+        self.numbers = count()
+        self.disjoint = request.aliasing.arguments_disjoint
 
     def derive(self, function: Function, request: Request, name: str) -> Derived:
-        draft = self.draft(function, request, name)
+        draft = self.draft(function, request, name, replays=self.replays(request))
         self.module.add_function(draft.function)
         if request.aliasing.arguments_disjoint:
             _mark_disjoint(draft)
@@ -209,21 +213,32 @@ class _Deriver:
         split_function(self.context, draft.function, halves, made.augmented, made.reverse, made.discard)
         return made, plan
 
-    def draft(self, function: Function, request: Request, name: str) -> _Draft:
+    def replays(self, request: Request) -> bool:
+        """Whether iterations may be run again in the reverse sweep."""
+        plain = request.policy is Policy.CUT and request.memory is TapeMemory.POOLED
+        return request.mode is Mode.REVERSE and plain and request.aliasing.caller_keeps
+
+    def draft(self, function: Function, request: Request, name: str, *, replays: bool = False) -> _Draft:
         extras, twins = _extra_parameters(function, request)
         derivative, _, _ = clone_function(function, name, extras)
         formals = derivative.arguments[: len(function.arguments)]
         parameters = dict(zip(formals, request.activities, strict=True))
         elements: dict[Argument, Type] = {formals[i]: t for i, t in request.elements.items()}
         groups = {formals[i]: g for i, g in request.groups.items()}
-        shape = normalise(derivative, elements, request.has_status)
-        drop_wraparounds(shape)
-        _refuse_indirect_calls(self.context, shape)
         named = self.structs.parameters.get(function.name, {})
         structs = {formals[i]: name for i, name in named.items() if i < len(formals)}
-        objects = find_objects(derivative, groups, elements, self.structs, structs, parameters)
-        contents = find_contents(derivative, objects, elements)
-        activity = find_activity(derivative, shape.exits.live, parameters, objects, contents)
+        while True:
+            shape = normalise(derivative, elements, request.has_status)
+            drop_wraparounds(shape)
+            _refuse_indirect_calls(self.context, shape)
+            objects = find_objects(derivative, groups, elements, self.structs, structs, parameters)
+            contents = find_contents(derivative, objects, elements)
+            activity = find_activity(derivative, shape.exits.live, parameters, objects, contents)
+            if not replays or not outline_iterations(
+                self.module, shape, activity, request.aliasing, self.numbers
+            ):
+                break
+            replays = False
         lanes: list[Shadows] = []
         scalars: list[Mapping[Argument, Argument]] = []
         pointers: list[Mapping[Value, Value]] = []
@@ -303,6 +318,14 @@ class _Deriver:
             relocated=entry.passed.relocated,
             is_callee=True,
         )
+        if callee.replayed:
+            aliasing = Aliasing(arguments_disjoint=self.disjoint)
+            request = replace(request, aliasing=aliasing, is_callee=False)
+            draft = self.draft(callee, request, f"{entry.reverse.name}.draft")
+            self.emit_reverse(draft, request)
+            drop_hidden_stores(draft.function)
+            _move_body(draft.function, entry.reverse)
+            return
         draft = self.draft(callee, request, f"{entry.augmented.name}.draft")
         if mode is Mode.FORWARD:
             self.emit_forward(draft, request)

@@ -353,8 +353,9 @@ class _Emitter:
                     slot = self.make_slot(argument.type, "argument.bar")
                     adjoints.append((lane, argument, slot))
                     arguments.append(slot)
-        pop = self.context.require("coenzyme.records.pop")
-        arguments.append(at.builder.call(pop, [self.record_stack(pair)]))
+        if call in self.calls.record_of:
+            pop = self.context.require("coenzyme.records.pop")
+            arguments.append(at.builder.call(pop, [self.record_stack(pair)]))
         failed = at.builder.call(pair.reverse, arguments)
         before = at.builder.load(I32, self.status)
         fine = at.builder.icmp("eq", failed, const_int(I32, 0))

@@ -532,9 +532,10 @@ class Function(Global):
     body (``unnamed_addr #0 !dbg !4`` …). `ruled` says that derivatives come from a rule, not from the
     body, and that all a call writes is its result, behind the first parameter. `spared`, where it is not
     None, lists pointer parameters behind which a call writes nothing, and says that it stores no pointers.
+    `replayed` says that the reverse sweep runs a call again, for what that reads is then as it was.
     """
 
-    __slots__ = ("arguments", "blocks", "function_type", "prefix", "ruled", "spared", "suffix")
+    __slots__ = ("arguments", "blocks", "function_type", "prefix", "replayed", "ruled", "spared", "suffix")
 
     def __init__(
         self,
@@ -551,6 +552,7 @@ class Function(Global):
         self.prefix = prefix
         self.suffix = suffix
         self.ruled = False
+        self.replayed = False
         self.spared: frozenset[int] | None = None
 
     @property
