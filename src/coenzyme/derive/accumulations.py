@@ -12,7 +12,7 @@ access pattern; the rolling registers are scalar replacement, Callahan, Carr & K
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from coenzyme.analysis.activity import Activity
@@ -22,7 +22,7 @@ from coenzyme.analysis.objects import called_effect
 from coenzyme.analysis.overwritten import Aliasing, may_overlap
 from coenzyme.analysis.tape import field_size
 from coenzyme.derive.normalise import Shape
-from coenzyme.ir.instructions import Block, Call, Instruction, Load, Phi, Store
+from coenzyme.ir.instructions import Binary, Block, Call, Instruction, Load, Phi, Store
 from coenzyme.ir.loops import Loop
 from coenzyme.ir.types import Type
 from coenzyme.ir.values import Value
@@ -124,16 +124,24 @@ def find_accumulations(
     contents: Contents,
     polynomials: Polynomials,
     aliasing: Aliasing,
+    stands_alone: Callable[[Call], bool],
 ) -> Accumulations:
-    """Return the sums and windows of every innermost loop, and the loops that have no order."""
+    """Return the sums and windows of every innermost loop, and the loops that have no order.
+
+    Parameters
+    ----------
+    stands_alone
+        Says of a call whether its adjoint only adds to what others see.
+    """
     group_of: dict[Load, Sum | Window] = {}
     groups: dict[Loop, tuple[Sum | Window, ...]] = {}
     orderless: set[Loop] = set()
     for loop in shape.counted:
-        if not _is_plain(loop, shape, activity):
+        calls = _find_calls(loop, shape)
+        if calls is None or not all(stands_alone(call) for call in calls):
             continue
         inside = _Inside(loop, shape, activity, contents, polynomials, aliasing)
-        found = tuple(inside.groups())
+        found = () if calls else tuple(inside.groups())
         for group in found:
             for load in group.loads if isinstance(group, Sum) else group.shifts:
                 group_of[load] = group
@@ -162,17 +170,20 @@ def find_renewed(live: Iterable[Block], activity: Activity, polynomials: Polynom
     return frozenset(found)
 
 
-def _is_plain(loop: Loop, shape: Shape, activity: Activity) -> bool:
-    """Whether `loop` is innermost, runs whole iterations, and touches shadows by loads and stores only."""
+def _find_calls(loop: Loop, shape: Shape) -> list[Call] | None:
+    """Return the calls in `loop` that may touch shadows, or None where it is no innermost, counted loop.
+
+    Such a loop runs whole iterations only.
+    """
     counted = shape.counted[loop]
     if loop.children or counted.last is None or [a for a, _ in counted.edges] != [loop.latch]:
-        return False
-    return all(
-        called_effect(i) in HARMLESS
+        return None
+    return [
+        i
         for block in _live_blocks(loop, shape)
         for i in block.instructions
-        if isinstance(i, Call)
-    )
+        if isinstance(i, Call) and called_effect(i) not in HARMLESS
+    ]
 
 
 def _live_blocks(loop: Loop, shape: Shape) -> Iterable[Block]:
@@ -213,9 +224,10 @@ class _Inside:
 
     def has_no_order(self) -> bool:
         """Whether no iteration's adjoint reads what another one's has changed."""
+        sums = self._sums()
         for block in _live_blocks(self.loop, self.shape):
             for instruction in block.instructions:
-                if not self.activity.is_active(instruction):
+                if not self.activity.is_active(instruction) or instruction in sums:
                     continue
                 if isinstance(instruction, Phi) and block is self.loop.header:
                     return False
@@ -231,6 +243,28 @@ class _Inside:
             )
             for taken in self.taking
         )
+
+    def _sums(self) -> set[Instruction]:
+        """Return the header phis that add up a term of each iteration, and their additions.
+
+        The adjoint of the sum is that of each partial sum: all iterations find the same.
+        """
+        latch = self.loop.latch
+        assert latch is not None
+        found: set[Instruction] = set()
+        for phi in self.loop.header.phis:
+            total = phi.value_from(latch)
+            if not isinstance(total, Binary) or total.opcode not in ("fadd", "fsub"):
+                continue
+            first = total.operands[0] is phi or total.opcode == "fadd"
+            if (
+                total.operands.count(phi) == 1
+                and first
+                and list(phi.users) == [total]
+                and all(user is phi or self._is_outside(user) for user in total.users)
+            ):
+                found |= {phi, total}
+        return found
 
     def _is_outside(self, user: Instruction) -> bool:
         return user.block is not None and user.block not in self.loop.blocks

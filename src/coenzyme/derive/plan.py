@@ -33,6 +33,7 @@ from coenzyme.derive.growth import find_movable
 from coenzyme.derive.normalise import Shape
 from coenzyme.derive.releasing import is_release
 from coenzyme.derive.relocated import find_relocated
+from coenzyme.derive.replay import stands_alone
 from coenzyme.derive.shadows import Shadows
 from coenzyme.derive.subscripts import find_ranges, find_recurrences
 from coenzyme.ir.builder import Builder, const_int
@@ -232,7 +233,7 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
         find_guarded(live, activity),
         copies,
         required,
-        find_accumulations(shape, activity, contents, ranges.polynomials, aliasing)
+        find_accumulations(shape, activity, contents, ranges.polynomials, aliasing, stands_alone)
         if clever
         else Accumulations(),
         policy,

@@ -48,7 +48,7 @@ from coenzyme.ir.types import I32, I64, PTR, FunctionType, IntType, Type
 from coenzyme.ir.values import Argument, Constant, ConstantNull, Value
 from coenzyme.rules import Allocation, find_memory_rule
 
-__all__ = ["drop_hidden_stores", "outline_iterations"]
+__all__ = ["drop_hidden_stores", "outline_iterations", "stands_alone"]
 
 HIDDEN = "coenzyme.hidden"
 """Marks stores that a repeated iteration does not do again."""
@@ -364,6 +364,14 @@ def _replace_body(shape: Shape, body: _Body, function: Function, captured: Seque
             instruction.drop_operands()
     for block in loop.ordered_blocks:
         shape.function.blocks.remove(block)
+
+
+def stands_alone(call: Call) -> bool:
+    """Whether `call` is run again in the reverse sweep, and leaves its caller nothing but terms of sums."""
+    callee = call.callee
+    if not isinstance(callee, Function) or not callee.replayed:
+        return False
+    return not any(HIDDEN in i.metadata for i in callee.instructions())
 
 
 def drop_hidden_stores(function: Function) -> None:

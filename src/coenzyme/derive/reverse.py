@@ -20,6 +20,7 @@ from coenzyme.derive.adjoints import Adjoints
 from coenzyme.derive.calls import Derivatives, ReverseCalls
 from coenzyme.derive.context import Context
 from coenzyme.derive.deferred import find_deferred
+from coenzyme.derive.fusing import find_fusions, fuse
 from coenzyme.derive.growth import keep_payloads
 from coenzyme.derive.limit import leave_status, push_kept
 from coenzyme.derive.plan import ReversePlan
@@ -136,6 +137,8 @@ class _Emitter:
         """For each function that gives memory back, the stack of the blocks it is to give back."""
         self.record_stacks: dict[Function, Value] = {}
         """For each function that discards the records of a callee, the stack of those in wait."""
+        self.repeated: dict[Call, Value] = {}
+        """The calls in the reverse sweep that run calls of the primal again."""
         self.entries: dict[tuple[Block, Block, Loop], Position] = {}
         self.guards: list[Guard] = []
         self.status = Alloca(I32, const_int(I32, 1), "status")
@@ -160,6 +163,7 @@ class _Emitter:
         self.fill_carried()
         self.emit_finish()
         self.emit_cleanup()
+        self.fuse_loops()
         entry = self.function.entry
         for position, instruction in enumerate(self.prologue):
             entry.insert(position, instruction)
@@ -187,6 +191,15 @@ class _Emitter:
             abandon=self.cleanup,
             status=self.status,
         )
+
+    def fuse_loops(self) -> None:
+        """Leave out of the forward sweep the loops that the reverse sweep runs alone."""
+        if self.calls is None or self.seeds:
+            return
+        for fusion in find_fusions(self.plan, self.calls):
+            again = self.repeated[fusion.call]
+            assert isinstance(again, Call)
+            fuse(fusion, again, self.finish, self.prologue)
 
     def make_slot(self, type: Type, name: str) -> Value:
         """Return a new stack slot, zero at the start (a float: −0.0, which additions leave no trace of)."""
@@ -357,6 +370,8 @@ class _Emitter:
             pop = self.context.require("coenzyme.records.pop")
             arguments.append(at.builder.call(pop, [self.record_stack(pair)]))
         failed = at.builder.call(pair.reverse, arguments)
+        if call not in self.calls.record_of:
+            self.repeated[call] = failed
         before = at.builder.load(I32, self.status)
         fine = at.builder.icmp("eq", failed, const_int(I32, 0))
         at.builder.store(at.builder.select(fine, before, failed), self.status)
