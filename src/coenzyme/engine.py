@@ -105,6 +105,10 @@ class Options:
         How many directions one sweep follows.
     memory_limit
         How many bytes the tapes of the derivative that are alive at one time may hold; None for no limit.
+    unneeded
+        The arguments of which nobody needs to know what the function leaves in their memory (reverse mode).
+    result_needed
+        Whether the result is wanted beside the derivative (reverse mode).
     """
 
     policy: Policy = Policy.CUT
@@ -113,6 +117,8 @@ class Options:
     strong_zero: bool = False
     width: int = 1
     memory_limit: int | None = None
+    unneeded: frozenset[int] = frozenset()
+    result_needed: bool = True
 
 
 @dataclass(frozen=True)
@@ -383,7 +389,7 @@ def _derivative(
 
         def text_again() -> str:
             """Return the derivative in a form that can be differentiated: its tape is ordinary memory."""
-            again = replace(request, memory=TapeMemory.PLAIN, memory_limit=None)
+            again = replace(request, memory=TapeMemory.PLAIN, memory_limit=None, unneeded=frozenset())
             # Second derivatives know nothing of threads.
             serial = in_series or program.is_parallel
             primal = lowered(function, argtypes, serial)
@@ -519,6 +525,7 @@ def _request(
                 elements[index] = type_named(component.element)
             index += 1
     seeded = mode is Mode.REVERSE and return_active and program.result.has_memory
+    unneeded = _unneeded(program, options) if mode is Mode.REVERSE and not seeded else frozenset[int]()
     return Request(
         mode=mode,
         activities=component_activities(program, activities, mode, return_active),
@@ -533,7 +540,22 @@ def _request(
         provide=provide,
         launches=find_launch,
         structs=program.structs,
+        unneeded=unneeded,
     )
+
+
+def _unneeded(program: Program, options: Options) -> frozenset[int]:
+    """Return the parameters that lead to memory whose contents on exit nobody needs."""
+    found: set[int] = set()
+    if not options.result_needed and not program.result.has_memory:
+        found.add(0)
+    index = _RESULT_PARAMETERS
+    for position, argument in enumerate(program.arguments):
+        for component in argument.components:
+            if position in options.unneeded and component.role is Role.DATA:
+                found.add(index)
+            index += 1
+    return frozenset(found)
 
 
 def _finish(module: Module, derived: Function, entry: Function) -> None:

@@ -14,6 +14,7 @@ __all__ = [
     "ANNOTATIONS",
     "BATCHED",
     "SHADOWED",
+    "UNNEEDED",
     "Active",
     "Annotation",
     "BatchDuplicated",
@@ -90,6 +91,9 @@ class Duplicated:
 @dataclass(eq=False, slots=True)  # not frozen: one is made for each argument of each call
 class DuplicatedNoNeed:
     """Like `Duplicated`, where what the call leaves in the primal memory is not needed.
+
+    In reverse mode the call then computes no more of the function than its derivative needs, and what is in
+    the memory afterwards is not specified: for linear code, a sweep less.
 
     Examples
     --------
@@ -170,6 +174,7 @@ Annotation: TypeAlias = (
 )
 
 BATCHED = (BatchDuplicated, BatchDuplicatedNoNeed)
+UNNEEDED = (DuplicatedNoNeed, BatchDuplicatedNoNeed)
 SHADOWED = (Duplicated, DuplicatedNoNeed, MixedDuplicated, *BATCHED)
 ANNOTATIONS = (Const, Active, *SHADOWED)
 

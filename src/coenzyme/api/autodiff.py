@@ -16,6 +16,7 @@ from coenzyme.api.annotations import (
     ANNOTATIONS,
     BATCHED,
     SHADOWED,
+    UNNEEDED,
     Active,
     Const,
     DerivativeMode,
@@ -136,6 +137,8 @@ class AnnotatedCall(Call):
             sharing=self.sharing,
             strong_zero=self.mode.strong_zero,
             memory_limit=self.mode.memory_limit,
+            unneeded=self._unneeded(prepared.arrangement),
+            result_needed=self.mode.with_primal,
         )
         if sweep is Mode.REVERSE:
             trees = prepared.arrangement.trees
@@ -152,6 +155,12 @@ class AnnotatedCall(Call):
         primal = outcomes[0].primal
         source.add(f"return {derivative}, {primal}" if self.mode.with_primal else f"return {derivative}")
         return implementation(source, self.function, len(argtypes))
+
+    def _unneeded(self, arrangement: Arrangement) -> frozenset[int]:
+        """Return the numbers of the leaves that are annotated so that nobody needs their values on exit."""
+        numbers = {leaf.path: n for n, leaf in enumerate(arrangement.leaves)}
+        spared = (i for i, kind in enumerate(self.kinds) if kind in UNNEEDED)
+        return frozenset(numbers[leaf.path] for i in spared for leaf in leaves_of(arrangement.trees[i]))
 
     def _for_lanes(self, values: list[str]) -> str:
         """Return the expression of one derivative, or of a tuple of them where the call is a batch."""

@@ -290,6 +290,8 @@ def add_derivative(  # noqa: PLR0913 - what one call of a derivative is made of
     sharing: Sharing = Sharing.READ,
     strong_zero: bool = False,
     memory_limit: int | None = None,
+    unneeded: frozenset[int] = frozenset(),
+    result_needed: bool = True,
     depth: int = 0,
 ) -> Outcome:
     """Add the call of a derivative in one direction to a body, as `add_batch` does for several."""
@@ -302,6 +304,8 @@ def add_derivative(  # noqa: PLR0913 - what one call of a derivative is made of
         sharing=sharing,
         strong_zero=strong_zero,
         memory_limit=memory_limit,
+        unneeded=unneeded,
+        result_needed=result_needed,
         depth=depth,
     )
     return outcome
@@ -317,6 +321,8 @@ def add_batch(  # noqa: PLR0913 - what one call of a derivative is made of
     sharing: Sharing = Sharing.READ,
     strong_zero: bool = False,
     memory_limit: int | None = None,
+    unneeded: frozenset[int] = frozenset(),
+    result_needed: bool = True,
     depth: int = 0,
 ) -> list[Outcome]:
     """Add the call of a derivative to a body.
@@ -339,6 +345,10 @@ def add_batch(  # noqa: PLR0913 - what one call of a derivative is made of
         A zero tangent or adjoint contributes zero whatever the slope.
     memory_limit
         How many bytes the tape may hold.
+    unneeded
+        Numbers of the leaves of which nobody needs to know what the function leaves in them (reverse mode).
+    result_needed
+        Whether the result is used beside the derivative (reverse mode).
     depth
         Indentation of the added lines.
 
@@ -354,6 +364,8 @@ def add_batch(  # noqa: PLR0913 - what one call of a derivative is made of
         strong_zero=strong_zero,
         width=width,
         memory_limit=memory_limit if mode is Mode.REVERSE else None,
+        unneeded=unneeded if mode is Mode.REVERSE else frozenset(),
+        result_needed=result_needed or mode is not Mode.REVERSE,
     )
     function, kinds = arrangement.function, arrangement.types
     derivative, activities = with_scratch(

@@ -96,6 +96,7 @@ class GradientCall(Call):
             return_active=True,
             sharing=self.sharing,
             memory_limit=self.memory_limit,
+            result_needed=self.with_value or self.has_aux,
         )
         primal = outcome.primal
         value, aux = (f"{primal}[0]", f"{primal}[1]") if self.has_aux else (primal, None)

@@ -79,6 +79,8 @@ class Request:
     """Gives the code of functions that have a rule."""
     relocated: frozenset[int] = frozenset()
     """The pointer parameters whose shadows are elsewhere in the reverse sweep."""
+    unneeded: frozenset[int] = frozenset()
+    """The pointer parameters of which nobody needs to know what the function leaves behind them."""
     launches: LaunchProvider = no_launch
     """Knows the launchers of parallel loops."""
     observe: Callable[[str, ReversePlan], None] | None = None
@@ -290,6 +292,7 @@ class _Deriver:
                 for pointers in draft.pointers
                 for i in sorted(request.relocated)
             ],
+            [draft.function.arguments[i] for i in sorted(request.unneeded)],
             is_callee=request.is_callee,
         )
         if self.observe is not None:

@@ -113,7 +113,9 @@ def _find_late(
     return tuple(order)
 
 
-def fuse(fusion: Fusion, again: Call, finish: Block, prologue: list[Instruction]) -> None:
+def fuse(
+    fusion: Fusion, again: Call, finish: Block, prologue: list[Instruction], *, result_needed: bool
+) -> None:
     """Leave the loop out of the forward sweep of an emitted derivative.
 
     Parameters
@@ -124,6 +126,8 @@ def fuse(fusion: Fusion, again: Call, finish: Block, prologue: list[Instruction]
         The block at the end of the reverse sweep.
     prologue
         Instructions that will stand at the start of the function.
+    result_needed
+        Whether what depends on the sums is wanted.
     """
     loop = fusion.loop
     assert loop.preheader is not None
@@ -135,7 +139,8 @@ def fuse(fusion: Fusion, again: Call, finish: Block, prologue: list[Instruction]
         term = at.load(phi.type, place)
         at.store(at.fadd(at.load(phi.type, total), term, flags=addition.flags), total)
         totals[addition] = total
-    _compute_late(fusion, totals, finish, prologue)
+    if result_needed:
+        _compute_late(fusion, totals, finish, prologue)
     starts = {addition: phi.value_from(loop.preheader) for phi, addition, _ in fusion.sums}
     _leave_out(loop, starts)
 

@@ -90,6 +90,8 @@ class ReversePlan:
         Calls that free such a block, which the forward sweep leaves out.
     copies
         Copies of operands of BLAS calls, which the forward sweep makes and the reverse sweep frees.
+    unneeded
+        Memory of the caller's of which nobody needs to know what the function leaves in it.
     facts
         Whether the function's arguments are as `Keep.EITHER` supposes: a value of the function's entry.
     accumulations
@@ -116,6 +118,7 @@ class ReversePlan:
     accumulations: Accumulations = field(default_factory=Accumulations)
     policy: Policy = Policy.CUT
     facts: Value | None = None
+    unneeded: frozenset[MemoryObject] = frozenset()
 
     @property
     def mirrored(self) -> set[Instruction]:
@@ -147,6 +150,7 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
     read_again_by_calls: Collection[Value],
     context: Context,
     relocated: Collection[Value] = (),
+    unneeded: Collection[Value] = (),
     *,
     is_callee: bool = False,
 ) -> ReversePlan:
@@ -160,6 +164,8 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
         The pointers to primal memory that the reverse sweeps of those calls read.
     relocated
         Shadows that the reverse sweep finds in another place.
+    unneeded
+        Pointers to memory of the caller's of which nobody needs to know what the function leaves in it.
     is_callee
         Whether the function is itself one that is kept out of line.
     """
@@ -238,6 +244,7 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
         else Accumulations(),
         policy,
         facts,
+        frozenset(o for pointer in unneeded for o in activity.objects.of(pointer)) if clever else frozenset(),
     )
 
 

@@ -56,6 +56,8 @@ class ReverseValues:
         self.available: dict[Value, Value] = {}
         """Values that are at hand everywhere, such as arguments under another name."""
         self.carried: dict[tuple[Value, Loop], Value] = {}
+        self.again: dict[Load, Load] = {}
+        """The loads that read the primal's memory again, with the primal's own."""
         self.requests: list[tuple[Value, Loop]] = []
 
     def get(self, value: Value, at: Position) -> Value:
@@ -117,6 +119,8 @@ class ReverseValues:
             here = at.builder.select(self.get(self.plan.facts, at), twin.operands[0], otherwise)
             twin.set_operand(0, here)
         at.builder.insert(twin)
+        if isinstance(twin, Load) and isinstance(value, Load):
+            self.again[twin] = value
         if otherwise is not None:
             self.scopes.mark(twin, Side.TAPE, value.operands[0])
         elif isinstance(twin, Load) and value not in self.plan.mirrored:

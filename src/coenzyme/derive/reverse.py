@@ -30,6 +30,7 @@ from coenzyme.derive.safety import Guard, guard
 from coenzyme.derive.scopes import Scopes
 from coenzyme.derive.seeds import ResultPlaces, add_seed, drop_references
 from coenzyme.derive.split import Halves
+from coenzyme.derive.unneeded import drop_unneeded
 from coenzyme.frontends.program import ComponentActivity, Status
 from coenzyme.ir.builder import Builder, const_int, neutral, zero
 from coenzyme.ir.instructions import Alloca, Block, Branch, Call, Function, Instruction, Phi, Switch
@@ -163,7 +164,11 @@ class _Emitter:
         self.fill_carried()
         self.emit_finish()
         self.emit_cleanup()
+        again = [] if self.calls is None else [a for call in self.calls.pair_of for a in call.arguments]
+        objects = self.plan.activity.objects
+        read_there = objects.reachable(a for a in again if a.type.is_pointer)
         self.fuse_loops()
+        drop_unneeded(self.plan, self.values.again, read_there)
         entry = self.function.entry
         for position, instruction in enumerate(self.prologue):
             entry.insert(position, instruction)
@@ -199,7 +204,9 @@ class _Emitter:
         for fusion in find_fusions(self.plan, self.calls):
             again = self.repeated[fusion.call]
             assert isinstance(again, Call)
-            fuse(fusion, again, self.finish, self.prologue)
+            returned = self.plan.activity.objects.of(self.function.arguments[0])
+            result_needed = self.plan.unneeded.isdisjoint(returned)
+            fuse(fusion, again, self.finish, self.prologue, result_needed=result_needed)
 
     def make_slot(self, type: Type, name: str) -> Value:
         """Return a new stack slot, zero at the start (a float: −0.0, which additions leave no trace of)."""
