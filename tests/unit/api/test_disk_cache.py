@@ -229,3 +229,24 @@ assert np.allclose(cz.grad(slope)(x)[0], 6.0 * SCALE * x[0])
     for scale, hits in (("1.5", 0), ("1.5", CALLS + 2), ("2.5", 0)):
         again = Child(tmp_path / "code", script, scale, extra=extra.replace("SCALE", scale)).result()
         assert (again["hits"], again["misses"]) == (hits, CALLS + 2 - hits)
+
+
+@pytest.mark.slow
+def test_functions_that_call_others_are_found(tmp_path):
+    # Numba leaves the address of the callee in a global that nothing reads.
+    script = tmp_path / "callers.py"
+    script.write_text(
+        "import json, sys, numba as nb, numpy as np, coenzyme as cz\n"
+        "@nb.njit\ndef inner(x): return np.sin(x)\n"
+        "def f(u):\n    s = 0.0\n    for i in range(u.size): s += inner(u[i])\n    return s\n"
+        "value = cz.grad(f)(np.ones(3)).tolist()\n"
+        "info = cz.cache.info()\n"
+        "json.dump([value, info.hits, info.refused], sys.stdout)\n"
+    )
+    environment = {**os.environ, "COENZYME_CACHE": "1", "COENZYME_CACHE_DIR": str(tmp_path / "code")}
+    runs = [
+        json.loads(subprocess.check_output([sys.executable, str(script)], env=environment, timeout=300))
+        for _ in range(2)
+    ]
+    assert runs[0] == [runs[1][0], 0, 0]
+    assert runs[1][1:] == [1, 0]
