@@ -122,7 +122,8 @@ def find_overwrites(
             if isinstance(instruction, Load):
                 survives = None if dependences is None else partial(dependences.survives, instruction)
                 found = search.find_written(instruction.pointer, block, position, survives)
-                if found is None:
+                # Only numbers are worth a check when the function is called.
+                if found is None or (found and not instruction.type.is_float):
                     overwritten.add(instruction)
                 elif found:
                     conditional[instruction] = found

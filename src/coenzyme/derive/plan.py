@@ -202,10 +202,7 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
         twin = primal_of.get(load, load)
         return not overwrites.is_overwritten(twin if isinstance(twin, Load) else load)
 
-    conditional = {load for load in overwrites.conditional if load.type.is_float}
-    assert conditional == set(overwrites.conditional)
-
-    facts = _emit_facts(shape, overwrites) if conditional else None
+    facts = _emit_facts(shape, overwrites) if overwrites.conditional else None
     if facts is not None:
         wanted.append(facts)
     question = Question(
@@ -214,7 +211,7 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
         indices=frozenset(c.index for c in shape.counted.values()),
         recurrences={phi: (r.start, r.step) for phi, r in recurrences.items()},
         repeatable=repeatable,
-        conditional=frozenset(conditional),
+        conditional=frozenset(overwrites.conditional),
         movable=find_movable(live, activity.objects, primal_of, context)
         | find_relocated(live, relocated, context),
         policy=policy,
