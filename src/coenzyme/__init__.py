@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from coenzyme import errors as errors
     from coenzyme.api import cache as cache
+    from coenzyme.api import debug as debug
     from coenzyme.api.annotations import (
         Active,
         BatchDuplicated,
@@ -80,7 +81,7 @@ _HOMES = {
     "value_and_grad": "api.transforms",
     "vjp": "api.transforms",
 }
-_SUBMODULES = {"cache": "api.cache", "errors": "errors", "testing": "testing"}
+_SUBMODULES = {"cache": "api.cache", "debug": "api.debug", "errors": "errors", "testing": "testing"}
 
 __all__ = [
     "Active",

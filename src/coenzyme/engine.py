@@ -16,7 +16,7 @@ import os.path
 import re
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import count
 from typing import Any, TypeVar
@@ -28,7 +28,7 @@ import coenzyme.frontends.numba_norms  # pyright: ignore[reportUnusedImport]  # 
 import coenzyme.frontends.numba_products  # noqa: F401  # pyright: ignore[reportUnusedImport]  # rules
 from coenzyme.analysis.objects import Storage
 from coenzyme.analysis.overwritten import Aliasing
-from coenzyme.analysis.tape import Policy
+from coenzyme.analysis.passes import ALL_PASSES, Pass, passes_in_force
 from coenzyme.codegen import canonicalise_loops, prepare, verify
 from coenzyme.derive.amounts import extents_of
 from coenzyme.derive.derivative import Request, derive, derive_split
@@ -93,8 +93,8 @@ class Options:
 
     Attributes
     ----------
-    policy
-        How the tape is planned; the naive plan is the oracle for the clever one.
+    passes
+        The passes to make it by; the plain derivative, made by none, is the oracle for the others.
     arguments_disjoint
         Whether distinct array arguments may be assumed not to overlap.
     caller_keeps
@@ -111,7 +111,7 @@ class Options:
         Whether the result is wanted beside the derivative (reverse mode).
     """
 
-    policy: Policy = Policy.CUT
+    passes: frozenset[Pass] = field(default_factory=passes_in_force)
     arguments_disjoint: bool = True
     caller_keeps: bool = True
     strong_zero: bool = False
@@ -119,6 +119,11 @@ class Options:
     memory_limit: int | None = None
     unneeded: frozenset[int] = frozenset()
     result_needed: bool = True
+
+    @property
+    def are_apart(self) -> bool:
+        """Whether LLVM is told before anything else that array arguments do not overlap."""
+        return self.arguments_disjoint and Pass.APART in self.passes
 
 
 @dataclass(frozen=True)
@@ -196,7 +201,7 @@ def derivative(
     activities: tuple[ArgumentActivity, ...],
     mode: Mode,
     return_active: bool,
-    options: Options = Options(),
+    options: Options | None = None,
 ) -> Derivative:
     """Return the derivative of `function` for arguments of these Numba types; remembered.
 
@@ -211,7 +216,9 @@ def derivative(
     """
     # Numba's own lock, which typing code that asks for a derivative holds already.
     with global_compiler_lock:
-        return _derivative(function, tuple(argtypes), tuple(activities), mode, return_active, options)
+        return _derivative(
+            function, tuple(argtypes), tuple(activities), mode, return_active, options or Options()
+        )
 
 
 def split_derivative(
@@ -221,7 +228,7 @@ def split_derivative(
     *,
     return_active: bool,
     seeded: bool,
-    options: Options = Options(),
+    options: Options | None = None,
 ) -> SplitDerivative:
     """Return the reverse derivative of `function` in two halves; remembered.
 
@@ -236,7 +243,9 @@ def split_derivative(
         As :func:`derivative` does.
     """
     with global_compiler_lock:
-        return _split_derivative(function, tuple(argtypes), tuple(activities), return_active, seeded, options)
+        return _split_derivative(
+            function, tuple(argtypes), tuple(activities), return_active, seeded, options or Options()
+        )
 
 
 def primal(function: Callable[..., Any], argtypes: tuple[Any, ...]) -> Any:
@@ -251,7 +260,7 @@ def explained(
     activities: tuple[ArgumentActivity, ...],
     return_active: bool,
     names: Sequence[str],
-    options: Options = Options(),
+    options: Options | None = None,
 ) -> list[Explained]:
     """Return what the reverse sweeps of `function`, and of functions kept out of line in it, keep and why.
 
@@ -260,10 +269,11 @@ def explained(
     names
         What to call the arguments.
     """
+    options = options or Options()
     with global_compiler_lock:
         program = lowered(function, tuple(argtypes), True)
-        source = prepared(function, tuple(argtypes), True)
-        module, entry = _parse_program(source, program)
+        source = prepared(function, tuple(argtypes), True, options.are_apart)
+        module, entry = _parse_program(source, program, options.passes)
         lines = SourceMap(module)
         sizes = extents_of(program.arguments, names, _RESULT_PARAMETERS)
         found: list[Explained] = []
@@ -306,7 +316,7 @@ def effects(function: Callable[..., Any], argtypes: tuple[Any, ...]) -> Effects:
 @lru_cache(maxsize=1024)
 def _effects(function: Callable[..., Any], argtypes: tuple[Any, ...]) -> Effects:
     program, text = lowered(function, argtypes), prepared(function, argtypes)
-    _, entry = _parse_program(text, program)
+    _, entry = _parse_program(text, program, ALL_PASSES)
     constant = tuple(ArgumentActivity.CONST for _ in program.arguments)
     request = _request(program, constant, Mode.REVERSE, False, Options())
     parameters = find_written_parameters(entry, request)
@@ -384,7 +394,7 @@ def _derivative(
         program = lowered(function, argtypes, in_series)
         name = f"coenzyme.{mode.value}.{next(_numbers)}.{_plain(program.qualname)}"
         request = _request(program, activities, mode, return_active, options)
-        source = prepared(function, argtypes, in_series, options.arguments_disjoint)
+        source = prepared(function, argtypes, in_series, options.are_apart)
         text, plan = _derive_text(source, program, request, name)
 
         def text_again() -> str:
@@ -393,7 +403,7 @@ def _derivative(
             # Second derivatives know nothing of threads.
             serial = in_series or program.is_parallel
             primal = lowered(function, argtypes, serial)
-            source = prepared(function, argtypes, serial, options.arguments_disjoint)
+            source = prepared(function, argtypes, serial, options.are_apart)
             return _derive_text(source, primal, again, name)[0]
 
         environments = {**program.environments, **environments_of(text)}
@@ -428,8 +438,8 @@ def _split_derivative(
         program = lowered(function, argtypes, in_series)
         request = replace(_request(program, activities, Mode.REVERSE, return_active, options), result=None)
         name = f"coenzyme.split.{next(_numbers)}.{_plain(program.qualname)}"
-        source = prepared(function, argtypes, in_series, options.arguments_disjoint)
-        module, entry = _parse_program(source, program)
+        source = prepared(function, argtypes, in_series, options.are_apart)
+        module, entry = _parse_program(source, program, options.passes)
         with _named_arguments():
             made, plan = derive_split(
                 module, entry, request, name, SourceMap(module).locate, program.qualname
@@ -457,7 +467,7 @@ def _derive_text(
     source: str, program: Program, request: Request, name: str
 ) -> tuple[str, ReversePlan | None]:
     """Return the text of a derivative called `name`, and the plan it was made from."""
-    module, entry = _parse_program(source, program)
+    module, entry = _parse_program(source, program, request.passes)
     with _named_arguments():
         derived = derive(module, entry, request, name, SourceMap(module).locate, program.qualname)
     _finish(module, derived.function, entry)
@@ -466,9 +476,9 @@ def _derive_text(
     return text, derived.plan
 
 
-def _parse_program(source: str, program: Program) -> tuple[Module, Function]:
+def _parse_program(source: str, program: Program, passes: frozenset[Pass]) -> tuple[Module, Function]:
     """Return the objects of prepared text, and the function to differentiate among them."""
-    module = _parse(source)
+    module = _parse(source, passes)
     for callee in module.functions.values():
         callee.ruled = is_ruled(callee.name) and not callee.is_declaration
     know_launches(module, find_launch)
@@ -489,7 +499,7 @@ def _named_arguments() -> Generator[None, None, None]:
         raise
 
 
-def _parse(source: str) -> Module:
+def _parse(source: str, passes: frozenset[Pass]) -> Module:
     """Return the objects of prepared text, every cycle a natural loop, indices free of other iterations.
 
     LLVM threads jumps into loops at times, which leaves cycles with two entries.
@@ -498,7 +508,7 @@ def _parse(source: str) -> Module:
     changed = [make_reducible(f) for f in module.functions.values() if not f.is_declaration]
     if any(changed):
         module = parse_module(canonicalise_loops(print_module(module)))
-    for function in module.functions.values():
+    for function in module.functions.values() if Pass.CARRIED in passes else ():
         if not function.is_declaration:
             resolve_carried_selections(function)
     return module
@@ -532,7 +542,7 @@ def _request(
         elements=elements,
         groups=groups,
         aliasing=Aliasing(options.arguments_disjoint, options.caller_keeps),
-        policy=options.policy,
+        passes=options.passes,
         result=find_places(program.result) if seeded else None,
         strong_zero=options.strong_zero,
         width=options.width,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from coenzyme.analysis.tape import Policy
+from coenzyme.analysis.passes import ALL_PASSES, NO_PASSES, Pass
 from coenzyme.frontends.program import Mode
 from tests.property.programs import Program
 
@@ -31,7 +31,7 @@ class Build:
 
     name: str
     mode: Mode
-    policy: Policy
+    passes: frozenset[Pass]
     disjoint: bool
     width: int = 1
 
@@ -40,16 +40,16 @@ def builds(program: Program) -> dict[str, Build]:
     """Return the derivatives to make, by their names; the first is `forward`, of one direction."""
     disjoint = program.shared == 0
     made = [
-        Build("forward", Mode.FORWARD, Policy.CUT, disjoint),
-        Build("reverse", Mode.REVERSE, Policy.CUT, disjoint),
-        Build("naive", Mode.REVERSE, Policy.NAIVE, disjoint),
+        Build("forward", Mode.FORWARD, ALL_PASSES, disjoint),
+        Build("reverse", Mode.REVERSE, ALL_PASSES, disjoint),
+        Build("naive", Mode.REVERSE, NO_PASSES, disjoint),
     ]
     if program.width > 1:
-        made += [Build(f"{b.name}.wide", b.mode, b.policy, disjoint, program.width) for b in tuple(made)]
+        made += [Build(f"{b.name}.wide", b.mode, b.passes, disjoint, program.width) for b in tuple(made)]
     if program.careful and disjoint:
         made += [
-            Build("forward.careful", Mode.FORWARD, Policy.CUT, False),
-            Build("reverse.careful", Mode.REVERSE, Policy.CUT, False),
+            Build("forward.careful", Mode.FORWARD, ALL_PASSES, False),
+            Build("reverse.careful", Mode.REVERSE, ALL_PASSES, False),
         ]
     return {build.name: build for build in made}
 

@@ -57,7 +57,7 @@ class NumbaMachine(Layout):
             self.derivatives[program.second] = self._derive_again(*second_modes(program))
 
     def _derive(self, build: Build) -> Derivative:
-        options = Options(build.policy, arguments_disjoint=build.disjoint, width=build.width)
+        options = Options(build.passes, arguments_disjoint=build.disjoint, width=build.width)
         activities = self._activities(build.mode)
         return derivative(self.function, self.kinds, activities, build.mode, True, options)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from coenzyme.analysis.overwritten import Aliasing
-from coenzyme.analysis.tape import Policy
+from coenzyme.analysis.passes import ALL_PASSES
 from coenzyme.codegen import canonicalise_loops, prepare
 from coenzyme.derive.derivative import Request, derive
 from coenzyme.derive.runtime import TapeMemory
@@ -52,7 +52,7 @@ def _request(program: Program, build: Build) -> Request:
         elements=_ELEMENTS,
         groups={},
         aliasing=Aliasing(arguments_disjoint=build.disjoint),
-        policy=build.policy,
+        passes=build.passes,
         width=build.width,
     )
 
@@ -103,12 +103,12 @@ def second_derivative_text(program: Program) -> str:
     disjoint = program.shared == 0
     module = _prepare(lower(program), ENTRY, program)
     entry = module.functions[ENTRY]
-    first = _request(program, Build(_INNER, inner, Policy.CUT, disjoint))
+    first = _request(program, Build(_INNER, inner, ALL_PASSES, disjoint))
     made = derive(module, entry, replace(first, memory=TapeMemory.PLAIN), _INNER, lambda _: None, ENTRY)
     made.function.prefix, made.function.suffix = "", "nounwind"
     entry.prefix = "internal"
     module = _prepare(_with_definitions(module, again=True), _INNER, program)
-    second = _request(program, Build(SECOND, outer, Policy.CUT, disjoint))
+    second = _request(program, Build(SECOND, outer, ALL_PASSES, disjoint))
     elements, activities = dict(_ELEMENTS), list(second.activities)
     for index, how in enumerate(first.activities):
         if how is not _C:

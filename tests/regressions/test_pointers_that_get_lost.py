@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from coenzyme.analysis.tape import Policy
 from coenzyme.errors import CoenzymeError, GeneratedIRError
 from coenzyme.frontends.program import Mode
 from tests.unit.derive.native import build
@@ -57,7 +56,7 @@ FOLLOWED = {
 @pytest.mark.parametrize("body", REFUSED.values(), ids=REFUSED.keys())
 def test_number_that_cannot_be_followed_is_refused(body: str, mode: Mode) -> None:
     with pytest.raises(CoenzymeError) as caught:
-        build(FUNCTION.format(body=body), mode, policy=Policy.CUT)
+        build(FUNCTION.format(body=body), mode)
     assert not isinstance(caught.value, GeneratedIRError)
     assert caught.value.remedy
 

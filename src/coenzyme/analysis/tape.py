@@ -1,8 +1,8 @@
 """What the reverse sweep needs of the primal, and whether it is computed again or put on the tape.
 
 A plan is data: printed by ``explain``, tested by itself, read by the emission, which decides nothing.
-Two policies make plans. :func:`plan_tape` with :attr:`Policy.NAIVE` tapes every value it cannot trivially
-recompute; :attr:`Policy.CUT` finds a cheapest set of values to tape (see :mod:`coenzyme.analysis.cut`).
+Without :attr:`Pass.CUT`, :func:`plan_tape` tapes every value it cannot trivially recompute; with it, a
+cheapest set of values (see :mod:`coenzyme.analysis.cut`).
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from coenzyme.analysis.cut import CutProblem, minimum_cut
+from coenzyme.analysis.passes import ALL_PASSES, Pass
 from coenzyme.ir.instructions import Block, Call, Instruction, Load, Phi
 from coenzyme.ir.loops import Loop
 from coenzyme.ir.types import F32, I1, FloatType, IntType, PointerType, Type
 from coenzyme.ir.values import Value
 from coenzyme.rules import Effect, classify
 
-__all__ = ["Frame", "Keep", "Policy", "TapePlan", "field_size", "plan_tape"]
+__all__ = ["Frame", "Keep", "TapePlan", "field_size", "plan_tape"]
 
 
 class Keep(Enum):
@@ -36,13 +37,6 @@ class Keep(Enum):
     """Stored on the tape in each iteration."""
     EITHER = auto()
     """Read again where the function's facts hold; where they do not, stored on the tape."""
-
-
-class Policy(Enum):
-    """How a plan is made."""
-
-    NAIVE = auto()
-    CUT = auto()
 
 
 @dataclass(frozen=True)
@@ -97,7 +91,7 @@ class Question:
     """Loads that find the same value again only where the function's facts hold."""
     movable: frozenset[Value] = frozenset()
     """Addresses that are different ones in the reverse sweep: they are computed again, whatever it costs."""
-    policy: Policy = Policy.CUT
+    passes: frozenset[Pass] = ALL_PASSES
     keep: dict[Value, Keep] = field(default_factory=dict[Value, Keep])
 
 
@@ -144,7 +138,7 @@ def field_size(type: Type) -> int:
 def plan_tape(question: Question) -> TapePlan:
     """Return how each value that the reverse sweep needs is provided."""
     wanted = [v for v in dict.fromkeys(question.required) if isinstance(v, Instruction)]
-    taped = _cut(question, wanted) if question.policy is Policy.CUT else None
+    taped = _cut(question, wanted) if Pass.CUT in question.passes else None
     keep: dict[Value, Keep] = {}
     pending = list(wanted)
     while pending:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from inspect import Parameter
 from itertools import count
@@ -26,6 +26,7 @@ from numba.core.registry import CPUDispatcher
 from numba.extending import intrinsic, models, register_model, typeof_impl
 
 from coenzyme import engine
+from coenzyme.analysis.passes import Pass, passes_in_force, put_in_force
 from coenzyme.api.functions import Compiled, name_of, parameters_of
 from coenzyme.api.kept import CallCache
 from coenzyme.api.memory import as_type, call_derivative, emit_call, writable, zero_like
@@ -48,6 +49,7 @@ __all__ = [
     "cast",
     "entry_of",
     "implementation",
+    "in_force",
     "with_scratch",
 ]
 
@@ -55,10 +57,20 @@ _serial = count()
 D = TypeVar("D")
 
 
+@dataclass(frozen=True)
 class Call:
-    """What to compute, as a constant of compiled code. Subclasses are frozen data classes."""
+    """What to compute, as a constant of compiled code.
+
+    Parameters
+    ----------
+    function
+        The user's function.
+    passes
+        The passes by which derivatives are made for it.
+    """
 
     function: Compiled
+    passes: frozenset[Pass] = field(default_factory=passes_in_force, kw_only=True)
     label: ClassVar[str]
 
     def parameters(self) -> Sequence[Parameter]:
@@ -105,7 +117,8 @@ def _constant_call(context: Any, builder: Any, kind: CallType, call: Call) -> An
 
 @cache
 def _implementation_of(call: Call, argtypes: tuple[types.Type, ...]) -> Callable[..., Any]:
-    return call.implement(argtypes)
+    with put_in_force(call.passes):
+        return call.implement(argtypes)
 
 
 @cache
@@ -156,6 +169,18 @@ def entry_of(call: Call) -> Compiled:
     defaults = tuple(p.default for p in parameters if p.default is not p.empty)
     entry.__defaults__ = defaults or None
     return _EntryDispatcher(entry, call)
+
+
+def in_force(call: Call) -> Call:
+    """Return a call, and so the calls that it is made of, by no other passes than those in force."""
+    passes = call.passes & passes_in_force()
+    if passes == call.passes:
+        return call
+    changes: dict[str, Any] = {"passes": passes}
+    inner = call_of(call.function)
+    if inner is not None:
+        changes["function"] = entry_of(in_force(inner))
+    return replace(call, **changes)
 
 
 def call_of(function: Compiled) -> Call | None:

@@ -13,7 +13,7 @@ from numba.core import types
 from numba.core.errors import NumbaError
 
 from coenzyme import engine
-from coenzyme.api.calls import Call, call_of, entry_of
+from coenzyme.api.calls import Call, call_of, entry_of, in_force
 from coenzyme.api.functions import Compiled, bind, explain, name_of
 from coenzyme.api.sharing import AliasError, Sharing
 from coenzyme.api.structure import argument_name
@@ -54,7 +54,7 @@ def invoke(
         # Of these it is certain that the function has not begun to run, and that a checked call may differ.
         if refused is not None and not isinstance(refused, (ShadowError, NumbaError)):
             raise refused
-        return entry_of(request)(*args, **kwargs)
+        return entry_of(in_force(request))(*args, **kwargs)
     except (NumbaError, TypeError) as error:
         return recover(
             error, request, args, kwargs, given=given, differentiated=differentiated, shadows=shadows
@@ -86,7 +86,7 @@ def recover(
         # written, is seen here.
         values = bind(function, args, kwargs) if given is None else given
         sharing = resolve_sharing(function, values, differentiated, shadows)
-        return entry_of(_sharing(request, sharing))(*args, **kwargs)
+        return entry_of(in_force(_sharing(request, sharing)))(*args, **kwargs)
     if isinstance(error, CoenzymeError):
         raise error
     values, names = (args, kwargs) if given is None else (given, {})

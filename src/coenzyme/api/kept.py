@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from inspect import Parameter
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numba
 from numba.core import types
@@ -102,7 +102,8 @@ class CallCache(NullCache):  # pyright: ignore[reportUntypedBaseClass]
 
 def _describe(call: Call) -> str:
     """Return what a call does, apart from its function."""
-    fields = {
-        f.name: getattr(call, f.name) for f in dataclasses.fields(cast(Any, call)) if f.name != "function"
-    }
-    return f"{type(call).__qualname__}({fields})"
+    names = [f.name for f in dataclasses.fields(call) if f.name not in ("function", "passes")]
+    fields = {name: getattr(call, name) for name in names}
+    # A set has another order in another process.
+    passes = sorted(p.name for p in call.passes)
+    return f"{type(call).__qualname__}({fields}, {passes})"

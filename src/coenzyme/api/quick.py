@@ -13,6 +13,7 @@ from typing import Any, TypeAlias, cast
 
 import numpy as np
 
+from coenzyme.analysis.passes import passes_in_force
 from coenzyme.api.annotations import ANNOTATIONS, SHADOWED, DerivativeMode
 from coenzyme.api.functions import Compiled
 from coenzyme.api.source import Source
@@ -81,8 +82,8 @@ def remember_call(
 
 def _key(f: object, annotated: tuple[Any, ...]) -> tuple[Any, ...]:
     if annotated and type(annotated[0]) is type:
-        return (f, annotated[0], *map(type, annotated))
-    return (f, *map(type, annotated))
+        return (f, passes_in_force(), annotated[0], *map(type, annotated))
+    return (f, passes_in_force(), *map(type, annotated))
 
 
 def _caller(annotated: tuple[Any, ...], entry: Compiled) -> Callable[..., Any]:
@@ -118,7 +119,9 @@ def known_pushforward(
     if not (isinstance(primals, tuple) and isinstance(tangents, tuple)):
         return None
     try:
-        return _pushforwards.get((f, len(primals), *map(type, primals), *map(type, tangents)))
+        return _pushforwards.get(
+            (f, passes_in_force(), len(primals), *map(type, primals), *map(type, tangents))
+        )
     except TypeError:  # what is not hashed is no function
         return None
 
@@ -150,14 +153,14 @@ def remember_pushforward(
     given = ", ".join([*(f"x{i}" for i in range(count)), *(f"dx{i}" for i in varied)])
     source.add(f"return {source.name('entry', cast(Any, entry))}({given})")
     parameters = ", ".join([*(f"x{i}" for i in range(count)), *(f"dx{i}" for i in range(count))])
-    key = (f, count, *map(type, primals), *map(type, tangents))
+    key = (f, passes_in_force(), count, *map(type, primals), *map(type, tangents))
     _pushforwards.setdefault(key, source.function("known_pushforward", parameters))
 
 
 def known_product(product: object, f: object, args: tuple[Any, ...]) -> Callable[..., Any] | None:
     """Return what `remember_product` has kept for arguments of the same types, None if there is nothing."""
     try:
-        return _products.get((id(product), f, *map(type, args)))
+        return _products.get((id(product), f, passes_in_force(), *map(type, args)))
     except TypeError:
         return None
 
@@ -177,4 +180,5 @@ def remember_product(product: object, f: object, args: tuple[Any, ...], entry: C
         The compiled function.
     """
     if are_plain(args):
-        _products.setdefault((id(product), f, *map(type, args)), cast("Callable[..., Any]", entry))
+        key = (id(product), f, passes_in_force(), *map(type, args))
+        _products.setdefault(key, cast("Callable[..., Any]", entry))

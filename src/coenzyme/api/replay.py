@@ -10,7 +10,7 @@ Source: Griewank & Walther, "Algorithm 799: revolve" (2000).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from inspect import Parameter
 from itertools import combinations
@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numba.core import types
 
+from coenzyme.analysis.passes import Pass, passes_in_force
 from coenzyme.api.annotations import Const, Duplicated, Forward, Reverse
 from coenzyme.api.autodiff import AnnotatedCall
 from coenzyme.api.blocks import add_into, copy_block
@@ -47,11 +48,14 @@ class Loop:
         How many arrays the state is made of.
     parameters
         How many other arguments a step takes.
+    passes
+        The passes by which derivatives of a step are made.
     """
 
     step: Compiled
     state: int
     parameters: int
+    passes: frozenset[Pass] = field(default_factory=passes_in_force)
 
     @cached_property
     def arguments(self) -> list[str]:
@@ -77,7 +81,7 @@ def kept_loop(loop: Loop) -> Any:
     made: dict[type, Callable[..., Any]] = {}
     for kind, given in parts.items():
         source = Source()
-        call = source.name("loop", kind(loop.step, loop))
+        call = source.name("loop", kind(loop.step, loop, passes=loop.passes))
         source.add(f"return {source.name('apply', apply)}({call}, {tuple_of(given)})")
         made[kind] = source.function(f"checkpoint_{kind.label}", ", ".join(given))
     return keep(made[_Run], NumbaRule(made[_Tangent], made[_Record], made[_Replay]))

@@ -15,7 +15,7 @@ import numba
 from numba.core import types
 from numba.core.errors import NumbaError
 
-from coenzyme.api.calls import Call, Operands, add_derivative, entry_of, implementation
+from coenzyme.api.calls import Call, Operands, add_derivative, entry_of, implementation, in_force
 from coenzyme.api.copying import copy_into
 from coenzyme.api.functions import Compiled, as_dispatcher, call, name_of
 from coenzyme.api.gradient import GradientCall
@@ -384,7 +384,7 @@ class Linearization:
         self._function = function
         self._primals = primals
         self._varied = varied
-        self._entry = entry_of(PushforwardCall(function, len(primals), len(varied)))
+        self._request = PushforwardCall(function, len(primals), len(varied))
         self._reads = only_reads(function, tuple(numba.typeof(primal) for primal in primals))
 
     def __call__(self, *tangents: Any) -> Any:
@@ -400,7 +400,7 @@ class Linearization:
             check_no_tangent(function, i, primals[i], tangents[i])
         kept = [tangent_for(function, i, primals[i], tangents[i]) for i in self._varied]
         point = primals if self._reads else [copied(primal) for primal in primals]
-        return call(self._entry, function, (*point, *kept), {}, given=primals)[1]
+        return call(entry_of(in_force(self._request)), function, (*point, *kept), {}, given=primals)[1]
 
     def __repr__(self) -> str:
         return f"<linearization of {name_of(self._function)}>"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, cast
 
 import numba
@@ -11,6 +11,7 @@ import numpy as np
 from numba.core import types
 
 from coenzyme import engine
+from coenzyme.analysis.passes import Pass, passes_in_force
 from coenzyme.api.annotations import (
     ANNOTATIONS,
     BATCHED,
@@ -198,6 +199,7 @@ class _Thunk:
     mode: DerivativeMode
     returns: type
     kinds: tuple[type, ...]
+    passes: frozenset[Pass] = field(default_factory=passes_in_force)
 
     def annotated(self, given: Sequence[Any]) -> tuple[Any, ...]:
         """Return the arguments, each as an object of the class that the pair was made for."""
@@ -263,7 +265,7 @@ class ForwardHalf:
         checked = check_batch(function, primals, lanes, Mode.REVERSE)
         contained = _Contained(primals, checked)
         returned = invoke(
-            SplitCall(function, thunk.mode, thunk.returns, thunk.kinds, batch),
+            SplitCall(function, thunk.mode, thunk.returns, thunk.kinds, batch, passes=thunk.passes),
             (*primals, *checked),
             {},
             given=primals,

@@ -9,8 +9,9 @@ from typing import Any, cast
 import numpy as np
 from numba.core.errors import NumbaError
 
+from coenzyme.analysis.passes import ALL_PASSES, Pass, passes_in_force
 from coenzyme.api.annotations import check_memory_limit
-from coenzyme.api.calls import Call, entry_of
+from coenzyme.api.calls import Call, entry_of, in_force
 from coenzyme.api.functions import Compiled, NumbaCallable, as_dispatcher, bind, name_of, parameters_of
 from coenzyme.api.gradient import GradientCall
 from coenzyme.api.invoke import invoke, recover, resolve_sharing
@@ -33,9 +34,14 @@ class Transform(NumbaCallable):
 
     def __init__(self, request: Call, argnums: int | tuple[int, ...]) -> None:
         functools.update_wrapper(cast(Callable[..., Any], self), request.function.py_func)
-        self.dispatcher = entry_of(request)
         self.argnums = argnums
         self.request = request
+        self._entry = entry_of(request)
+
+    @property
+    def dispatcher(self) -> Compiled:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The compiled function that it stands for."""
+        return self._entry if passes_in_force() is ALL_PASSES else entry_of(in_force(self.request))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Return the derivative at these arguments."""
@@ -211,7 +217,7 @@ def _gradient(
     function = as_dispatcher(f)
     if limit is not None:
         check_memory_limit(limit)
-    options = (bool(has_aux), with_value, bool(holomorphic), limit)
+    options = (bool(has_aux), with_value, bool(holomorphic), limit, passes_in_force())
     if type(argnums) is int:  # no bool, which equals one
         return _gradient_of(function, argnums, *options)
     return _make_gradient(function, argnums, *options)
@@ -224,9 +230,12 @@ def _make_gradient(
     with_value: bool,
     holomorphic: bool,
     limit: int | None,
+    passes: frozenset[Pass],
 ) -> Gradient:
     chosen, single = normalise_argnums(function, argnums)
-    request = GradientCall(function, chosen, single, has_aux, with_value, holomorphic, memory_limit=limit)
+    request = GradientCall(
+        function, chosen, single, has_aux, with_value, holomorphic, memory_limit=limit, passes=passes
+    )
     return Gradient(request, chosen[0] if single else chosen)
 
 

@@ -20,6 +20,7 @@ from coenzyme.analysis.affine import Polynomial, Polynomials
 from coenzyme.analysis.content import Contents, carries_floats
 from coenzyme.analysis.objects import called_effect
 from coenzyme.analysis.overwritten import Aliasing, may_overlap
+from coenzyme.analysis.passes import ALL_PASSES, Pass
 from coenzyme.analysis.tape import field_size
 from coenzyme.derive.normalise import Shape
 from coenzyme.ir.instructions import Binary, Block, Call, Instruction, Load, Phi, Store
@@ -125,6 +126,7 @@ def find_accumulations(
     polynomials: Polynomials,
     aliasing: Aliasing,
     stands_alone: Callable[[Call], bool],
+    passes: frozenset[Pass] = ALL_PASSES,
 ) -> Accumulations:
     """Return the sums and windows of every innermost loop, and the loops that have no order.
 
@@ -132,6 +134,8 @@ def find_accumulations(
     ----------
     stands_alone
         Says of a call whether its adjoint only adds to what others see.
+    passes
+        Which of them to look for.
     """
     group_of: dict[Load, Sum | Window] = {}
     groups: dict[Loop, tuple[Sum | Window, ...]] = {}
@@ -141,15 +145,16 @@ def find_accumulations(
         if calls is None or not all(stands_alone(call) for call in calls):
             continue
         inside = _Inside(loop, shape, activity, contents, polynomials, aliasing)
-        found = () if calls else tuple(inside.groups())
+        found = () if calls or Pass.GATHER not in passes else tuple(inside.groups())
         for group in found:
             for load in group.loads if isinstance(group, Sum) else group.shifts:
                 group_of[load] = group
         if found:
             groups[loop] = found
-        if inside.has_no_order():
+        if Pass.ORDERLESS in passes and inside.has_no_order():
             orderless.add(loop)
-    renewed = find_renewed(shape.live, activity, polynomials)
+    in_use = Pass.NEGATIVE_ZERO in passes
+    renewed = find_renewed(shape.live, activity, polynomials) if in_use else frozenset[Store]()
     return Accumulations(group_of, groups, frozenset(orderless), renewed)
 
 

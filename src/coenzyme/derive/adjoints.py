@@ -19,7 +19,7 @@ from coenzyme.derive.positions import Position, ReverseValues
 from coenzyme.derive.runtime import block_name
 from coenzyme.derive.scopes import Side
 from coenzyme.derive.shadows import Shadows, fill_bytes
-from coenzyme.ir.builder import const_int, neutral, zero
+from coenzyme.ir.builder import const_int, zero
 from coenzyme.ir.instructions import Call, Cast, Freeze, Instruction, Load, Phi, Select, Store
 from coenzyme.ir.types import I8, FloatType, Type
 from coenzyme.ir.values import Constant, ConstantNull, Value
@@ -77,7 +77,7 @@ class Adjoints:
         """Return the adjoint of `value` and clear it."""
         slot = self.slot(value)
         bar = at.builder.load(value.type, slot)
-        at.builder.store(neutral(value.type), slot)
+        at.builder.store(self.plan.nothing(value.type), slot)
         return bar
 
     def add(self, value: Value, amount: Value, at: Position, flags: tuple[str, ...] = ()) -> None:
@@ -143,7 +143,7 @@ class Adjoints:
             bar = at.builder.load(value.type, shadow, align=store.align)
             self.values.scopes.mark(bar, Side.SHADOW, store.pointer, self.shadows.lane)
             self.add(value, bar, at)
-        nothing = neutral if store in self.plan.accumulations.renewed else zero
+        nothing = self.plan.nothing if store in self.plan.accumulations.renewed else zero
         cleared = at.builder.store(nothing(value.type), shadow, align=store.align)
         self.values.scopes.mark(cleared, Side.SHADOW, store.pointer, self.shadows.lane)
 
@@ -161,7 +161,7 @@ class Adjoints:
         bar = self.take(select, at)
         condition, first, second = select.operands
         chosen = self.values.get(condition, at)
-        nothing = neutral(select.type)
+        nothing = self.plan.nothing(select.type)
         if self.plan.activity.is_active(first):
             self.add(first, at.builder.select(chosen, bar, nothing), at)
         if self.plan.activity.is_active(second):
@@ -191,7 +191,7 @@ class Adjoints:
                 doubted = self.context.strong_zero or instruction in self.plan.guarded
                 if (doubted and not expression.is_constant) or expression.may_be_infinite:
                     vanishes = at.builder.fcmp("oeq", bar, zero(instruction.type))
-                    amount = at.builder.select(vanishes, neutral(instruction.type), amount)
+                    amount = at.builder.select(vanishes, self.plan.nothing(instruction.type), amount)
                 self.add(instruction.operands[index], amount, at, flags)
 
     # -- calls

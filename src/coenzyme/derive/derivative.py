@@ -11,8 +11,8 @@ from coenzyme.analysis.activity import Activity, find_activity
 from coenzyme.analysis.content import Contents, find_contents
 from coenzyme.analysis.objects import Storage, called_effect
 from coenzyme.analysis.overwritten import Aliasing
+from coenzyme.analysis.passes import ALL_PASSES, Pass
 from coenzyme.analysis.points_to import find_objects
-from coenzyme.analysis.tape import Policy
 from coenzyme.derive.calls import CallTable, Derivatives, replace_calls, replace_forward_call
 from coenzyme.derive.context import Context
 from coenzyme.derive.forward import emit_forward
@@ -64,7 +64,7 @@ class Request:
     groups: Mapping[int, int]
     has_status: bool = True
     aliasing: Aliasing = Aliasing()  # noqa: RUF009 - frozen
-    policy: Policy = Policy.CUT
+    passes: frozenset[Pass] = ALL_PASSES
     memory: TapeMemory = TapeMemory.POOLED
     result: ResultPlaces | None = None
     """In reverse mode, a result that holds arrays: its seed is one more parameter, the last."""
@@ -180,7 +180,7 @@ class _Deriver:
         self.launches = request.launches
         self.context = context
         self.module = context.module
-        self.policy = request.policy
+        self.passes = request.passes
         self.structs = request.structs
         self.observe = request.observe
         self.table = CallTable(context, self.fill)
@@ -217,7 +217,7 @@ class _Deriver:
 
     def replays(self, request: Request) -> bool:
         """Whether iterations may be run again in the reverse sweep."""
-        plain = request.policy is Policy.CUT and request.memory is TapeMemory.POOLED
+        plain = Pass.REPLAY in request.passes and request.memory is TapeMemory.POOLED
         return request.mode is Mode.REVERSE and plain and request.aliasing.caller_keeps
 
     def draft(self, function: Function, request: Request, name: str, *, replays: bool = False) -> _Draft:
@@ -230,14 +230,15 @@ class _Deriver:
         named = self.structs.parameters.get(function.name, {})
         structs = {formals[i]: name for i, name in named.items() if i < len(formals)}
         while True:
-            shape = normalise(derivative, elements, request.has_status)
-            drop_wraparounds(shape)
+            shape = normalise(derivative, elements, request.has_status, request.passes)
+            if Pass.WRAPAROUND in request.passes:
+                drop_wraparounds(shape)
             _refuse_indirect_calls(self.context, shape)
             objects = find_objects(derivative, groups, elements, self.structs, structs, parameters)
             contents = find_contents(derivative, objects, elements)
             activity = find_activity(derivative, shape.exits.live, parameters, objects, contents)
             if not replays or not outline_iterations(
-                self.module, shape, activity, request.aliasing, self.numbers
+                self.module, shape, activity, request.aliasing, request.passes, self.numbers
             ):
                 break
             replays = False
@@ -283,7 +284,7 @@ class _Deriver:
             draft.contents,
             draft.lanes,
             request.aliasing,
-            self.policy,
+            self.passes,
             calls.pair_of.keys(),
             calls.read_again,
             self.context,
@@ -316,7 +317,7 @@ class _Deriver:
             elements={i: t for i, t in enumerate(entry.passed.elements) if t is not None},
             groups={i: g for i, g in enumerate(entry.passed.groups) if g is not None},
             aliasing=Aliasing(arguments_disjoint=False, caller_keeps=False, kept=entry.passed.kept),
-            policy=self.policy,
+            passes=self.passes,
             width=self.context.width,
             relocated=entry.passed.relocated,
             is_callee=True,

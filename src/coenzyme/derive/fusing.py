@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from coenzyme.analysis.passes import Pass
 from coenzyme.derive.calls import ReverseCalls
 from coenzyme.derive.plan import ReversePlan
 from coenzyme.derive.replay import stands_alone
@@ -46,6 +47,8 @@ class Fusion:
 
 def find_fusions(plan: ReversePlan, calls: ReverseCalls) -> list[Fusion]:
     """Return the loops that the forward sweep can leave out."""
+    if Pass.FUSE not in plan.passes:
+        return []
     found = (_find_fusion(plan, call) for call in calls.pair_of if stands_alone(call))
     return [fusion for fusion in found if fusion is not None]
 

@@ -12,7 +12,7 @@ from coenzyme.derive.accumulations import Sum, Window
 from coenzyme.derive.plan import ReversePlan
 from coenzyme.derive.positions import Position, ReverseValues
 from coenzyme.derive.scopes import Side
-from coenzyme.ir.builder import const_int, neutral
+from coenzyme.ir.builder import const_int
 from coenzyme.ir.instructions import Load
 from coenzyme.ir.loops import Loop
 from coenzyme.ir.types import I8, I64, Type
@@ -72,7 +72,7 @@ class Gathering:
             if isinstance(group, Sum):
                 load, slot = group.loads[0], self._sum(group)
                 self._give(load, self.shadow_address(load.pointer, load.type, at), slot, at)
-                at.builder.store(neutral(load.type), slot)
+                at.builder.store(self.plan.nothing(load.type), slot)
             else:
                 self._flush(group, at)
 
@@ -106,7 +106,7 @@ class Gathering:
         step = -1 if self._is_upward(window) else 1
         pending = {shift: at.builder.load(load.type, slot) for shift, slot in cells.items() if shift != done}
         for shift, slot in cells.items():
-            at.builder.store(pending.get(shift - step, neutral(load.type)), slot)
+            at.builder.store(pending.get(shift - step, self.plan.nothing(load.type)), slot)
 
     def _flush(self, window: Window, at: Position) -> None:
         cells = self._cells(window)
@@ -120,7 +120,7 @@ class Gathering:
             if window.first <= shift - step <= window.last:
                 address = at.builder.gep(I8, nearest, [const_int(I64, distance * window.stride)])
                 self._give(load, address, slot, at)
-            at.builder.store(neutral(load.type), slot)
+            at.builder.store(self.plan.nothing(load.type), slot)
 
     def _give(self, load: Load, address: Value, slot: Value, at: Position) -> None:
         amount = at.builder.load(load.type, slot)

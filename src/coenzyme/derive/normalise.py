@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from coenzyme.analysis.exits import Exits, find_exits
 from coenzyme.analysis.induction import CountedExit, find_counted_exit
+from coenzyme.analysis.passes import ALL_PASSES, Pass
 from coenzyme.derive.aggregates import split_aggregates
 from coenzyme.derive.equal_phis import merge_equal_computations
 from coenzyme.derive.growth import merge_payload_addresses
@@ -84,7 +85,12 @@ class Shape:
         return [p for p in self.flow.predecessors[block] if p in self.live]
 
 
-def normalise(function: Function, elements: dict[Argument, Type], has_status: bool) -> Shape:
+def normalise(
+    function: Function,
+    elements: dict[Argument, Type],
+    has_status: bool,
+    passes: frozenset[Pass] = ALL_PASSES,
+) -> Shape:
     """Normalise `function` in place and return its shape.
 
     Parameters
@@ -93,6 +99,8 @@ def normalise(function: Function, elements: dict[Argument, Type], has_status: bo
         Element types behind pointer arguments, as far as they are known.
     has_status
         Whether the function returns Numba's status code.
+    passes
+        The passes to make the derivative by.
     """
     remove_unreachable(function)
     _strip(function)
@@ -100,7 +108,8 @@ def normalise(function: Function, elements: dict[Argument, Type], has_status: bo
     split_aggregates(function)
     merge_payload_addresses(function)
     lift_sunk_loads(function)
-    merge_equal_computations(function)
+    if Pass.EQUAL_PHIS in passes:
+        merge_equal_computations(function)
     restore_floats(function, elements)
     _unfold_roots(function)
     flow = ControlFlow(function)

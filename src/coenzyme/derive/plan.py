@@ -23,8 +23,9 @@ from coenzyme.analysis.objects import (
     passed_pointers,
 )
 from coenzyme.analysis.overwritten import Aliasing, Overwrites, find_overwrites
+from coenzyme.analysis.passes import ALL_PASSES, Pass
 from coenzyme.analysis.payload import is_container
-from coenzyme.analysis.tape import Frame, Keep, Policy, Question, TapePlan, plan_tape
+from coenzyme.analysis.tape import Frame, Keep, Question, TapePlan, plan_tape
 from coenzyme.derive.accumulations import Accumulations, clears_shadow, find_accumulations
 from coenzyme.derive.blas import Copies, Products, copy_overwritten, needed_by_product, read_again
 from coenzyme.derive.context import Context
@@ -36,7 +37,7 @@ from coenzyme.derive.relocated import find_relocated
 from coenzyme.derive.replay import stands_alone
 from coenzyme.derive.shadows import Shadows
 from coenzyme.derive.subscripts import find_ranges, find_recurrences
-from coenzyme.ir.builder import Builder, const_int
+from coenzyme.ir.builder import Builder, const_int, neutral, zero
 from coenzyme.ir.cfg import incoming_edges
 from coenzyme.ir.instructions import (
     Block,
@@ -48,8 +49,8 @@ from coenzyme.ir.instructions import (
     Store,
 )
 from coenzyme.ir.loops import Loop
-from coenzyme.ir.types import I1, I8, I32, I64, IntType
-from coenzyme.ir.values import Value
+from coenzyme.ir.types import I1, I8, I32, I64, IntType, Type
+from coenzyme.ir.values import Constant, Value
 from coenzyme.rules import Allocation, BlockKind, Deallocation, Effect, find_memory_rule
 
 __all__ = ["Merge", "ReversePlan", "make_plan", "needed_values"]
@@ -116,7 +117,7 @@ class ReversePlan:
         default_factory=dict[Instruction, tuple[Value, ...]]
     )
     accumulations: Accumulations = field(default_factory=Accumulations)
-    policy: Policy = Policy.CUT
+    passes: frozenset[Pass] = ALL_PASSES
     facts: Value | None = None
     unneeded: frozenset[MemoryObject] = frozenset()
 
@@ -128,7 +129,11 @@ class ReversePlan:
     @property
     def reorders(self) -> bool:
         """Whether what an adjoint receives in the iterations of a loop may be added in any order."""
-        return self.policy is Policy.CUT
+        return Pass.GATHER in self.passes
+
+    def nothing(self, type: Type) -> Constant:
+        """Return what an adjoint of a float type is before anything has been added to it."""
+        return neutral(type) if Pass.NEGATIVE_ZERO in self.passes else zero(type)
 
     def frame(self, loop: Loop) -> Frame | None:
         """Return what one iteration of `loop` tapes, or None."""
@@ -145,7 +150,7 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
     contents: Contents,
     lanes: tuple[Shadows, ...],
     aliasing: Aliasing,
-    policy: Policy,
+    passes: frozenset[Pass],
     derived_calls: Collection[Call],
     read_again_by_calls: Collection[Value],
     context: Context,
@@ -158,6 +163,8 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
 
     Parameters
     ----------
+    passes
+        The passes to make it by.
     derived_calls
         The calls of functions kept out of line that have derivatives.
     read_again_by_calls
@@ -174,8 +181,7 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
     primal_of = {twin: primal for shadows in lanes for primal, twin in shadows.pointers.items()}
     recurrences = find_recurrences(shape)
     ranges = find_ranges(shape, recurrences)
-    clever = policy is Policy.CUT
-    dependences = Dependences(ranges, live) if clever else None
+    dependences = Dependences(ranges, live) if Pass.SURVIVAL in passes else None
     overwrites = find_overwrites(live, activity.objects, aliasing, dependences)
     # The copies are no part of the primal: the reverse sweep does not see them as instructions.
     instructions = {block: tuple(block.instructions) for block in live}
@@ -214,7 +220,7 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
         conditional=frozenset(overwrites.conditional),
         movable=find_movable(live, activity.objects, primal_of, context)
         | find_relocated(live, relocated, context),
-        policy=policy,
+        passes=passes,
     )
     tape = plan_tape(question)
     kept, withheld = _find_kept(
@@ -236,12 +242,10 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
         find_guarded(live, activity),
         copies,
         required,
-        find_accumulations(shape, activity, contents, ranges.polynomials, aliasing, stands_alone)
-        if clever
-        else Accumulations(),
-        policy,
+        find_accumulations(shape, activity, contents, ranges.polynomials, aliasing, stands_alone, passes),
+        passes,
         facts,
-        frozenset(o for pointer in unneeded for o in activity.objects.of(pointer)) if clever else frozenset(),
+        frozenset(o for pointer in unneeded for o in activity.objects.of(pointer) if Pass.UNNEEDED in passes),
     )
 
 

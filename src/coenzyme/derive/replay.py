@@ -24,6 +24,7 @@ from coenzyme.analysis.dependence import Dependences
 from coenzyme.analysis.induction import Recurrence
 from coenzyme.analysis.objects import MemoryObject, Objects, Storage, called_effect
 from coenzyme.analysis.overwritten import Aliasing, Overwrites, find_overwrites
+from coenzyme.analysis.passes import Pass
 from coenzyme.analysis.ranges import Ranges
 from coenzyme.derive.accumulations import HARMLESS
 from coenzyme.derive.normalise import Shape
@@ -75,13 +76,18 @@ class _Body:
 
 
 def outline_iterations(
-    module: Module, shape: Shape, activity: Activity, aliasing: Aliasing, numbers: count[int]
+    module: Module,
+    shape: Shape,
+    activity: Activity,
+    aliasing: Aliasing,
+    passes: frozenset[Pass],
+    numbers: count[int],
 ) -> bool:
     """Make functions of the bodies of loops whose iterations can be run again; say whether there are any.
 
     The function of `shape`, a private copy, is changed in place and has to be normalised again.
     """
-    search = _Search(shape, activity, aliasing)
+    search = _Search(shape, activity, aliasing, passes)
     bodies = [body for loop in shape.counted if (body := search.find(loop)) is not None]
     for body in bodies:
         _outline(module, shape, activity.objects, body, next(numbers))
@@ -89,7 +95,7 @@ def outline_iterations(
 
 
 class _Search:
-    def __init__(self, shape: Shape, activity: Activity, aliasing: Aliasing) -> None:
+    def __init__(self, shape: Shape, activity: Activity, aliasing: Aliasing, passes: frozenset[Pass]) -> None:
         self.shape = shape
         self.activity = activity
         self.objects = activity.objects
@@ -97,9 +103,8 @@ class _Search:
         self.ranges: Ranges = find_ranges(shape, self.recurrences)
         self.coverage = Coverage(self.ranges, shape.flow, shape.dominators)
         live = shape.exits.live
-        self.overwrites: Overwrites = find_overwrites(
-            live, self.objects, aliasing, Dependences(self.ranges, live)
-        )
+        dependences = Dependences(self.ranges, live) if Pass.SURVIVAL in passes else None
+        self.overwrites: Overwrites = find_overwrites(live, self.objects, aliasing, dependences)
 
     def find(self, loop: Loop) -> _Body | None:
         """Return how `loop` is outlined, or None where it cannot be, or need not."""

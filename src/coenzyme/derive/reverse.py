@@ -32,7 +32,7 @@ from coenzyme.derive.seeds import ResultPlaces, add_seed, drop_references
 from coenzyme.derive.split import Halves
 from coenzyme.derive.unneeded import drop_unneeded
 from coenzyme.frontends.program import ComponentActivity, Status
-from coenzyme.ir.builder import Builder, const_int, neutral, zero
+from coenzyme.ir.builder import Builder, const_int, zero
 from coenzyme.ir.instructions import Alloca, Block, Branch, Call, Function, Instruction, Phi, Switch
 from coenzyme.ir.loops import Loop
 from coenzyme.ir.types import I1, I8, I32, I64, PTR, VOID, FunctionType, IntType, Type
@@ -212,7 +212,7 @@ class _Emitter:
         """Return a new stack slot, zero at the start (a float: −0.0, which additions leave no trace of)."""
         slot = Alloca(type, const_int(I32, 1), name)
         self.prologue.append(slot)
-        self.prologue.append(Builder(Block("detached")).store(neutral(type), slot))
+        self.prologue.append(Builder(Block("detached")).store(self.plan.nothing(type), slot))
         return slot
 
     def prepare_storage(self) -> None:

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 import pytest
 
 from coenzyme.analysis.induction import find_recurrence
-from coenzyme.analysis.tape import Keep, Policy, Question, TapePlan, field_size, plan_tape
+from coenzyme.analysis.passes import ALL_PASSES, NO_PASSES, Pass
+from coenzyme.analysis.tape import Keep, Question, TapePlan, field_size, plan_tape
 from coenzyme.ir.instructions import Instruction, Phi
 from coenzyme.ir.types import F32, F64, I1, I8, I32, I64, PTR, VOID, IntType, Type
 from coenzyme.ir.values import Value
@@ -39,10 +40,13 @@ BODY = """  %p = getelementptr double, ptr %x, i64 %i
   %s.next = fadd double %b, %v"""
 
 
+PLANS = [pytest.param(ALL_PASSES, id="cut"), pytest.param(NO_PASSES, id="naive")]
+
+
 def plan(
     f: Reading,
     required: Iterable[str],
-    policy: Policy = Policy.CUT,
+    passes: frozenset[Pass] = ALL_PASSES,
     *,
     changing: Iterable[str] = (),
 ) -> TapePlan:
@@ -60,7 +64,7 @@ def plan(
         indices=frozenset(),
         recurrences=recurrences,
         repeatable=lambda load: load not in gone,
-        policy=policy,
+        passes=passes,
     )
     return plan_tape(question)
 
@@ -73,26 +77,26 @@ def simple() -> Reading:
     return read(LOOP.format(body=BODY))
 
 
-@pytest.mark.parametrize("policy", Policy)
-def test_addresses_and_repeatable_loads_are_never_taped(policy: Policy) -> None:
+@pytest.mark.parametrize("passes", PLANS)
+def test_addresses_and_repeatable_loads_are_never_taped(passes: frozenset[Pass]) -> None:
     f = simple()
-    found = plan(f, ["p", "v", "i", "go", "outside"], policy)
+    found = plan(f, ["p", "v", "i", "go", "outside"], passes)
     assert taped(f, found) == set()
     assert found.frames == {}
     assert found.keep[f["v"]] is Keep.RECOMPUTE
     assert found.keep[f["i"]] is Keep.RECURRENCE
 
 
-@pytest.mark.parametrize("policy", Policy)
-def test_load_of_memory_that_changes_is_taped(policy: Policy) -> None:
+@pytest.mark.parametrize("passes", PLANS)
+def test_load_of_memory_that_changes_is_taped(passes: frozenset[Pass]) -> None:
     f = simple()
-    assert taped(f, plan(f, ["v"], policy, changing=["v"])) == {"v"}
+    assert taped(f, plan(f, ["v"], passes, changing=["v"])) == {"v"}
 
 
-@pytest.mark.parametrize("policy", Policy)
-def test_value_from_before_the_loops_is_stored_once(policy: Policy) -> None:
+@pytest.mark.parametrize("passes", PLANS)
+def test_value_from_before_the_loops_is_stored_once(passes: frozenset[Pass]) -> None:
     f = simple()
-    found = plan(f, ["outside"], policy)
+    found = plan(f, ["outside"], passes)
     assert found.slots == (f["outside"],)
     assert found.keep[f["outside"]] is Keep.SLOT
 
@@ -100,7 +104,7 @@ def test_value_from_before_the_loops_is_stored_once(policy: Policy) -> None:
 def test_naive_plan_tapes_each_number_and_the_clever_one_only_where_they_meet() -> None:
     f = simple()
     wanted = ["a", "w", "b", "c", "narrow", "k"]
-    assert taped(f, plan(f, wanted, Policy.NAIVE)) >= {"a", "w", "b", "narrow"}
+    assert taped(f, plan(f, wanted, NO_PASSES)) >= {"a", "w", "b", "narrow"}
     # The sine is not repeated, all that follows from it is.
     assert taped(f, plan(f, wanted)) == {"a", "w"}
 
@@ -119,15 +123,15 @@ def test_clever_plan_needs_no_more_bytes_than_the_naive_one() -> None:
         wanted = [n for i, n in enumerate(names) if mask >> i & 1]
         sizes = [
             sum(field_size(v.type) for frame in p.frames.values() for v in frame.fields)
-            for p in (plan(f, wanted, policy, changing=["v"]) for policy in (Policy.CUT, Policy.NAIVE))
+            for p in (plan(f, wanted, passes, changing=["v"]) for passes in (ALL_PASSES, NO_PASSES))
         ]
         assert sizes[0] <= sizes[1], wanted
 
 
-@pytest.mark.parametrize("policy", Policy)
-def test_everything_that_is_computed_again_has_its_operands_provided(policy: Policy) -> None:
+@pytest.mark.parametrize("passes", PLANS)
+def test_everything_that_is_computed_again_has_its_operands_provided(passes: frozenset[Pass]) -> None:
     f = simple()
-    keep = plan(f, ["b", "c", "narrow", "k", "s.next"], policy, changing=["v"]).keep
+    keep = plan(f, ["b", "c", "narrow", "k", "s.next"], passes, changing=["v"]).keep
     for value, how in keep.items():
         if how is Keep.RECOMPUTE:
             assert isinstance(value, Instruction)
@@ -168,7 +172,7 @@ done:
 
 def test_fields_of_a_frame_are_aligned_and_do_not_overlap() -> None:
     f = simple()
-    found = plan(f, ["c", "narrow", "k", "b", "w", "p", "v"], Policy.NAIVE, changing=["v"])
+    found = plan(f, ["c", "narrow", "k", "b", "w", "p", "v"], NO_PASSES, changing=["v"])
     (frame,) = found.frames.values()
     assert {v.type for v in frame.fields} >= {F64, F32}
     end = 0

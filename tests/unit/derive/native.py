@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coenzyme.analysis.overwritten import Aliasing
-from coenzyme.analysis.tape import Policy
+from coenzyme.analysis.passes import ALL_PASSES, Pass
 from coenzyme.codegen import optimise, verify
 from coenzyme.derive.derivative import Request, derive
 from coenzyme.derive.emission import type_named
@@ -218,7 +218,7 @@ def build(
     mode: Mode,
     *,
     entry: str = "f",
-    policy: Policy = Policy.CUT,
+    passes: frozenset[Pass] = ALL_PASSES,
     disjoint: bool = True,
     level: int = 2,
 ) -> Built:
@@ -237,7 +237,7 @@ def build(
         groups={},
         has_status=has_status,
         aliasing=Aliasing(arguments_disjoint=disjoint),
-        policy=policy,
+        passes=passes,
     )
     derived = derive(module, function, request, "derivative", lambda _: None, entry)
     unlinked = print_module(module)

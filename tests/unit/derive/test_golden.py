@@ -5,28 +5,28 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from coenzyme.analysis.tape import Policy
+from coenzyme.analysis.passes import ALL_PASSES, NO_PASSES, Pass
 from coenzyme.frontends.program import Mode
 from tests.unit.derive.golden import FILES, load
 from tests.unit.derive.native import Built, Kind, build
 
 WAYS = [
-    pytest.param(Mode.FORWARD, Policy.CUT, 2, id="forward"),
-    pytest.param(Mode.REVERSE, Policy.CUT, 3, id="reverse"),
-    pytest.param(Mode.REVERSE, Policy.NAIVE, 0, id="reverse, naive plan, not optimised"),
+    pytest.param(Mode.FORWARD, ALL_PASSES, 2, id="forward"),
+    pytest.param(Mode.REVERSE, ALL_PASSES, 3, id="reverse"),
+    pytest.param(Mode.REVERSE, NO_PASSES, 0, id="reverse, naive plan, not optimised"),
 ]
 
 
-@pytest.mark.parametrize(("mode", "policy", "level"), WAYS)
+@pytest.mark.parametrize(("mode", "passes", "level"), WAYS)
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_derivative_of_the_file_is_what_the_file_says(
-    path: Path, mode: Mode, policy: Policy, level: int
+    path: Path, mode: Mode, passes: frozenset[Pass], level: int
 ) -> None:
     golden = load(path)
     examples = [e for e in golden.examples if e.mode is mode]
     assert examples, f"{path.name} shows no example of {mode.value}"
-    built = build(golden.text, mode, policy=policy, level=level)
-    if policy is Policy.CUT:
+    built = build(golden.text, mode, passes=passes, level=level)
+    if passes is ALL_PASSES:
         for wanted in golden.checks[mode]:
             assert wanted in built.text
     for example in examples:
@@ -68,4 +68,4 @@ def test_a_wrong_derivative_in_a_file_is_noticed(tmp_path: Path) -> None:
     )
     assert path.read_text(encoding="utf-8") != right
     with pytest.raises(AssertionError, match="x"):
-        test_derivative_of_the_file_is_what_the_file_says(path, Mode.REVERSE, Policy.CUT, 3)
+        test_derivative_of_the_file_is_what_the_file_says(path, Mode.REVERSE, ALL_PASSES, 3)

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from coenzyme.analysis.tape import Keep, Policy, field_size
+from coenzyme.analysis.passes import ALL_PASSES, NO_PASSES, Pass
+from coenzyme.analysis.tape import Keep, field_size
 from coenzyme.derive.plan import ReversePlan
 from coenzyme.frontends.program import Mode
 from tests.unit.derive.golden import FILES, load
@@ -13,8 +14,8 @@ from tests.unit.derive.native import build
 BY_NAME = {path.stem: path for path in FILES}
 
 
-def plan_of(name: str, policy: Policy = Policy.CUT) -> ReversePlan:
-    plan = build(load(BY_NAME[name]).text, Mode.REVERSE, policy=policy, level=0).plan
+def plan_of(name: str, passes: frozenset[Pass] = ALL_PASSES) -> ReversePlan:
+    plan = build(load(BY_NAME[name]).text, Mode.REVERSE, passes=passes, level=0).plan
     assert plan is not None
     return plan
 
@@ -29,13 +30,13 @@ def taped_names(plan: ReversePlan) -> set[str]:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_clever_plan_tapes_no_more_than_the_naive_one(path: Path) -> None:
-    assert taped_bytes(plan_of(path.stem)) <= taped_bytes(plan_of(path.stem, Policy.NAIVE))
+    assert taped_bytes(plan_of(path.stem)) <= taped_bytes(plan_of(path.stem, NO_PASSES))
 
 
-@pytest.mark.parametrize("policy", Policy)
+@pytest.mark.parametrize("passes", [ALL_PASSES, NO_PASSES], ids=["cut", "naive"])
 @pytest.mark.parametrize("name", ["loop", "memset", "memcpy", "phi"])
-def test_nothing_is_taped_where_memory_stays_as_it_was(name: str, policy: Policy) -> None:
-    assert plan_of(name, policy).tape.frames == {}
+def test_nothing_is_taped_where_memory_stays_as_it_was(name: str, passes: frozenset[Pass]) -> None:
+    assert plan_of(name, passes).tape.frames == {}
 
 
 def test_only_the_running_product_is_taped() -> None:
@@ -43,7 +44,7 @@ def test_only_the_running_product_is_taped() -> None:
 
 
 def test_both_values_read_from_what_is_overwritten_are_taped_by_the_naive_plan() -> None:
-    plan = plan_of("overwritten", Policy.NAIVE)
+    plan = plan_of("overwritten", NO_PASSES)
     assert taped_names(plan) == {"a", "b"}
     assert {load.name for load in plan.overwrites.loads} == {"a", "b"}
 

@@ -1,0 +1,55 @@
+"""The passes by which derivatives get quick, as data: each can be switched off, and nothing but time changes.
+
+A derivative is made by the passes in a set; the empty set makes the plain one, which tapes what it cannot
+trivially compute again. It is the oracle for all others, and leaving out one pass measures it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from enum import Enum
+
+__all__ = ["ALL_PASSES", "NO_PASSES", "Pass", "passes_in_force", "put_in_force"]
+
+
+class Pass(Enum):
+    """An improvement that derivatives are right without."""
+
+    APART = "arrays that do not overlap are made known before the function is simplified"
+    CARRIED = "indices of array expressions that a loop carries round are resolved"
+    EQUAL_PHIS = "one integer computed in two places is computed again instead of recorded"
+    WRAPAROUND = "the test for a negative subscript goes away where the loops decide it"
+    CUT = "a cheapest set of values is taped, and the rest computed again"
+    SURVIVAL = "what is read is read again where subscripts prove that nobody overwrites it"
+    GATHER = "adjoints are summed in registers before they are added to memory"
+    ORDERLESS = "loops without order run upwards in the reverse sweep"
+    REPLAY = "iterations that stand alone are run again, one by one, instead of taped"
+    FUSE = "iterations that are run again, and that nothing waits for, are not run before"
+    UNNEEDED = "what nobody asks for is left out of the forward sweep"
+    NEGATIVE_ZERO = "adjoints start at −0.0, to which the first addition costs nothing"
+
+    def __repr__(self) -> str:
+        return f"Pass.{self.name}"
+
+
+ALL_PASSES = frozenset(Pass)
+NO_PASSES: frozenset[Pass] = frozenset()
+
+_in_force: ContextVar[frozenset[Pass]] = ContextVar("coenzyme_passes", default=ALL_PASSES)
+
+
+def passes_in_force() -> frozenset[Pass]:
+    """Return the passes by which derivatives are made here, in this thread or task."""
+    return _in_force.get()
+
+
+@contextmanager
+def put_in_force(passes: frozenset[Pass]) -> Generator[None, None, None]:
+    """Let derivatives be made by these passes, and no others."""
+    token = _in_force.set(passes)
+    try:
+        yield
+    finally:
+        _in_force.reset(token)
