@@ -43,7 +43,9 @@ class For:
     count: str
     body: tuple[Step, ...]
     at_end: bool = True
-    """The test is at the end of the body, as LLVM has it, after one that guards the loop; not at its head."""
+    """The test is at the end of the body, as LLVM has it, and not at its head."""
+    guarded: bool = True
+    """A test at the end comes after one before the loop: it may have no iterations."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,7 @@ class _Text:
     def loop(self, step: For) -> None:
         i = step.index
         count = self.of(step.count)
-        if step.at_end:
+        if step.at_end and step.guarded:
             guard = self.add(f"icmp sgt i64 {count}, 0")
             self.lines.append(f"  br i1 {guard}, label %{i}.pre, label %{i}.done")
             self.start(f"{i}.pre")
