@@ -89,6 +89,10 @@ def runs_once(f: Any, **options: Any) -> bool:
 def test_iterations_run_once_where_the_sum_is_used_linearly(f: Any) -> None:
     assert runs_once(f)
     assert not runs_once(f, passes=ALL_PASSES - {Pass.FUSE})
+
+
+@pytest.mark.parametrize("f", [linear_in_the_sum, pytest.param(two_sums, marks=pytest.mark.slow)])
+def test_sums_and_derivatives_are_those_of_the_plain_plan(f: Any) -> None:
     agree(f, X, Y)
     assert gradients(f, X, Y)[-1] == pytest.approx(f(X, Y), rel=1e-14)
 
@@ -96,6 +100,11 @@ def test_iterations_run_once_where_the_sum_is_used_linearly(f: Any) -> None:
 @pytest.mark.parametrize("f", [square_of_the_sum, sum_that_decides, sum_that_is_stored, outputs])
 def test_iterations_run_before_where_the_sum_is_needed(f: Any) -> None:
     assert not runs_once(f)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("f", [square_of_the_sum, sum_that_decides, sum_that_is_stored, outputs])
+def test_sums_that_are_needed_have_the_derivative_of_the_plain_plan(f: Any) -> None:
     agree(f, X, Y)
 
 

@@ -69,17 +69,24 @@ def test_linear_code_needs_no_forward_sweep() -> None:
     agree(linear_steps, X, Y, unneeded=BOTH)
 
 
-def test_what_products_and_branches_read_again_is_computed() -> None:
-    for f in (steps, decided_by_values, subscripts):
-        agree(f, X, Y, unneeded=BOTH)
-        agree(f, X, Y)
+@pytest.mark.parametrize(
+    "f", [steps, *(pytest.param(f, marks=pytest.mark.slow) for f in (decided_by_values, subscripts))]
+)
+def test_what_products_and_branches_read_again_is_computed(f: Any) -> None:
+    agree(f, X, Y, unneeded=BOTH)
 
 
 def test_one_array_may_be_needed_and_the_other_not() -> None:
-    for unneeded in (frozenset({0}), frozenset({1})):
-        agree(linear_steps, X, Y, unneeded=unneeded)
-        agree(steps, X, Y, unneeded=unneeded)
+    # The one that is needed reads the other.
     assert stores(linear_steps, unneeded=frozenset({0})) == stores(linear_steps)
+    agree(steps, X, Y, unneeded=frozenset({0}))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("f", [steps, linear_steps])
+@pytest.mark.parametrize("unneeded", [frozenset({0}), frozenset({1}), frozenset[int]()])
+def test_every_choice_of_what_is_needed(f: Any, unneeded: frozenset[int]) -> None:
+    agree(f, X, Y, unneeded=unneeded)
 
 
 def test_result_that_is_not_needed_takes_the_local_arrays_it_is_computed_from_with_it() -> None:
@@ -87,6 +94,7 @@ def test_result_that_is_not_needed_takes_the_local_arrays_it_is_computed_from_wi
     agree(local, X, Y, result_needed=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("disjoint", [True, False])
 def test_arrays_that_may_overlap(disjoint: bool) -> None:
     agree(steps, X, Y, unneeded=frozenset({1}), disjoint=disjoint)
