@@ -74,12 +74,12 @@ class Dependences:
         self._live = frozenset(live)
         self._places: dict[Instruction, _Place | None] = {}
 
-    def survives(self, load: Load, store: Store) -> Facts | None:
-        """Return the facts under which no execution of `store` after one of `load` writes what that read.
+    def survives(self, access: Load | Store, store: Store) -> Facts | None:
+        """Return the facts under which no execution of `store` after one of `access` writes where that was.
 
         None where there is no telling.
         """
-        read, written = self._place(load), self._place(store)
+        read, written = self._place(access), self._place(store)
         if read is None or written is None or read.size != written.size or read.base != written.base:
             return None
         levels = sorted({*read.subscripts, *written.subscripts}, key=len)

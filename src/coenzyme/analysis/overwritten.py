@@ -43,6 +43,8 @@ from coenzyme.rules import ContainerRule, Effect, find_container_rule
 __all__ = ["Aliasing", "Overwrites", "find_overwrites", "find_unwritten"]
 
 _CALLER_OWNED = (Storage.ARGUMENT, Storage.REACHED, Storage.UNKNOWN)
+_MOST_STORES = 100
+"""Of more stores than this, each compared with each, it is not asked which of them last."""
 _SILENT = (
     Effect.ALLOCATION,
     Effect.DEALLOCATION,
@@ -82,6 +84,8 @@ class Overwrites:
         The objects that are written.
     products
         BLAS calls, with the pointers to operands that may change afterwards.
+    lasting
+        Stores of numbers whose place does not change afterwards, if some facts hold.
     conditional
         Loads whose memory does not change if some facts about the function's arguments hold.
     """
@@ -90,6 +94,7 @@ class Overwrites:
     written: frozenset[MemoryObject]
     products: frozenset[tuple[Call, Value]]
     conditional: Mapping[Load, Facts] = field(default_factory=dict[Load, Facts])
+    lasting: Mapping[Store, Facts] = field(default_factory=dict[Store, Facts])
 
     def is_overwritten(self, load: Load) -> bool:
         """Whether the memory that `load` reads may change afterwards, whatever the arguments."""
@@ -131,7 +136,28 @@ def find_overwrites(
                 for pointer in blas_pointers(instruction)[0]:
                     if search.is_written_after(pointer, block, position):
                         products.add((instruction, pointer))
-    return Overwrites(frozenset(overwritten), frozenset(search.writes), frozenset(products), conditional)
+    lasting = {} if dependences is None else _find_lasting(live, search, dependences)
+    return Overwrites(
+        frozenset(overwritten), frozenset(search.writes), frozenset(products), conditional, lasting
+    )
+
+
+def _find_lasting(live: Sequence[Block], search: _Search, dependences: Dependences) -> dict[Store, Facts]:
+    """Return the stores of computed numbers that nothing overwrites, with the facts that say so."""
+    found: dict[Store, Facts] = {}
+    stores = [
+        (block, position, i)
+        for block in live
+        for position, i in enumerate(block.instructions)
+        if isinstance(i, Store) and isinstance(i.value, Instruction) and i.value.type.is_float
+    ]
+    if len(stores) > _MOST_STORES:
+        return found
+    for block, position, store in stores:
+        facts = search.find_written(store.pointer, block, position, partial(dependences.survives, store))
+        if facts is not None:
+            found[store] = facts
+    return found
 
 
 def find_unwritten(

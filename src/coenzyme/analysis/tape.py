@@ -13,7 +13,7 @@ from enum import Enum, auto
 
 from coenzyme.analysis.cut import CutProblem, minimum_cut
 from coenzyme.analysis.passes import ALL_PASSES, Pass
-from coenzyme.ir.instructions import Block, Call, Instruction, Load, Phi
+from coenzyme.ir.instructions import Block, Call, Instruction, Load, Phi, Store
 from coenzyme.ir.loops import Loop
 from coenzyme.ir.types import F32, I1, FloatType, IntType, PointerType, Type
 from coenzyme.ir.values import Value
@@ -87,8 +87,10 @@ class Question:
     indices: frozenset[Phi]
     recurrences: Mapping[Phi, tuple[Value, ...]]
     repeatable: Callable[[Load], bool]
-    conditional: frozenset[Load] = frozenset()
-    """Loads that find the same value again only where the function's facts hold."""
+    stored: Mapping[Value, Store] = field(default_factory=dict[Value, Store])
+    """Values that the primal has stored, in their block, where they still are in the reverse sweep."""
+    conditional: frozenset[Value] = frozenset()
+    """Values that are found in memory again only where the function's facts hold."""
     movable: frozenset[Value] = frozenset()
     """Addresses that are different ones in the reverse sweep: they are computed again, whatever it costs."""
     passes: frozenset[Pass] = ALL_PASSES
@@ -171,8 +173,10 @@ def _how(question: Question, value: Instruction, taped: set[Value] | None) -> Ke
 
 
 def _sources(question: Question, value: Instruction) -> list[Instruction]:
-    if isinstance(value, Phi):
-        operands: Iterable[Value] = question.recurrences[value]
+    if value in question.stored:
+        operands: Iterable[Value] = [question.stored[value].pointer]
+    elif isinstance(value, Phi):
+        operands = question.recurrences[value]
     elif isinstance(value, Call):
         operands = value.arguments
     else:
@@ -188,6 +192,8 @@ def can_repeat(question: Question, value: Instruction, generous: bool) -> bool:
     generous
         Whether cheap floating-point arithmetic counts as well as address and index computations.
     """
+    if generous and value in question.stored:
+        return True
     match value:
         case Load():
             return question.repeatable(value)

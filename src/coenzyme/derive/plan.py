@@ -5,13 +5,13 @@ Emission (:mod:`coenzyme.derive.reverse`) reads a :class:`ReversePlan` and decid
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from coenzyme.analysis.activity import Activity
 from coenzyme.analysis.branches import Decision, conditions, find_decision
 from coenzyme.analysis.content import Contents
-from coenzyme.analysis.dependence import Dependences
+from coenzyme.analysis.dependence import Dependences, Facts
 from coenzyme.analysis.induction import Recurrence
 from coenzyme.analysis.objects import (
     MemoryObject,
@@ -34,7 +34,7 @@ from coenzyme.derive.growth import find_movable
 from coenzyme.derive.normalise import Shape
 from coenzyme.derive.releasing import is_release
 from coenzyme.derive.relocated import find_relocated
-from coenzyme.derive.replay import stands_alone
+from coenzyme.derive.replay import HIDDEN, stands_alone
 from coenzyme.derive.shadows import Shadows
 from coenzyme.derive.subscripts import find_ranges, find_recurrences
 from coenzyme.ir.builder import Builder, const_int, neutral, zero
@@ -93,6 +93,8 @@ class ReversePlan:
         Copies of operands of BLAS calls, which the forward sweep makes and the reverse sweep frees.
     unneeded
         Memory of the caller's of which nobody needs to know what the function leaves in it.
+    stored
+        Values that are read again where the primal has stored them.
     facts
         Whether the function's arguments are as `Keep.EITHER` supposes: a value of the function's entry.
     accumulations
@@ -120,6 +122,7 @@ class ReversePlan:
     passes: frozenset[Pass] = ALL_PASSES
     facts: Value | None = None
     unneeded: frozenset[MemoryObject] = frozenset()
+    stored: Mapping[Value, Store] = field(default_factory=dict[Value, Store])
 
     @property
     def mirrored(self) -> set[Instruction]:
@@ -208,7 +211,12 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
         twin = primal_of.get(load, load)
         return not overwrites.is_overwritten(twin if isinstance(twin, Load) else load)
 
-    facts = _emit_facts(shape, overwrites) if overwrites.conditional else None
+    stored = _find_stored(overwrites, repeatable)
+    conditional = {
+        **overwrites.conditional,
+        **{value: facts for value, store in stored.items() if (facts := overwrites.lasting[store])},
+    }
+    facts = _emit_facts(shape, conditional.values()) if conditional else None
     if facts is not None:
         wanted.append(facts)
     question = Question(
@@ -217,14 +225,15 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
         indices=frozenset(c.index for c in shape.counted.values()),
         recurrences={phi: (r.start, r.step) for phi, r in recurrences.items()},
         repeatable=repeatable,
-        conditional=frozenset(overwrites.conditional),
+        stored=stored,
+        conditional=frozenset(conditional),
         movable=find_movable(live, activity.objects, primal_of, context)
         | find_relocated(live, relocated, context),
         passes=passes,
     )
     tape = plan_tape(question)
     kept, withheld = _find_kept(
-        shape, activity, lanes[0], tape, copies, read_again_by_calls, is_callee=is_callee
+        shape, activity, lanes[0], tape, stored, copies, read_again_by_calls, is_callee=is_callee
     )
     return ReversePlan(
         shape,
@@ -246,6 +255,7 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
         passes,
         facts,
         frozenset(o for pointer in unneeded for o in activity.objects.of(pointer) if Pass.UNNEEDED in passes),
+        stored,
     )
 
 
@@ -363,11 +373,23 @@ def _find_merges(shape: Shape) -> dict[Block, Merge]:
     return found
 
 
-def _emit_facts(shape: Shape, overwrites: Overwrites) -> Value:
-    """Return whether all facts hold that let loads be repeated, computed in the function's entry."""
+def _find_stored(overwrites: Overwrites, repeatable: Callable[[Load], bool]) -> dict[Value, Store]:
+    """Return the values to be read where the primal has stored them; what can be loaded again is not."""
+    found: dict[Value, Store] = {}
+    for store in overwrites.lasting:
+        value = store.value
+        assert isinstance(value, Instruction)
+        again = isinstance(value, Load) and repeatable(value)
+        if value.block is store.block and not again and HIDDEN not in store.metadata:
+            found.setdefault(value, store)
+    return found
+
+
+def _emit_facts(shape: Shape, conditions: Iterable[Facts]) -> Value:
+    """Return whether all facts hold that let values be read again, computed in the function's entry."""
     at = Builder.before(shape.function.entry.terminator)
     result: Value = const_int(I1, 1)
-    for fact in dict.fromkeys(fact for facts in overwrites.conditional.values() for fact in facts):
+    for fact in dict.fromkeys(fact for facts in conditions for fact in facts):
         total: Value = const_int(I64, 0)
         for monomial, factor in fact.terms.items():
             term: Value = const_int(I64, factor)
@@ -378,11 +400,12 @@ def _emit_facts(shape: Shape, overwrites: Overwrites) -> Value:
     return result
 
 
-def _find_kept(
+def _find_kept(  # noqa: PLR0913 - the results of the analyses
     shape: Shape,
     activity: Activity,
     shadows: Shadows,
     tape: TapePlan,
+    stored: Mapping[Value, Store],
     copies: Copies,
     read_again_by_calls: Collection[Value],
     *,
@@ -396,8 +419,10 @@ def _find_kept(
     objects = activity.objects
     needed: set[MemoryObject] = set()
     for value, how in tape.keep.items():
-        if isinstance(value, Load) and how in (Keep.RECOMPUTE, Keep.EITHER):
-            needed |= set(objects.of(value.pointer))
+        if how in (Keep.RECOMPUTE, Keep.EITHER) and (value in stored or isinstance(value, Load)):
+            access = stored.get(value, value)
+            assert isinstance(access, Load | Store)
+            needed |= set(objects.of(access.pointer))
     for pointer in [*shadows.allocations, *read_again_by_calls]:
         needed |= set(objects.of(pointer))
     # A typed container is freed by the block that counts the references to it.

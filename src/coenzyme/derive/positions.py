@@ -56,8 +56,8 @@ class ReverseValues:
         self.available: dict[Value, Value] = {}
         """Values that are at hand everywhere, such as arguments under another name."""
         self.carried: dict[tuple[Value, Loop], Value] = {}
-        self.again: dict[Load, Load] = {}
-        """The loads that read the primal's memory again, with the primal's own."""
+        self.again: dict[Load, Value] = {}
+        """The loads that read the primal's memory again, with the primal's own pointers."""
         self.requests: list[tuple[Value, Loop]] = []
 
     def get(self, value: Value, at: Position) -> Value:
@@ -111,20 +111,28 @@ class ReverseValues:
 
     def _repeat(self, value: Instruction, at: Position, otherwise: Value | None = None) -> Value:
         """Compute `value` again; where the function's facts do not hold, read it at `otherwise`."""
-        operands = {o: self.get(o, at) for o in value.operands}
-        twin = clone_instruction(value, operands)
+        pointer = None
+        store = self.plan.stored.get(value)
+        if store is not None:
+            pointer = store.pointer
+            twin: Instruction = Load(value.type, self.get(pointer, at), align=store.align)
+        else:
+            twin = clone_instruction(value, {o: self.get(o, at) for o in value.operands})
+            if isinstance(value, Load):
+                pointer = value.pointer
         twin.name = f"{value.name}.again"
         if otherwise is not None:
             assert self.plan.facts is not None
             here = at.builder.select(self.get(self.plan.facts, at), twin.operands[0], otherwise)
             twin.set_operand(0, here)
         at.builder.insert(twin)
-        if isinstance(twin, Load) and isinstance(value, Load):
-            self.again[twin] = value
-        if otherwise is not None:
-            self.scopes.mark(twin, Side.TAPE, value.operands[0])
-        elif isinstance(twin, Load) and value not in self.plan.mirrored:
-            self.scopes.mark(twin, Side.PRIMAL, value.operands[0])
+        if isinstance(twin, Load):
+            assert pointer is not None
+            self.again[twin] = pointer
+            if otherwise is not None:
+                self.scopes.mark(twin, Side.TAPE, pointer)
+            elif value not in self.plan.mirrored:
+                self.scopes.mark(twin, Side.PRIMAL, pointer)
         return twin
 
     def _advance(self, phi: Phi, home: Loop, at: Position) -> Value:

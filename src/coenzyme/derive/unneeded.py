@@ -16,6 +16,7 @@ from coenzyme.analysis.objects import MemoryObject, Storage, called_effect
 from coenzyme.analysis.overwritten import may_overlap
 from coenzyme.derive.plan import ReversePlan
 from coenzyme.ir.instructions import Call, Function, Instruction, Load, Store
+from coenzyme.ir.values import Value
 from coenzyme.rules import Effect
 
 __all__ = ["drop_unneeded"]
@@ -31,13 +32,17 @@ _PURE_CALLS = (Effect.DIFFERENTIABLE, Effect.ZERO_DERIVATIVE, Effect.MEMINFO_DAT
 _EFFECTS = ("store", "call", "atomicrmw", "cmpxchg", "fence")
 
 
-def drop_unneeded(plan: ReversePlan, again: Mapping[Load, Load], elsewhere: Collection[MemoryObject]) -> None:
+def drop_unneeded(
+    plan: ReversePlan,
+    again: Mapping[Load, Value],
+    elsewhere: Collection[MemoryObject],
+) -> None:
     """Remove from an emitted derivative the stores of the forward sweep that serve nobody, in place.
 
     Parameters
     ----------
     again
-        The loads by which the reverse sweep reads the primal's memory, with the primal's own.
+        The loads by which the reverse sweep reads the primal's memory, with the primal's own pointers.
     elsewhere
         What functions read that the reverse sweep calls.
     """
@@ -47,7 +52,7 @@ def drop_unneeded(plan: ReversePlan, again: Mapping[Load, Load], elsewhere: Coll
 
 class _Sweep:
     def __init__(
-        self, plan: ReversePlan, again: Mapping[Load, Load], elsewhere: Collection[MemoryObject]
+        self, plan: ReversePlan, again: Mapping[Load, Value], elsewhere: Collection[MemoryObject]
     ) -> None:
         self.plan = plan
         self.elsewhere = elsewhere
@@ -68,8 +73,8 @@ class _Sweep:
         self.pending: list[Instruction] = []
         for instruction in self.primal:
             self._describe(instruction)
-        for twin, load in again.items():
-            self.reads[twin] = set(self.objects.of(load.pointer))
+        for twin, pointer in again.items():
+            self.reads[twin] = set(self.objects.of(pointer))
 
     def run(self) -> None:
         """Mark what counts, and remove the stores that do not."""
