@@ -47,7 +47,7 @@ from coenzyme.ir.instructions import (
 from coenzyme.ir.loops import Loop
 from coenzyme.ir.types import I32, I64, PTR, FunctionType, IntType, Type
 from coenzyme.ir.values import Argument, Constant, ConstantNull, Value
-from coenzyme.rules import Allocation, find_memory_rule
+from coenzyme.rules import Allocation, Effect, find_memory_rule
 
 __all__ = ["drop_hidden_stores", "outline_iterations", "stands_alone"]
 
@@ -133,7 +133,7 @@ class _Search:
                 targets = self.objects.of(instruction.pointer)
                 return not value.type.is_pointer and all(o.storage in _KNOWN for o in targets)
             case Call():
-                return called_effect(instruction) in HARMLESS
+                return _is_pure(instruction)
             case _:
                 return instruction.opcode not in ("alloca", "atomicrmw", "cmpxchg", "fence")
 
@@ -248,6 +248,18 @@ class _Search:
         for number in rule.size:
             size *= self.ranges.polynomials.of(origin.arguments[number])
         return size
+
+
+def _is_pure(call: Call) -> bool:
+    """Whether `call` does nothing but compute a number: it draws no random one, and prints none."""
+    match called_effect(call):
+        case Effect.DIFFERENTIABLE | Effect.ZERO_DERIVATIVE:
+            return True
+        case Effect.INACTIVE:
+            intrinsic = (call.callee_name or "").startswith("llvm.")
+            return intrinsic and not any(a.type.is_pointer for a in call.arguments)
+        case _:
+            return False
 
 
 def _outline(module: Module, shape: Shape, objects: Objects, body: _Body, number: int) -> None:

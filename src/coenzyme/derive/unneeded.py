@@ -26,7 +26,6 @@ _BOOKKEEPING = (
     Effect.DEALLOCATION,
     Effect.REFERENCE_COUNT,
     Effect.MEMINFO_DATA,
-    Effect.INACTIVE,
 )
 _PURE_CALLS = (Effect.DIFFERENTIABLE, Effect.ZERO_DERIVATIVE, Effect.MEMINFO_DATA)
 _EFFECTS = ("store", "call", "atomicrmw", "cmpxchg", "fence")
