@@ -148,12 +148,16 @@ class Coverage:
             inner = loop.preheader
         if not own and inner is load.block:
             return inner.instructions.index(store) < inner.instructions.index(load)
+        nest = self._ranges.nest_of(inner)
         while not self._dominators.dominates(inner, load.block):
             predecessors = self._flow.predecessors[inner]
             if len(predecessors) != 1 or not self._is_taken(predecessors[0], inner, domain):
                 return False
             inner = predecessors[0]
-        return True
+            if self._ranges.nest_of(inner) != nest:
+                return False
+        # On the way to the store, the load comes first: it reads what an earlier iteration has left.
+        return inner is not load.block
 
     def _is_taken(self, source: Block, target: Block, domain: _System) -> bool:
         """Whether the edge is the one that is taken, wherever `domain` holds."""

@@ -7,6 +7,8 @@ the reverse sweep a phi is something to be recorded; a product of two integers i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from coenzyme.ir.builder import Builder
 from coenzyme.ir.cfg import ControlFlow
 from coenzyme.ir.clone import clone_instruction
@@ -22,6 +24,7 @@ from coenzyme.ir.instructions import (
     Instruction,
     Phi,
 )
+from coenzyme.ir.loops import Loop, LoopForest
 from coenzyme.ir.values import ConstantInt, Value
 
 __all__ = ["merge_equal_computations"]
@@ -35,11 +38,13 @@ def merge_equal_computations(function: Function) -> None:
     candidates = [(phi, found) for phi in phis if (found := _find_computation(phi)) is not None]
     if not candidates:
         return
-    dominators = Dominators(ControlFlow(function))
+    flow = ControlFlow(function)
+    dominators = Dominators(flow)
+    loop_of = LoopForest(function, flow, dominators).loop_of
     for phi, computation in candidates:
         block = phi.block
         assert block is not None
-        if not all(_is_known(operand, block, dominators) for operand in computation.operands):
+        if not all(_is_known(operand, block, dominators, loop_of) for operand in computation.operands):
             continue
         twin = clone_instruction(computation, {})
         twin.name = phi.name
@@ -65,10 +70,17 @@ def _find_computation(phi: Phi) -> Instruction | None:
     return first
 
 
-def _is_known(value: Value, block: Block, dominators: Dominators) -> bool:
+def _is_known(
+    value: Value, block: Block, dominators: Dominators, loop_of: Mapping[Block, Loop | None]
+) -> bool:
+    """Whether `value` can be used in `block`; a value of a loop leaves the loop by a phi only."""
     if not isinstance(value, Instruction):
         return True
-    return value.block is not None and value.block is not block and dominators.dominates(value.block, block)
+    home = value.block
+    if home is None or home is block or not dominators.dominates(home, block):
+        return False
+    loop = loop_of[home]
+    return loop is None or block in loop.blocks
 
 
 def _value_on_edge(value: Instruction, source: Block, target: Block) -> int | None:
