@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from coenzyme.analysis.passes import ALL_PASSES, NO_PASSES, Pass
 from coenzyme.frontends.program import Mode
@@ -27,6 +27,8 @@ class Build:
         Whether it may assume that the arrays do not overlap.
     width
         How many directions it follows at once.
+    needed
+        Whether the caller asks for the result, and for what the arrays hold at the end.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Build:
     passes: frozenset[Pass]
     disjoint: bool
     width: int = 1
+    needed: bool = True
 
 
 def builds(program: Program) -> dict[str, Build]:
@@ -43,9 +46,10 @@ def builds(program: Program) -> dict[str, Build]:
         Build("forward", Mode.FORWARD, ALL_PASSES, disjoint),
         Build("reverse", Mode.REVERSE, ALL_PASSES, disjoint),
         Build("naive", Mode.REVERSE, NO_PASSES, disjoint),
+        Build("reverse.unneeded", Mode.REVERSE, ALL_PASSES, disjoint, needed=False),
     ]
     if program.width > 1:
-        made += [Build(f"{b.name}.wide", b.mode, b.passes, disjoint, program.width) for b in tuple(made)]
+        made += [replace(b, name=f"{b.name}.wide", width=program.width) for b in tuple(made)]
     if program.careful and disjoint:
         made += [
             Build("forward.careful", Mode.FORWARD, ALL_PASSES, False),

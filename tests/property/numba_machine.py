@@ -5,6 +5,7 @@ from __future__ import annotations
 import linecache
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import count
 from types import ModuleType
 from typing import Any
@@ -58,6 +59,8 @@ class NumbaMachine(Layout):
 
     def _derive(self, build: Build) -> Derivative:
         options = Options(build.passes, arguments_disjoint=build.disjoint, width=build.width)
+        if not build.needed:
+            options = replace(options, unneeded=frozenset({0, 1, 2}), result_needed=False)
         activities = self._activities(build.mode)
         return derivative(self.function, self.kinds, activities, build.mode, True, options)
 

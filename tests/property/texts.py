@@ -30,6 +30,8 @@ _C, _A, _D = ComponentActivity.CONST, ComponentActivity.ACTIVE, ComponentActivit
 ARRAYS = ("retptr", "a", "b", "c")
 NUMBERS = ("s", "t")
 _ELEMENTS = {0: F64, 2: F64, 3: F64, 4: F64, 5: I64}
+_FLOATS = frozenset({0, 2, 3, 4})
+"""Pointers to the result and to arrays of floats."""
 _FIXED = 3
 """Integers passed by value: n, m, size."""
 
@@ -54,6 +56,7 @@ def _request(program: Program, build: Build) -> Request:
         aliasing=Aliasing(arguments_disjoint=build.disjoint),
         passes=build.passes,
         width=build.width,
+        unneeded=frozenset() if build.needed else _FLOATS,
     )
 
 
@@ -71,7 +74,8 @@ def derivative_text(program: Program) -> str:
 
 def _prepare(text: str, entry: str, program: Program) -> Module:
     """Return the objects of prepared text, every cycle a natural loop."""
-    module = parse_module(prepare(text, entry, lambda name: name.split(".")[0] in program.out_of_line))
+    alone = () if program.shared else sorted(_ELEMENTS)
+    module = parse_module(prepare(text, entry, lambda name: name.split(".")[0] in program.out_of_line, alone))
     changed = [make_reducible(f) for f in module.functions.values() if f.blocks]
     return parse_module(canonicalise_loops(print_module(module))) if any(changed) else module
 
