@@ -23,6 +23,7 @@ class Pass(Enum):
     WRAPAROUND = "the test for a negative subscript goes away where the loops decide it"
     CUT = "a cheapest set of values is taped, and the rest computed again"
     SURVIVAL = "what is read is read again where subscripts prove that nobody overwrites it"
+    STORED = "what the function has stored for good is read where it is, instead of taped"
     GATHER = "adjoints are summed in registers before they are added to memory"
     ORDERLESS = "loops without order run upwards in the reverse sweep"
     REPLAY = "iterations that stand alone are run again, one by one, instead of taped"

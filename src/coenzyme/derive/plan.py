@@ -211,7 +211,7 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
         twin = primal_of.get(load, load)
         return not overwrites.is_overwritten(twin if isinstance(twin, Load) else load)
 
-    stored = _find_stored(overwrites, repeatable)
+    stored = _find_stored(overwrites, repeatable) if Pass.STORED in passes else {}
     conditional = {
         **overwrites.conditional,
         **{value: facts for value, store in stored.items() if (facts := overwrites.lasting[store])},
