@@ -61,6 +61,32 @@ def test_operands_that_are_not_known_where_they_meet_are_left_alone() -> None:
     assert isinstance(merged(left, "%l = add i64 %i, 1\n  %b = mul i64 %l, %n", "%a", "%b"), Phi)
 
 
+def test_operands_of_a_loop_that_has_been_left_are_left_alone() -> None:
+    f = read("""
+define i64 @f(i64 %m, i64 %n, i1 %c, i1 %d) {
+entry:
+  br label %loop
+loop:
+  %i = phi i64 [ 0, %entry ], [ %i.next, %latch ]
+  %i.next = add i64 %i, 1
+  br i1 %c, label %left, label %other
+left:
+  %a = mul i64 %i, %n
+  br label %join
+other:
+  %b = mul i64 %i, %n
+  br i1 %d, label %latch, label %join
+latch:
+  br label %loop
+join:
+  %x = phi i64 [ %a, %left ], [ %b, %other ]
+  ret i64 %x
+}
+""")
+    merge_equal_computations(f.function)
+    assert isinstance(f.block("join").terminator.operands[0], Phi)
+
+
 def on_edge(condition: str, value: str) -> Reading:
     """Return a function where `value` comes from the edge on which `condition` holds, i·n from the other."""
     return read(f"""
