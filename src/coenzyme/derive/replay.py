@@ -26,7 +26,6 @@ from coenzyme.analysis.objects import MemoryObject, Objects, Storage, called_eff
 from coenzyme.analysis.overwritten import Aliasing, Overwrites, find_overwrites
 from coenzyme.analysis.passes import Pass
 from coenzyme.analysis.ranges import Ranges
-from coenzyme.derive.accumulations import HARMLESS
 from coenzyme.derive.normalise import Shape
 from coenzyme.derive.subscripts import find_ranges, find_recurrences
 from coenzyme.ir.builder import Builder, const_int
@@ -54,6 +53,13 @@ __all__ = ["drop_hidden_stores", "outline_iterations", "stands_alone"]
 HIDDEN = "coenzyme.hidden"
 """Marks stores that a repeated iteration does not do again."""
 
+_READING_NOTHING = (
+    Effect.ALLOCATION,
+    Effect.DEALLOCATION,
+    Effect.REFERENCE_COUNT,
+    Effect.MEMINFO_DATA,
+    Effect.MEMSET,
+)
 _KNOWN = (Storage.ARGUMENT, Storage.STACK, Storage.HEAP, Storage.GLOBAL)
 
 
@@ -218,10 +224,7 @@ class _Search:
         return True
 
     def _may_read(self, call: Call, item: MemoryObject) -> bool:
-        name = call.callee_name or ""
-        if find_memory_rule(name) is not None or name.startswith("llvm.memset"):
-            return False
-        return called_effect(call) not in HARMLESS and any(
+        return called_effect(call) not in _READING_NOTHING and any(
             item in self.objects.of(a) for a in call.arguments if a.type.is_pointer
         )
 
