@@ -1,4 +1,4 @@
-"""What a block copy reads after a loop was taken for scratch that nobody reads, and its cotangent got lost."""
+"""What a block copy reads after a loop passed for scratch that nobody reads: its cotangent got lost."""
 
 import numba as nb
 import numpy as np
