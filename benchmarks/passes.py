@@ -43,6 +43,7 @@ MEASURED: Mapping[str, tuple[Pass, ...]] = {
     "vadv 60 × 60 × 40": (Pass.APART,),
     "atax 1900 × 2100": (Pass.GATHER, Pass.APART),
     "syrk 240 × 200": (Pass.CUT, Pass.UNNEEDED),
+    "Burgers with limiter, 1000 cells, 500 steps": (Pass.SPECULATE, Pass.WRAPAROUND),
     "cholesky in place 400²": (Pass.SURVIVAL, Pass.EQUAL_PHIS, Pass.NEGATIVE_ZERO),
     "lu in place 400²": (Pass.SURVIVAL, Pass.WRAPAROUND),
     "GMM d10 K25 n1000": (Pass.REPLAY, Pass.FUSE, Pass.CUT, Pass.NEGATIVE_ZERO),

@@ -19,6 +19,7 @@ class Pass(Enum):
 
     APART = "arrays that do not overlap are made known before the function is simplified"
     CARRIED = "indices of array expressions that a loop carries round are resolved"
+    SPECULATE = "branches around a few harmless operations become selections"
     EQUAL_PHIS = "one integer computed in two places is computed again instead of recorded"
     WRAPAROUND = "the test for a negative subscript goes away where the loops decide it"
     CUT = "a cheapest set of values is taped, and the rest computed again"

@@ -95,8 +95,12 @@ class Ranges:
 
     def is_natural(self, value: Value, block: Block) -> bool:
         """Whether `value` is never negative in `block`."""
+        return self.is_at_least(value, 0, block)
+
+    def is_at_least(self, value: Value, limit: int, block: Block) -> bool:
+        """Whether `value` is never below `limit` in `block`."""
         greatest = self.greatest(self.polynomials.of(value).scaled(-1), block)
-        return greatest is not None and greatest.constant is not None and greatest.constant <= 0
+        return greatest is not None and greatest.constant is not None and greatest.constant <= -limit
 
     def _without_clamp(self, bound: Polynomial) -> Polynomial:
         """Return ``p + k`` for ``max(p, c) + k`` where c + k is negative: an index that there is, is not."""

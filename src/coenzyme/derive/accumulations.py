@@ -151,7 +151,7 @@ def find_accumulations(
                 group_of[load] = group
         if found:
             groups[loop] = found
-        if Pass.ORDERLESS in passes and inside.has_no_order():
+        if Pass.ORDERLESS in passes and inside.is_regular() and inside.has_no_order():
             orderless.add(loop)
     in_use = Pass.NEGATIVE_ZERO in passes
     renewed = find_renewed(shape.live, activity, polynomials) if in_use else frozenset[Store]()
@@ -248,6 +248,14 @@ class _Inside:
             )
             for taken in self.taking
         )
+
+    def is_regular(self) -> bool:
+        """Whether each address moves by as much in every iteration.
+
+        Otherwise the loop will not be vectorised, and is quicker run in the direction of the loops around it,
+        which memory is fetched ahead in.
+        """
+        return all(self._moved(access) is not None for access in self.adding + self.taking)
 
     def _sums(self) -> set[Instruction]:
         """Return the header phis that add up a term of each iteration, and their additions.

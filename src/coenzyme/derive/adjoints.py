@@ -21,8 +21,8 @@ from coenzyme.derive.scopes import Side
 from coenzyme.derive.shadows import Shadows, fill_bytes
 from coenzyme.ir.builder import const_int, zero
 from coenzyme.ir.instructions import Call, Cast, Freeze, Instruction, Load, Phi, Select, Store
-from coenzyme.ir.types import I8, FloatType, Type
-from coenzyme.ir.values import Constant, ConstantNull, Value
+from coenzyme.ir.types import F32, F64, I8, FloatType, Type
+from coenzyme.ir.values import Constant, ConstantFloat, ConstantNull, Value
 from coenzyme.rules import Effect
 
 __all__ = ["Adjoints", "relaxed_flags"]
@@ -182,6 +182,11 @@ class Adjoints:
             for i, name in enumerate(rule.operands)
         ]
         result = self.values.get(instruction, at) if "r" in names else None
+        known = {
+            name: operand.value
+            for name, operand in zip(rule.operands, instruction.operands, strict=False)
+            if isinstance(operand, ConstantFloat) and operand.type in (F32, F64)
+        }
         for index in active:
             expression = rule.expressions[index]
             if expression is None:
@@ -189,7 +194,7 @@ class Adjoints:
             amount = emit_partial(emitter, expression, rule, operands, result, bar)
             if amount is not None:
                 doubted = self.context.strong_zero or instruction in self.plan.guarded
-                if (doubted and not expression.is_constant) or expression.may_be_infinite:
+                if (doubted or expression.may_be_infinite) and not expression.is_bounded(known):
                     vanishes = at.builder.fcmp("oeq", bar, zero(instruction.type))
                     amount = at.builder.select(vanishes, self.plan.nothing(instruction.type), amount)
                 self.add(instruction.operands[index], amount, at, flags)

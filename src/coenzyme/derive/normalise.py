@@ -27,6 +27,7 @@ from coenzyme.ir.clone import clone_instruction
 from coenzyme.ir.dominators import Dominators
 from coenzyme.ir.instructions import Block, Call, Function, Instruction, Phi, Return
 from coenzyme.ir.loops import Loop, LoopForest
+from coenzyme.ir.speculate import speculate_branches
 from coenzyme.ir.types import I64, IntType, Type
 from coenzyme.ir.values import Argument, Constant, Value
 
@@ -108,6 +109,8 @@ def normalise(
     split_aggregates(function)
     merge_payload_addresses(function)
     lift_sunk_loads(function)
+    if Pass.SPECULATE in passes:
+        speculate_branches(function)
     if Pass.EQUAL_PHIS in passes:
         merge_equal_computations(function)
     restore_floats(function, elements)

@@ -19,8 +19,9 @@ from coenzyme.ir.values import ConstantInt
 
 __all__ = ["drop_wraparounds", "find_ranges", "find_recurrences"]
 
-_NEGATIVE = (("slt", 0), ("sle", -1))
-_NATURAL = (("sgt", -1), ("sge", 0))
+_BELOW = {"slt": 0, "sle": 1}
+_ABOVE = {"sge": 0, "sgt": 1}
+"""By how much more than the limit a value must be at least for the question to have but one answer."""
 
 
 def find_recurrences(shape: Shape) -> dict[Phi, Recurrence]:
@@ -45,21 +46,22 @@ def find_ranges(shape: Shape, recurrences: Mapping[Phi, Recurrence]) -> Ranges:
 
 
 def drop_wraparounds(shape: Shape) -> None:
-    """Decide the questions whether an index is negative that the loops around it decide, in place."""
+    """Decide the questions whether an index is below a limit that the loops around it decide, in place.
+
+    LLVM asks ``i > 0`` where the subscript is i − 1.
+    """
     ranges = find_ranges(shape, find_recurrences(shape))
     for block in shape.live:
         for instruction in list(block.instructions):
             if not isinstance(instruction, Compare) or instruction.operands[0].type != I64:
                 continue
-            limit = instruction.operands[1]
-            if not isinstance(limit, ConstantInt):
-                continue
-            question = (instruction.predicate, limit.value)
-            if question not in _NEGATIVE + _NATURAL:
+            index, limit = instruction.operands
+            more = (_BELOW | _ABOVE).get(instruction.predicate)
+            if more is None or not isinstance(limit, ConstantInt):
                 continue
             choices = [user for user in instruction.users if isinstance(user, Select)]
-            if choices and ranges.is_natural(instruction.operands[0], block):
-                answer = question in _NATURAL
+            if choices and ranges.is_at_least(index, limit.value + more, block):
+                answer = instruction.predicate in _ABOVE
                 for choice in choices:
                     if choice.operands[0] is instruction:
                         choice.replace_all_uses_with(choice.operands[1 if answer else 2])

@@ -15,6 +15,7 @@ is frozen and knows which names it reads: a tape planner asks that before anythi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -209,6 +210,31 @@ _UNBOUNDED = frozenset({"log", "pow", "powi", "digamma"})
 """Functions that are infinite at a finite number."""
 
 
+_LARGEST = 1e30
+"""Constants up to this in size, and inverses of those down to its own, are finite in any precision."""
+
+
+def _is_bounded(node: Node, known: Mapping[str, float]) -> bool:
+    match node:
+        case Number(value):
+            return abs(value) < _LARGEST
+        case Name(identifier):
+            return abs(known.get(identifier, math.inf)) < _LARGEST
+        case Arithmetic("fdiv", left, right):
+            divisor = right.value if isinstance(right, Number) else 0.0
+            if isinstance(right, Name):
+                divisor = known.get(right.identifier, 0.0)
+            return abs(divisor) > 1.0 / _LARGEST and _is_bounded(left, known)
+        case Choice(_, then, otherwise):
+            return _is_bounded(then, known) and _is_bounded(otherwise, known)
+        case Negation(operand):
+            return _is_bounded(operand, known)
+        case Call("copysign", (magnitude, _)):
+            return _is_bounded(magnitude, known)
+        case _:
+            return False
+
+
 @dataclass(frozen=True)
 class Expression:
     """A parsed expression: its text and its tree."""
@@ -234,6 +260,16 @@ class Expression:
             or (isinstance(node, Call) and node.family in _UNBOUNDED)
             for node in _walk(self.root)
         )
+
+    def is_bounded(self, known: Mapping[str, float]) -> bool:
+        """Whether the value is finite whatever the operands are, infinities and NaNs included.
+
+        Parameters
+        ----------
+        known
+            The values of operands that are finite constants.
+        """
+        return _is_bounded(self.root, known)
 
     @property
     def is_constant(self) -> bool:
