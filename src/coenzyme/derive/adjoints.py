@@ -194,7 +194,8 @@ class Adjoints:
             amount = emit_partial(emitter, expression, rule, operands, result, bar)
             if amount is not None:
                 doubted = self.context.strong_zero or instruction in self.plan.guarded
-                if (doubted or expression.may_be_infinite) and not expression.is_bounded(known):
+                doubted = doubted or rule.has_pole or expression.may_be_infinite
+                if doubted and not expression.is_bounded(known):
                     vanishes = at.builder.fcmp("oeq", bar, zero(instruction.type))
                     amount = at.builder.select(vanishes, self.plan.nothing(instruction.type), amount)
                 self.add(instruction.operands[index], amount, at, flags)

@@ -9,9 +9,10 @@ from coenzyme.ir.builder import Builder, const_float, const_int
 from coenzyme.ir.instructions import Call, Instruction, Module
 from coenzyme.ir.parser import parse_module
 from coenzyme.ir.types import F32, F64, I1, I32, PTR, FloatType, FunctionType, IntType, PointerType, Type
-from coenzyme.ir.values import Value
+from coenzyme.ir.values import ConstantFloat, Value
 from coenzyme.rules import Rule, find_rule, lower, symbol_for
 from coenzyme.rules.expression import Expression
+from coenzyme.rules.table import RECIPROCALS
 
 __all__ = ["ExpressionEmitter", "emit_partial", "rule_of", "type_named", "type_spelled"]
 
@@ -45,9 +46,16 @@ def rule_of(instruction: Instruction) -> Rule | None:
     """Return the row for the operation `instruction` performs, if there is one."""
     if isinstance(instruction, Call):
         found = find_rule(instruction.callee_name or "")
+    elif instruction.opcode == "fdiv" and (reciprocal := _reciprocal(instruction.operands[0])) is not None:
+        return reciprocal
     else:
         found = find_rule(instruction.opcode)
     return None if found is None else found[0]
+
+
+def _reciprocal(numerator: Value) -> Rule | None:
+    known = isinstance(numerator, ConstantFloat) and numerator.type in (F32, F64)
+    return RECIPROCALS.get(numerator.value) if known else None
 
 
 class ExpressionEmitter:

@@ -43,6 +43,8 @@ class Rule:
         :mod:`coenzyme.rules.special` defines. Empty for an instruction.
     kinds
         What the operands are; left out, they are all real.
+    has_pole
+        Whether the result, and a partial that reads it, can be infinite where all operands are finite.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Rule:
     partials: tuple[str | None, ...]
     callees: tuple[str, ...] = ()
     kinds: tuple[OperandKind, ...] = ()
+    has_pole: bool = False
 
     def __post_init__(self) -> None:
         if not self.kinds:

@@ -23,9 +23,11 @@ gives 0·∞ = NaN.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from coenzyme.rules.rule import OperandKind, Rule
 
-__all__ = ["FUNCTIONS", "INSTRUCTIONS"]
+__all__ = ["FUNCTIONS", "INSTRUCTIONS", "RECIPROCALS"]
 
 _REAL = OperandKind.REAL
 _INTEGER = OperandKind.INTEGER
@@ -35,6 +37,12 @@ _X = ("x",)
 _XY = ("x", "y")
 
 _FREM = Rule("frem", _XY, ("1", "-rint((x - r)/y)"), ("fmod", "numba_fixed_fmod"))
+
+RECIPROCALS: Mapping[float, Rule] = {
+    1.0: Rule("reciprocal", _XY, ("1/y", "-(r*r)"), has_pole=True),
+    -1.0: Rule("negative reciprocal", _XY, ("1/y", "r*r"), has_pole=True),
+}
+"""By a constant numerator, quotients whose result alone gives the partial: no second division."""
 
 INSTRUCTIONS: tuple[Rule, ...] = (
     Rule("fneg", _X, ("-1",)),
