@@ -54,8 +54,9 @@ def rule_of(instruction: Instruction) -> Rule | None:
 
 
 def _reciprocal(numerator: Value) -> Rule | None:
-    known = isinstance(numerator, ConstantFloat) and numerator.type in (F32, F64)
-    return RECIPROCALS.get(numerator.value) if known else None
+    if not isinstance(numerator, ConstantFloat) or numerator.type not in (F32, F64):
+        return None
+    return RECIPROCALS.get(numerator.value)
 
 
 class ExpressionEmitter:
