@@ -26,6 +26,7 @@ class Pass(Enum):
     SURVIVAL = "what is read is read again where subscripts prove that nobody overwrites it"
     STORED = "what the function has stored for good is read where it is, instead of taped"
     GATHER = "adjoints are summed in registers before they are added to memory"
+    ROWS = "what several rows of a nest of loops add to one cell is gathered as well"
     ORDERLESS = "loops without order run upwards in the reverse sweep"
     REPLAY = "iterations that stand alone are run again, one by one, instead of taped"
     FUSE = "iterations that are run again, and that nothing waits for, are not run before"

@@ -35,6 +35,7 @@ from coenzyme.derive.normalise import Shape
 from coenzyme.derive.releasing import is_release
 from coenzyme.derive.relocated import find_relocated
 from coenzyme.derive.replay import HIDDEN, stands_alone
+from coenzyme.derive.rows import RowNest, find_row_nests, is_kept_in_place
 from coenzyme.derive.shadows import Shadows
 from coenzyme.derive.subscripts import find_ranges, find_recurrences
 from coenzyme.ir.builder import Builder, const_int, neutral, zero
@@ -99,6 +100,8 @@ class ReversePlan:
         Whether the function's arguments are as `Keep.EITHER` supposes: a value of the function's entry.
     accumulations
         What the reverse of an innermost loop sums up in registers, and the loops that have no order.
+    rows
+        The nests that are swept row by row of the shadows they add to, by their outermost loops.
     """
 
     shape: Shape
@@ -123,6 +126,7 @@ class ReversePlan:
     facts: Value | None = None
     unneeded: frozenset[MemoryObject] = frozenset()
     stored: Mapping[Value, Store] = field(default_factory=dict[Value, Store])
+    rows: Mapping[Loop, RowNest] = field(default_factory=dict[Loop, RowNest])
 
     @property
     def mirrored(self) -> set[Instruction]:
@@ -219,6 +223,10 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
     facts = _emit_facts(shape, conditional.values()) if conditional else None
     if facts is not None:
         wanted.append(facts)
+    rows: Mapping[Loop, RowNest] = {}
+    if Pass.ROWS in passes:
+        rows = find_row_nests(shape, activity, contents, ranges.polynomials, aliasing, required)
+        wanted.extend(value for nest in rows.values() for value in nest.wanted)
     question = Question(
         required=wanted,
         loop_of=shape.loop_of,
@@ -256,6 +264,7 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
         facts,
         frozenset(o for pointer in unneeded for o in activity.objects.of(pointer) if Pass.UNNEEDED in passes),
         stored,
+        {loop: nest for loop, nest in rows.items() if is_kept_in_place(nest, tape)},
     )
 
 

@@ -25,6 +25,7 @@ from coenzyme.derive.growth import keep_payloads
 from coenzyme.derive.limit import leave_status, push_kept
 from coenzyme.derive.plan import ReversePlan
 from coenzyme.derive.positions import Position, ReverseValues
+from coenzyme.derive.row_text import RowText
 from coenzyme.derive.runtime import DESTROY, KEEP_STACK, STACK
 from coenzyme.derive.safety import Guard, guard
 from coenzyme.derive.scopes import Scopes
@@ -132,6 +133,7 @@ class _Emitter:
                 lane.reverse_call = lambda _call, _at: None
             self.lanes[-1].reverse_call = self.reverse_call
         self.calls = calls
+        self.rows = RowText(context, plan, self.values, self.lanes, self.new_block, self.make_slot)
         self.inverse: dict[Block, Block] = {}
         self.stacks: dict[Loop, Value] = {}
         self.keep_stacks: dict[str, Value] = {}
@@ -531,6 +533,9 @@ class _Emitter:
             block = self.new_block(f"{loop.header.name}.reverse.enter")
             current.builder.branch(block)
             current = Position(loop.parent, Builder(block))
+            if loop in self.plan.rows and loop.preheader is not None:
+                leave = self.inverse[loop.preheader]
+                current = self.rows.emit(self.plan.rows[loop], current, leave)
             self.enter_loop(loop, index, current)
             self.entries[source, target, loop] = current
         last = current.builder
