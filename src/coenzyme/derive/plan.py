@@ -35,7 +35,7 @@ from coenzyme.derive.normalise import Shape
 from coenzyme.derive.releasing import is_release
 from coenzyme.derive.relocated import find_relocated
 from coenzyme.derive.replay import HIDDEN, stands_alone
-from coenzyme.derive.rows import RowNest, find_row_nests, is_kept_in_place
+from coenzyme.derive.rows import Analyses, RowNest, find_row_nests, is_kept_in_place
 from coenzyme.derive.shadows import Shadows
 from coenzyme.derive.subscripts import find_ranges, find_recurrences
 from coenzyme.ir.builder import Builder, const_int, neutral, zero
@@ -225,7 +225,8 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
         wanted.append(facts)
     rows: Mapping[Loop, RowNest] = {}
     if Pass.ROWS in passes:
-        rows = find_row_nests(shape, activity, contents, ranges.polynomials, aliasing, required)
+        known = Analyses(shape, activity, contents, ranges.polynomials, aliasing, lanes)
+        rows = find_row_nests(known)
         wanted.extend(value for nest in rows.values() for value in nest.wanted)
     question = Question(
         required=wanted,

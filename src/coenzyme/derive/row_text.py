@@ -1,6 +1,6 @@
 """Emits the nests of :mod:`coenzyme.derive.rows`: the sweep at one row of the shadows at a time.
 
-At row r, the copy for offset d is the adjoint of the body in iteration r - d. Where all of these are iterations
+At row r, the copy for offset d is the adjoint of the body in iteration r - d. Where all these are iterations
 of the nest, the copies run side by side, and what they add to the row is summed in registers. At the other
 rows, those at the borders, the copies whose iteration there is run one after the other, and add to memory.
 When a row of what the nest overwrites has been read for the last time, its cotangents are cleared.
@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 from coenzyme.analysis.affine import Polynomial
 from coenzyme.analysis.tape import field_size
-from coenzyme.derive.accumulations import Window, clears_shadow
+from coenzyme.derive.accumulations import clears_shadow
 from coenzyme.derive.adjoints import Adjoints
 from coenzyme.derive.context import Context
 from coenzyme.derive.plan import ReversePlan
 from coenzyme.derive.positions import Position, ReverseValues
-from coenzyme.derive.rows import Offset, RowNest
+from coenzyme.derive.rows import Offset, RowNest, Span
 from coenzyme.derive.scopes import Side
 from coenzyme.derive.shadows import Shadows
 from coenzyme.ir.builder import Builder, const_int, zero
@@ -245,14 +245,32 @@ class RowText:
                 result = builder.and_(result, builder.icmp("ult", step, const_int(I64, _LARGEST_SLOPE)))
                 result = builder.and_(result, builder.icmp("sge", step, reach))
                 reach = builder.add(reach, builder.mul(step, last))
+        for spans in nest.apart:
+            (first, first_end), (second, second_end) = (self._ends(span, lasts, at) for span in spans)
+            before, after = builder.icmp("ule", first_end, second), builder.icmp("ule", second_end, first)
+            result = builder.and_(result, builder.or_(before, after))
+            for slope in (slope for span in spans for slope in span.slopes):
+                step = self._polynomial(slope, at)
+                result = builder.and_(result, builder.icmp("ult", step, const_int(I64, _LARGEST_SLOPE)))
         return result
 
-    def _polynomial(self, value: Polynomial, at: Position) -> Value:
+    def _ends(self, span: Span, lasts: Sequence[Value], at: Position) -> tuple[Value, Value]:
+        """Compute where a span begins, and where it ends, if its slopes are not negative."""
+        start = self._polynomial(span.start, at)
+        end = at.builder.add(start, const_int(I64, span.size))
+        for slope, last in zip(span.slopes, lasts, strict=True):
+            end = at.builder.add(end, at.builder.mul(self._polynomial(slope, at), last))
+        return start, end
+
+    def _polynomial(self, polynomial: Polynomial, at: Position) -> Value:
         total: Value = const_int(I64, 0)
-        for monomial, factor in value.terms.items():
+        for monomial, factor in polynomial.terms.items():
             term: Value = const_int(I64, factor)
             for part in monomial:
-                term = at.builder.mul(term, self.values.get(part, at))
+                value = self.values.get(part, at)
+                if value.type.is_pointer:
+                    value = at.builder.cast("ptrtoint", value, I64)
+                term = at.builder.mul(term, value)
             total = at.builder.add(total, term)
         return total
 
@@ -320,12 +338,10 @@ class RowText:
         guards: dict[Offset, Value],
         at: Position,
     ) -> Value:
-        """Set the index of a copy, that of an iteration of the nest in any case, and return if it is its own."""
+        """Set the index of a copy, always that of an iteration, and return whether it is its own."""
         builder = at.builder
         wanted = builder.sub(row, const_int(I64, copy.offset[level]))
-        positive = builder.select(
-            builder.icmp("slt", wanted, const_int(I64, 0)), const_int(I64, 0), wanted
-        )
+        positive = builder.select(builder.icmp("slt", wanted, const_int(I64, 0)), const_int(I64, 0), wanted)
         index = builder.select(builder.icmp("slt", last, positive), last, positive)
         builder.store(index, copy.values.index[loop])
         return builder.and_(guards[copy.offset], builder.icmp("eq", index, wanted))
@@ -360,7 +376,14 @@ class RowText:
         self._clear(nest, copies[-1], last, clearing, leave)
 
     def _sweep(
-        self, nest: RowNest, copies: Sequence[_Copy], last: Value, start: Block, leave: Block, *, gathers: bool
+        self,
+        nest: RowNest,
+        copies: Sequence[_Copy],
+        last: Value,
+        start: Block,
+        leave: Block,
+        *,
+        gathers: bool,
     ) -> None:
         """Emit the inner loop with the adjoints of `copies`, from `start` to `leave`."""
         inner = nest.loops[-1]
@@ -415,9 +438,7 @@ class RowText:
         at.branch(head)
         return head, exit, Builder(head)
 
-    def _close(
-        self, copies: Sequence[_Copy], body: Builder, last: Value, head: Block, exit: Block
-    ) -> None:
+    def _close(self, copies: Sequence[_Copy], body: Builder, last: Value, head: Block, exit: Block) -> None:
         """End the body of the inner loop."""
         back = self.new_block("row.cells.next")
         slots = [copy.values.index[copy.lanes[0].nest.loops[-1]] for copy in copies]

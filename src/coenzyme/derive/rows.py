@@ -15,7 +15,7 @@ taken apart in the same way.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from coenzyme.analysis.activity import Activity
 from coenzyme.analysis.affine import Polynomial, Polynomials
@@ -24,7 +24,9 @@ from coenzyme.analysis.objects import called_effect
 from coenzyme.analysis.overwritten import Aliasing, may_overlap
 from coenzyme.analysis.tape import Keep, TapePlan, field_size
 from coenzyme.derive.accumulations import HARMLESS, Window, clears_shadow
+from coenzyme.derive.emission import rule_of
 from coenzyme.derive.normalise import Shape
+from coenzyme.derive.shadows import Shadows
 from coenzyme.ir.instructions import (
     Binary,
     Block,
@@ -41,7 +43,7 @@ from coenzyme.ir.instructions import (
 from coenzyme.ir.loops import Loop
 from coenzyme.ir.values import Value
 
-__all__ = ["Offset", "RowNest", "find_row_nests", "is_kept_in_place"]
+__all__ = ["Analyses", "Offset", "RowNest", "Span", "find_row_nests", "is_kept_in_place"]
 
 Offset = tuple[int, ...]
 """A distance in iterations of the outer loops of a nest, outermost first."""
@@ -50,9 +52,25 @@ _WIDEST = 8
 """How many cells may be in registers at once."""
 _MOST_OFFSETS = 9
 _FARTHEST = 4
+_DEEPEST = 4
+_CHEAP = ("llvm.fabs.", "llvm.fma.", "llvm.fmuladd.", "llvm.minnum.", "llvm.maxnum.", "llvm.copysign.")
 _ACCESSES_SAVED = 3
 """What a load and a store of a shadow weigh against a load that has to be repeated."""
 _IN_PLACE = (Keep.INDEX, Keep.RECURRENCE, Keep.RECOMPUTE)
+
+
+@dataclass(frozen=True)
+class Span:
+    """What an access to a shadow touches in the whole nest: where it begins, how it moves with each loop."""
+
+    start: Polynomial
+    slopes: tuple[Polynomial, ...]
+    size: int
+
+    @property
+    def values(self) -> set[Value]:
+        """What it depends on."""
+        return self.start.values.union(*(slope.values for slope in self.slopes))
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +91,10 @@ class RowNest:
         For each of them by how many bytes its address moves with each loop.
     conditions
         Values from outside, and what they have to be for each loop to run the next one.
+    apart
+        Shadows that must not overlap.
+    wanted
+        What is asked for before the nest is entered.
     """
 
     loops: tuple[Loop, ...]
@@ -81,8 +103,8 @@ class RowNest:
     stores: tuple[Store, ...]
     slopes: Mapping[Store, tuple[Polynomial, ...]]
     conditions: tuple[tuple[Value, bool], ...]
-    wanted: tuple[Value, ...] = field(default=())
-    """What is asked for before the nest is entered."""
+    apart: tuple[tuple[Span, Span], ...] = ()
+    wanted: tuple[Value, ...] = ()
 
     @property
     def outermost(self) -> Loop:
@@ -96,7 +118,7 @@ class RowNest:
 
     @property
     def distances(self) -> tuple[Offset, ...]:
-        """The distinct offsets; a row has been read for the last time when the sweep is at the last of them."""
+        """The distinct offsets; a row is read for the last time at the last of them."""
         return tuple(sorted(set(self.offsets.values())))
 
 
@@ -108,26 +130,32 @@ class _Path:
     conditions: tuple[tuple[Value, bool], ...]
 
 
-def find_row_nests(
-    shape: Shape,
-    activity: Activity,
-    contents: Contents,
-    polynomials: Polynomials,
-    aliasing: Aliasing,
-    required: Mapping[Instruction, tuple[Value, ...]],
-) -> dict[Loop, RowNest]:
+@dataclass(frozen=True)
+class Analyses:
+    """What is known of the function that the nests are looked for in."""
+
+    shape: Shape
+    activity: Activity
+    contents: Contents
+    polynomials: Polynomials
+    aliasing: Aliasing
+    lanes: Sequence[Shadows]
+
+
+def find_row_nests(known: Analyses) -> dict[Loop, RowNest]:
     """Return the nests that pay, by their outermost loops."""
+    shape = known.shape
     found: dict[Loop, RowNest] = {}
     for innermost in shape.counted:
         if innermost.children or not _is_whole(innermost, shape) or len(innermost.blocks) > 1:
             continue
         loops = (innermost,)
         while (outer := loops[0].parent) is not None and outer.children == [loops[0]]:
-            if not _is_whole(outer, shape):
+            if not _is_whole(outer, shape) or len(loops) == _DEEPEST:
                 break
             loops = (outer, *loops)
         for depth in range(len(loops) - 1):
-            nest = _Nest(loops[depth:], shape, activity, contents, polynomials, aliasing, required).read()
+            nest = _Nest(loops[depth:], known).read()
             if nest is not None:
                 found[nest.outermost] = nest
                 break
@@ -135,7 +163,7 @@ def find_row_nests(
 
 
 def is_kept_in_place(nest: RowNest, tape: TapePlan) -> bool:
-    """Whether all that the reverse sweep needs inside `nest` can be computed for any iteration at any time."""
+    """Whether all that the reverse sweep needs in `nest` can be computed for any iteration at any time."""
     return not any(loop in tape.frames for loop in nest.loops) and all(
         how in _IN_PLACE
         for value, how in tape.keep.items()
@@ -157,26 +185,17 @@ def _is_whole(loop: Loop, shape: Shape) -> bool:
 class _Nest:
     """A nest of loops that may be one whose rows are gathered."""
 
-    def __init__(
-        self,
-        loops: tuple[Loop, ...],
-        shape: Shape,
-        activity: Activity,
-        contents: Contents,
-        polynomials: Polynomials,
-        aliasing: Aliasing,
-        required: Mapping[Instruction, tuple[Value, ...]],
-    ) -> None:
+    def __init__(self, loops: tuple[Loop, ...], known: Analyses) -> None:
         self.loops = loops
-        self.shape = shape
-        self.activity = activity
-        self.contents = contents
-        self.polynomials = polynomials
-        self.aliasing = aliasing
-        self.required = required
+        self.shape = known.shape
+        self.activity = known.activity
+        self.contents = known.contents
+        self.polynomials = known.polynomials
+        self.aliasing = known.aliasing
+        self.lanes = known.lanes
         self.inside = loops[0].blocks
         self.body = loops[-1].header
-        self.indices = [shape.counted[loop].index for loop in loops]
+        self.indices = [known.shape.counted[loop].index for loop in loops]
 
     def read(self) -> RowNest | None:
         """Return what the emission needs to know, or None where a proof is missing or nothing is gained."""
@@ -185,9 +204,10 @@ class _Nest:
             return None
         loads = [i for i in self.body.instructions if isinstance(i, Load) and self.activity.is_active(i)]
         stores = self._stores()
-        if stores is None or not loads or not self._only_adds(loads, stores):
+        if stores is None or not loads:
             return None
-        slopes = {store: self._slopes(store) for store in stores}
+        slopes = {store: self._slopes(store.pointer) for store in stores}
+        apart = self._apart(loads, stores)
         aligned = self._aligned(loads)
         if aligned is None:
             return None
@@ -195,11 +215,12 @@ class _Nest:
         conditions = [c for path in paths if path is not None for c in path.conditions]
         known = {store: found for store, found in slopes.items() if found is not None}
         lasts = [leaf for loop in self.loops for leaf in self._leaves_of_last(loop)]
-        if len(known) < len(stores) or None in lasts or not self._pays(offsets, windows):
+        if apart is None or len(known) < len(stores) or None in lasts or not self._pays(offsets, windows):
             return None
         leaves = [leaf for leaf in lasts if leaf is not None]
         leaves += [v for found in known.values() for slope in found for v in slope.values]
         leaves += [value for value, _ in conditions]
+        leaves += [value for pair in apart for span in pair for value in span.values]
         return RowNest(
             self.loops,
             offsets,
@@ -207,6 +228,7 @@ class _Nest:
             tuple(stores),
             known,
             tuple(conditions),
+            tuple(apart),
             tuple(dict.fromkeys(leaves)),
         )
 
@@ -270,7 +292,7 @@ class _Nest:
         return isinstance(value, Instruction) and value.block in self.inside
 
     def _leaves_of_last(self, loop: Loop) -> Iterator[Value | None]:
-        """Yield the values from outside that the last index of `loop` is computed from, None for any other."""
+        """Yield the values from outside that give the last index of `loop`, None for any other."""
         last = self.shape.counted[loop].last
         assert last is not None
         pending: list[Value] = [last]
@@ -296,21 +318,43 @@ class _Nest:
                 if not instruction.value.type.is_float or self.activity.is_partial(instruction.pointer):
                     return None
                 stores.append(instruction)
-            elif isinstance(instruction, Call) and called_effect(instruction) not in HARMLESS:
-                return None
-            elif self.activity.is_active(instruction) and (
-                isinstance(instruction, Phi)
-                or any(user.block is not self.body for user in instruction.users)
-                or (isinstance(instruction, Load) and self.activity.is_partial(instruction.pointer))
-            ):
+            elif self._does_more(instruction):
                 return None
         return stores
 
-    def _only_adds(self, loads: Sequence[Load], stores: Sequence[Store]) -> bool:
-        """Whether no cotangent is taken where something is added, or taken by two stores."""
-        return not any(
-            self._may_meet(store, other) for n, store in enumerate(stores) for other in (*loads, *stores[:n])
+    def _does_more(self, instruction: Instruction) -> bool:
+        """Whether an instruction of the body has an adjoint that copies of it cannot have."""
+        if isinstance(instruction, Call) and not (instruction.callee_name or "").startswith(_CHEAP):
+            return self.activity.is_active(instruction) or called_effect(instruction) not in HARMLESS
+        return self.activity.is_active(instruction) and (
+            isinstance(instruction, Phi)
+            or any(user.block is not self.body for user in instruction.users)
+            or (isinstance(instruction, Load) and self.activity.is_partial(instruction.pointer))
         )
+
+    def _apart(self, loads: Sequence[Load], stores: Sequence[Store]) -> list[tuple[Span, Span]] | None:
+        """Return what must not overlap for no cotangent to be taken where something is added, or taken twice.
+
+        None where that cannot be asked.
+        """
+        found: list[tuple[Span, Span]] = []
+        for number, store in enumerate(stores):
+            for other in (*loads, *stores[:number]):
+                if not self._may_meet(store, other):
+                    continue
+                for shadows in self.lanes:
+                    spans = [self._span(access, shadows) for access in (store, other)]
+                    if spans[0] is None or spans[1] is None or _are_near(spans[0], spans[1]):
+                        return None
+                    found.append((spans[0], spans[1]))
+        return found
+
+    def _span(self, access: Load | Store, shadows: Shadows) -> Span | None:
+        """Return what `access` touches in a shadow."""
+        pointer = shadows.of(access.pointer)
+        slopes, start = self._slopes(pointer), self._rest(pointer)
+        type = access.type if isinstance(access, Load) else access.value.type
+        return None if slopes is None or start is None else Span(start, slopes, field_size(type))
 
     def _may_meet(self, a: Load | Store, b: Load | Store) -> bool:
         of = self.activity.objects.of
@@ -318,9 +362,18 @@ class _Nest:
 
     # -- addresses
 
-    def _slopes(self, access: Load | Store) -> tuple[Polynomial, ...] | None:
-        """Return by how much the address moves with each loop, where that is one number in the whole nest."""
-        rest = self.polynomials.of(access.pointer)
+    def _slopes(self, pointer: Value) -> tuple[Polynomial, ...] | None:
+        """Return by how much an address moves with each loop, where that is one number in the whole nest."""
+        taken = self._parts(pointer)
+        return None if taken is None else taken[0]
+
+    def _rest(self, pointer: Value) -> Polynomial | None:
+        """Return an address in the first iteration of all loops."""
+        taken = self._parts(pointer)
+        return None if taken is None else taken[1]
+
+    def _parts(self, pointer: Value) -> tuple[tuple[Polynomial, ...], Polynomial] | None:
+        rest = self.polynomials.of(pointer)
         slopes: list[Polynomial] = []
         for index in self.indices:
             parts = rest.split(index)
@@ -328,7 +381,7 @@ class _Nest:
                 return None
             slopes.append(parts[0])
             rest = parts[1]
-        return None if any(self._varies(v) for v in rest.values) else tuple(slopes)
+        return None if any(self._varies(v) for v in rest.values) else (tuple(slopes), rest)
 
     def _aligned(self, loads: Sequence[Load]) -> tuple[dict[Load, Offset], list[Window]] | None:
         """Return the row of each load, and the loads of one row in windows."""
@@ -344,7 +397,9 @@ class _Nest:
             shifts = {load: shift for load, (_, shift) in places.items()}
             parts = [shifts]
             if max(shifts.values()) - min(shifts.values()) >= _WIDEST:
-                parts = [{m: s for m, s in shifts.items() if s == own} for own in sorted(set(shifts.values()))]
+                parts = [
+                    {m: s for m, s in shifts.items() if s == own} for own in sorted(set(shifts.values()))
+                ]
             windows.extend(Window(self.loops[-1], part, stride) for part in parts)
         ends = [(min(column), max(column)) for column in zip(*offsets.values(), strict=True)]
         if not any(ends[0]) or len(set(offsets.values())) > _MOST_OFFSETS:
@@ -352,20 +407,21 @@ class _Nest:
         return None if any(last - first > _FARTHEST for first, last in ends) else (offsets, windows)
 
     def _stride(self, places: Mapping[Load, tuple[Offset, int]]) -> int:
-        slopes = self._slopes(next(iter(places)))
+        slopes = self._slopes(next(iter(places)).pointer)
         return 0 if slopes is None else slopes[-1].constant or 0
 
     def _clusters(self, loads: Sequence[Load]) -> Iterator[dict[Load, tuple[Offset, int]]]:
-        """Yield loads whose addresses differ by whole iterations, with how many: of outer loops, of the inner."""
+        """Yield loads whose addresses differ by whole iterations, with how many of which loop."""
         pending = list(loads)
         while pending:
             anchor = pending[0]
-            slopes = self._slopes(anchor)
+            slopes = self._slopes(anchor.pointer)
             places: dict[Load, tuple[Offset, int]] = {anchor: ((0,) * (len(self.loops) - 1), 0)}
             stride = 0 if slopes is None else slopes[-1].constant or 0
             if slopes is not None and abs(stride) >= field_size(anchor.type):
                 for load in pending[1:]:
-                    if load.type != anchor.type or self._slopes(load) != slopes or not self._same(load, anchor):
+                    alike = load.type == anchor.type and self._same(load, anchor)
+                    if not alike or self._slopes(load.pointer) != slopes:
                         continue
                     distance = self.polynomials.of(load.pointer) - self.polynomials.of(anchor.pointer)
                     place = _take_apart(distance, slopes[:-1], stride)
@@ -401,20 +457,21 @@ class _Nest:
             if instruction not in onward:
                 onward.add(instruction)
                 pending.extend(u for u in instruction.users if u.block is self.body)
+        onward = {i for i in onward if isinstance(i, Store) or self.activity.is_active(i)}
         taken = [i for i in onward if isinstance(i, Store)]
         needed: set[Value] = set()
-        values: list[Value] = [
-            v
-            for i in onward
-            if self.activity.is_active(i) and not isinstance(i, Load)
-            for v in self.required.get(i, ())
+        values = [
+            value
+            for instruction in onward
+            if self.activity.is_active(instruction) and not isinstance(instruction, Load)
+            for value in _needed_for(instruction, onward)
         ]
         while values:
             value = values.pop()
             if value in needed or not isinstance(value, Instruction) or value.block is not self.body:
                 continue
             needed.add(value)
-            if isinstance(value, Call):
+            if isinstance(value, Call) and not (value.callee_name or "").startswith(_CHEAP):
                 return None
             if not isinstance(value, Phi):
                 values.extend(value.operands)
@@ -435,12 +492,33 @@ def _take_apart(distance: Polynomial, slopes: Sequence[Polynomial], stride: int)
     return None if left is None or left % stride else (tuple(steps), left // stride)
 
 
+def _needed_for(instruction: Instruction, operands: set[Instruction]) -> list[Value]:
+    """Return what the adjoint of `instruction` reads to give these among its operands what is theirs."""
+    if isinstance(instruction, Select):
+        return [instruction.operands[0]]
+    rule = rule_of(instruction)
+    if rule is None:
+        return []
+    names = rule.names_read(i for i in range(len(rule.operands)) if instruction.operands[i] in operands)
+    found = [o for o, name in zip(instruction.operands, rule.operands, strict=False) if name in names]
+    return [*found, instruction] if "r" in names else found
+
+
+def _are_near(a: Span, b: Span) -> bool:
+    """Whether two accesses are a few iterations apart, so that what they touch certainly overlaps."""
+    stride = a.slopes[-1].constant
+    if a.slopes != b.slopes or not stride:
+        return (a.start - b.start).constant is not None
+    apart = _take_apart(a.start - b.start, a.slopes[:-1], stride)
+    return apart is not None and all(abs(step) <= _WIDEST for step in apart[0])
+
+
 def _plus(a: Offset, b: Offset) -> Offset:
     return tuple(x + y for x, y in zip(a, b, strict=True))
 
 
 def _best_move(own: set[Offset], chosen: set[Offset]) -> Offset:
-    """Return by how much to move `own` for the most of them to be among `chosen`; without any, to surround 0."""
+    """Return by how much to move `own` for most of it to be in `chosen`; around 0 where that is empty."""
     if not chosen:
         columns = list(zip(*own, strict=True))
         return tuple(-((min(column) + max(column)) // 2) for column in columns)
