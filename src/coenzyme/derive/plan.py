@@ -224,7 +224,7 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
     if facts is not None:
         wanted.append(facts)
     rows: Mapping[Loop, RowNest] = {}
-    if Pass.ROWS in passes:
+    if {Pass.ROWS, Pass.GATHER} <= passes:
         known = Analyses(shape, activity, contents, ranges.polynomials, aliasing, lanes)
         rows = find_row_nests(known)
         wanted.extend(value for nest in rows.values() for value in nest.wanted)

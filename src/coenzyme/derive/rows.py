@@ -14,7 +14,7 @@ taken apart in the same way.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from coenzyme.analysis.activity import Activity
@@ -24,8 +24,8 @@ from coenzyme.analysis.objects import called_effect
 from coenzyme.analysis.overwritten import Aliasing, may_overlap
 from coenzyme.analysis.tape import Keep, TapePlan, field_size
 from coenzyme.derive.accumulations import HARMLESS, Window, clears_shadow
-from coenzyme.derive.emission import rule_of
 from coenzyme.derive.normalise import Shape
+from coenzyme.derive.row_offsets import CHEAP, Addresses, Offset, Rows, take_apart
 from coenzyme.derive.shadows import Shadows
 from coenzyme.ir.instructions import (
     Binary,
@@ -43,19 +43,11 @@ from coenzyme.ir.instructions import (
 from coenzyme.ir.loops import Loop
 from coenzyme.ir.values import Value
 
-__all__ = ["Analyses", "Offset", "RowNest", "Span", "find_row_nests", "is_kept_in_place"]
+__all__ = ["Analyses", "RowNest", "Span", "find_row_nests", "is_kept_in_place"]
 
-Offset = tuple[int, ...]
-"""A distance in iterations of the outer loops of a nest, outermost first."""
-
-_WIDEST = 8
-"""How many cells may be in registers at once."""
-_MOST_OFFSETS = 9
-_FARTHEST = 4
+_NEAR = 8
+"""Rows up to as many apart overlap, whatever the sizes."""
 _DEEPEST = 4
-_CHEAP = ("llvm.fabs.", "llvm.fma.", "llvm.fmuladd.", "llvm.minnum.", "llvm.maxnum.", "llvm.copysign.")
-_ACCESSES_SAVED = 3
-"""What a load and a store of a shadow weigh against a load that has to be repeated."""
 _IN_PLACE = (Keep.INDEX, Keep.RECURRENCE, Keep.RECOMPUTE)
 
 
@@ -190,12 +182,11 @@ class _Nest:
         self.shape = known.shape
         self.activity = known.activity
         self.contents = known.contents
-        self.polynomials = known.polynomials
         self.aliasing = known.aliasing
         self.lanes = known.lanes
-        self.inside = loops[0].blocks
         self.body = loops[-1].header
-        self.indices = [known.shape.counted[loop].index for loop in loops]
+        indices = [known.shape.counted[loop].index for loop in loops]
+        self.addresses = Addresses(known.polynomials, loops[0].blocks, indices)
 
     def read(self) -> RowNest | None:
         """Return what the emission needs to know, or None where a proof is missing or nothing is gained."""
@@ -206,16 +197,17 @@ class _Nest:
         stores = self._stores()
         if stores is None or not loads:
             return None
-        slopes = {store: self._slopes(store.pointer) for store in stores}
+        slopes = {store: self.addresses.slopes(store.pointer) for store in stores}
         apart = self._apart(loads, stores)
-        aligned = self._aligned(loads)
+        rows = Rows(self.addresses, self.activity, self.loops[-1])
+        aligned = rows.align(loads)
         if aligned is None:
             return None
         offsets, windows = aligned
         conditions = [c for path in paths if path is not None for c in path.conditions]
         known = {store: found for store, found in slopes.items() if found is not None}
         lasts = [leaf for loop in self.loops for leaf in self._leaves_of_last(loop)]
-        if apart is None or len(known) < len(stores) or None in lasts or not self._pays(offsets, windows):
+        if apart is None or len(known) < len(stores) or None in lasts or not rows.pays(offsets, windows):
             return None
         leaves = [leaf for leaf in lasts if leaf is not None]
         leaves += [v for found in known.values() for slope in found for v in slope.values]
@@ -257,7 +249,7 @@ class _Nest:
                 continue
             condition = terminator.operands[0]
             leading = [t for t in targets if self._leads(t, inner, outer)]
-            if entered or len(leading) != 1 or self._varies(condition):
+            if entered or len(leading) != 1 or self.addresses.varies(condition):
                 return None
             conditions.append((condition, leading[0] is terminator.targets[0]))
             block = leading[0]
@@ -288,9 +280,6 @@ class _Nest:
             for i in block.instructions
         )
 
-    def _varies(self, value: Value) -> bool:
-        return isinstance(value, Instruction) and value.block in self.inside
-
     def _leaves_of_last(self, loop: Loop) -> Iterator[Value | None]:
         """Yield the values from outside that give the last index of `loop`, None for any other."""
         last = self.shape.counted[loop].last
@@ -300,7 +289,7 @@ class _Nest:
             if not pending:
                 return
             value = pending.pop()
-            if not self._varies(value):
+            if not self.addresses.varies(value):
                 yield value
             elif isinstance(value, Binary | Compare | Cast | Select) and not value.type.is_float:
                 pending.extend(value.operands)
@@ -324,7 +313,7 @@ class _Nest:
 
     def _does_more(self, instruction: Instruction) -> bool:
         """Whether an instruction of the body has an adjoint that copies of it cannot have."""
-        if isinstance(instruction, Call) and not (instruction.callee_name or "").startswith(_CHEAP):
+        if isinstance(instruction, Call) and not (instruction.callee_name or "").startswith(CHEAP):
             return self.activity.is_active(instruction) or called_effect(instruction) not in HARMLESS
         return self.activity.is_active(instruction) and (
             isinstance(instruction, Phi)
@@ -352,7 +341,7 @@ class _Nest:
     def _span(self, access: Load | Store, shadows: Shadows) -> Span | None:
         """Return what `access` touches in a shadow."""
         pointer = shadows.of(access.pointer)
-        slopes, start = self._slopes(pointer), self._rest(pointer)
+        slopes, start = self.addresses.slopes(pointer), self.addresses.start(pointer)
         type = access.type if isinstance(access, Load) else access.value.type
         return None if slopes is None or start is None else Span(start, slopes, field_size(type))
 
@@ -360,167 +349,11 @@ class _Nest:
         of = self.activity.objects.of
         return any(may_overlap(x, y, self.aliasing) for x in of(a.pointer) for y in of(b.pointer))
 
-    # -- addresses
-
-    def _slopes(self, pointer: Value) -> tuple[Polynomial, ...] | None:
-        """Return by how much an address moves with each loop, where that is one number in the whole nest."""
-        taken = self._parts(pointer)
-        return None if taken is None else taken[0]
-
-    def _rest(self, pointer: Value) -> Polynomial | None:
-        """Return an address in the first iteration of all loops."""
-        taken = self._parts(pointer)
-        return None if taken is None else taken[1]
-
-    def _parts(self, pointer: Value) -> tuple[tuple[Polynomial, ...], Polynomial] | None:
-        rest = self.polynomials.of(pointer)
-        slopes: list[Polynomial] = []
-        for index in self.indices:
-            parts = rest.split(index)
-            if parts is None or any(self._varies(v) for v in parts[0].values):
-                return None
-            slopes.append(parts[0])
-            rest = parts[1]
-        return None if any(self._varies(v) for v in rest.values) else (tuple(slopes), rest)
-
-    def _aligned(self, loads: Sequence[Load]) -> tuple[dict[Load, Offset], list[Window]] | None:
-        """Return the row of each load, and the loads of one row in windows."""
-        clusters = list(self._clusters(loads))
-        clusters.sort(key=lambda places: -len({offset for offset, _ in places.values()}))
-        offsets: dict[Load, Offset] = {}
-        windows: list[Window] = []
-        for places, stride in zip(clusters, map(self._stride, clusters), strict=True):
-            chosen = set(offsets.values())
-            own = {offset for offset, _ in places.values()}
-            move = _best_move(own, chosen)
-            offsets |= {load: _plus(offset, move) for load, (offset, _) in places.items()}
-            shifts = {load: shift for load, (_, shift) in places.items()}
-            parts = [shifts]
-            if max(shifts.values()) - min(shifts.values()) >= _WIDEST:
-                parts = [
-                    {m: s for m, s in shifts.items() if s == own} for own in sorted(set(shifts.values()))
-                ]
-            windows.extend(Window(self.loops[-1], part, stride) for part in parts)
-        ends = [(min(column), max(column)) for column in zip(*offsets.values(), strict=True)]
-        if not any(ends[0]) or len(set(offsets.values())) > _MOST_OFFSETS:
-            return None
-        return None if any(last - first > _FARTHEST for first, last in ends) else (offsets, windows)
-
-    def _stride(self, places: Mapping[Load, tuple[Offset, int]]) -> int:
-        slopes = self._slopes(next(iter(places)).pointer)
-        return 0 if slopes is None else slopes[-1].constant or 0
-
-    def _clusters(self, loads: Sequence[Load]) -> Iterator[dict[Load, tuple[Offset, int]]]:
-        """Yield loads whose addresses differ by whole iterations, with how many of which loop."""
-        pending = list(loads)
-        while pending:
-            anchor = pending[0]
-            slopes = self._slopes(anchor.pointer)
-            places: dict[Load, tuple[Offset, int]] = {anchor: ((0,) * (len(self.loops) - 1), 0)}
-            stride = 0 if slopes is None else slopes[-1].constant or 0
-            if slopes is not None and abs(stride) >= field_size(anchor.type):
-                for load in pending[1:]:
-                    alike = load.type == anchor.type and self._same(load, anchor)
-                    if not alike or self._slopes(load.pointer) != slopes:
-                        continue
-                    distance = self.polynomials.of(load.pointer) - self.polynomials.of(anchor.pointer)
-                    place = _take_apart(distance, slopes[:-1], stride)
-                    if place is not None:
-                        places[load] = place
-            pending = [load for load in pending if load not in places]
-            yield places
-
-    def _same(self, a: Load, b: Load) -> bool:
-        of = self.activity.objects.of
-        return set(of(a.pointer)) == set(of(b.pointer))
-
-    # -- whether it pays
-
-    def _pays(self, offsets: Mapping[Load, Offset], windows: Sequence[Window]) -> bool:
-        """Whether fewer accesses are saved than are repeated."""
-        before = len({(n, offsets[load]) for n, window in enumerate(windows) for load in window.shifts})
-        once = self._reads(offsets)
-        again = 0
-        for offset in set(offsets.values()):
-            own = self._reads([load for load, its in offsets.items() if its == offset])
-            if own is None or once is None:
-                return False
-            again += own
-        return once is not None and again - once < _ACCESSES_SAVED * (before - len(windows))
-
-    def _reads(self, loads: Iterable[Load]) -> int | None:
-        """Return how many loads it takes to know what is added for `loads`, None where it takes more."""
-        onward: set[Instruction] = set()
-        pending: list[Instruction] = list(loads)
-        while pending:
-            instruction = pending.pop()
-            if instruction not in onward:
-                onward.add(instruction)
-                pending.extend(u for u in instruction.users if u.block is self.body)
-        onward = {i for i in onward if isinstance(i, Store) or self.activity.is_active(i)}
-        taken = [i for i in onward if isinstance(i, Store)]
-        needed: set[Value] = set()
-        values = [
-            value
-            for instruction in onward
-            if self.activity.is_active(instruction) and not isinstance(instruction, Load)
-            for value in _needed_for(instruction, onward)
-        ]
-        while values:
-            value = values.pop()
-            if value in needed or not isinstance(value, Instruction) or value.block is not self.body:
-                continue
-            needed.add(value)
-            if isinstance(value, Call) and not (value.callee_name or "").startswith(_CHEAP):
-                return None
-            if not isinstance(value, Phi):
-                values.extend(value.operands)
-        return len(taken) + sum(isinstance(value, Load) for value in needed)
-
-
-def _take_apart(distance: Polynomial, slopes: Sequence[Polynomial], stride: int) -> tuple[Offset, int] | None:
-    """Return the numbers of iterations, of outer loops and of the inner one, that make up `distance`."""
-    steps: list[int] = []
-    for slope in slopes:
-        step = 0
-        if slope.terms:
-            leading = max(slope.terms, key=len)
-            step = round(distance.terms.get(leading, 0) / slope.terms[leading])
-        steps.append(step)
-        distance -= slope.scaled(step)
-    left = distance.constant
-    return None if left is None or left % stride else (tuple(steps), left // stride)
-
-
-def _needed_for(instruction: Instruction, operands: set[Instruction]) -> list[Value]:
-    """Return what the adjoint of `instruction` reads to give these among its operands what is theirs."""
-    if isinstance(instruction, Select):
-        return [instruction.operands[0]]
-    rule = rule_of(instruction)
-    if rule is None:
-        return []
-    names = rule.names_read(i for i in range(len(rule.operands)) if instruction.operands[i] in operands)
-    found = [o for o, name in zip(instruction.operands, rule.operands, strict=False) if name in names]
-    return [*found, instruction] if "r" in names else found
-
 
 def _are_near(a: Span, b: Span) -> bool:
     """Whether two accesses are a few iterations apart, so that what they touch certainly overlaps."""
     stride = a.slopes[-1].constant
     if a.slopes != b.slopes or not stride:
         return (a.start - b.start).constant is not None
-    apart = _take_apart(a.start - b.start, a.slopes[:-1], stride)
-    return apart is not None and all(abs(step) <= _WIDEST for step in apart[0])
-
-
-def _plus(a: Offset, b: Offset) -> Offset:
-    return tuple(x + y for x, y in zip(a, b, strict=True))
-
-
-def _best_move(own: set[Offset], chosen: set[Offset]) -> Offset:
-    """Return by how much to move `own` for most of it to be in `chosen`; around 0 where that is empty."""
-    if not chosen:
-        columns = list(zip(*own, strict=True))
-        return tuple(-((min(column) + max(column)) // 2) for column in columns)
-    moves = {tuple(x - y for x, y in zip(a, b, strict=True)) for a in chosen for b in own}
-    return max(sorted(moves), key=lambda move: sum(_plus(offset, move) in chosen for offset in own))
+    apart = take_apart(a.start - b.start, a.slopes[:-1], stride)
+    return apart is not None and all(abs(step) <= _NEAR for step in apart[0])
