@@ -36,8 +36,10 @@ __all__ = ["MEASURED", "Figures", "markdown", "measure_passes"]
 
 MEASURED: Mapping[str, tuple[Pass, ...]] = {
     "jacobi_1d 3200, 800 steps": (Pass.GATHER, Pass.ORDERLESS, Pass.UNNEEDED, Pass.NEGATIVE_ZERO),
-    "jacobi_2d 250², 100 steps": (Pass.GATHER, Pass.ORDERLESS, Pass.APART),
-    "heat_3d 40³, 50 steps": (Pass.GATHER, Pass.ORDERLESS),
+    "jacobi_2d 250², 100 steps": (Pass.GATHER, Pass.ROWS, Pass.ORDERLESS, Pass.APART),
+    "heat_3d 40³, 50 steps": (Pass.GATHER, Pass.ROWS, Pass.ORDERLESS),
+    "hdiff 64 × 64 × 60": (Pass.ROWS,),
+    "Jacobi sweeps, grids swapped, 250², 100 sweeps": (Pass.ROWS,),
     "seidel_2d 120², 40 sweeps": (Pass.UNNEEDED, Pass.NEGATIVE_ZERO),
     "adi 200², 20 steps": (Pass.UNNEEDED, Pass.STORED),
     "vadv 60 × 60 × 40": (Pass.APART,),
