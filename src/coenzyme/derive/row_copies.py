@@ -5,9 +5,9 @@ Used by :mod:`coenzyme.derive.row_text`, which makes a copy for each distance be
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from coenzyme.derive.accumulations import clears_shadow
+from coenzyme.derive.accumulations import Window, clears_shadow
 from coenzyme.derive.adjoints import Adjoints
 from coenzyme.derive.context import Context
 from coenzyme.derive.plan import ReversePlan
@@ -60,7 +60,7 @@ class RowAdjoints(Adjoints):
         """Where adjoints of values from outside the nest are; None in the copies that leave those alone."""
         self.own: frozenset[Load] = frozenset()
         self.cells: Cells | None = None
-        """The registers that take what is added; None where it goes to memory."""
+        """The registers that take what is added."""
 
     def add(self, value: Value, amount: Value, at: Position, flags: tuple[str, ...] = ()) -> None:
         """Add `amount` to the adjoint of `value`, where it has one."""
@@ -71,12 +71,9 @@ class RowAdjoints(Adjoints):
 
     def _emit_load(self, load: Load, at: Position) -> None:
         bar = self.take(load, at)
-        if load not in self.own:
-            return
-        if self.cells is not None:
+        if load in self.own:
+            assert self.cells is not None
             self.cells.add(load, bar, at)
-            return
-        _add_to_memory(self, load, self.shadow_address(load.pointer, load.type, at), bar, at)
 
     def _emit_store(self, store: Store, at: Position) -> None:
         if not clears_shadow(store, self.plan.activity, self.plan.contents):
@@ -97,16 +94,18 @@ class RowAdjoints(Adjoints):
 class Cells:
     """The cells of one row, in one lane, that are not complete yet."""
 
-    def __init__(self, nest: RowNest, plan: ReversePlan, make_slot: Callable[[Type, str], Value]) -> None:
+    def __init__(
+        self, windows: Sequence[Window], plan: ReversePlan, make_slot: Callable[[Type, str], Value]
+    ) -> None:
         self.plan = plan
-        self.windows = nest.windows
-        self.window_of = {load: window for window in nest.windows for load in window.shifts}
+        self.windows = windows
+        self.window_of = {load: window for window in windows for load in window.shifts}
         self.slots = {
             window: {
                 shift: make_slot(window.reading(window.first).type, "row.cell")
                 for shift in range(window.first, window.last + 1)
             }
-            for window in nest.windows
+            for window in windows
         }
 
     def add(self, load: Load, bar: Value, at: Position) -> None:

@@ -2,7 +2,7 @@
 
 At row r, the copy for offset d is the adjoint of the body in iteration r - d. Where all these are iterations
 of the nest, the copies run side by side, and what they add to the row is summed in registers. At the other
-rows, those at the borders, the copies whose iteration there is run one after the other, and add to memory.
+rows, those at the borders, the copies whose iteration there is run one after the other.
 When a row of what the nest overwrites has been read for the last time, its cotangents are cleared.
 """
 
@@ -239,32 +239,24 @@ class RowText:
         whole, border, done = (self.new_block(f"row.{name}") for name in ("whole", "border", "done"))
         branch = at.builder.cond_branch(inside, whole, border)
         at.builder.position_before(branch)
-        self._sweep(nest, copies, last, whole, done, gathers=True)
+        self._sweep(nest, copies, last, whole, done)
         for copy in copies:
             block, following = self.new_block("row.part"), self.new_block("row.border")
             Builder(border).cond_branch(guards[copy.offset], block, following)
-            self._sweep(nest, [copy], last, block, following, gathers=False)
+            self._sweep(nest, [copy], last, block, following)
             border = following
         Builder(border).branch(done)
         clearing = self.new_block("row.clear")
         Builder(done).cond_branch(guards[copies[-1].offset], clearing, leave)
         self._clear(nest, copies[-1], last, clearing, leave)
 
-    def _sweep(
-        self,
-        nest: RowNest,
-        copies: Sequence[_Copy],
-        last: Value,
-        start: Block,
-        leave: Block,
-        *,
-        gathers: bool,
-    ) -> None:
+    def _sweep(self, nest: RowNest, copies: Sequence[_Copy], last: Value, start: Block, leave: Block) -> None:
         """Emit the inner loop with the adjoints of `copies`, from `start` to `leave`."""
         inner = nest.loops[-1]
         head, exit, body = self._inner_loop(copies, start)
         at = {copy.offset: Position(inner, body) for copy in copies}
-        cells = [Cells(nest, self.plan, self.make_slot) if gathers else None for _ in self.lanes]
+        windows = nest.windows_at([copy.offset for copy in copies])
+        cells = [Cells(windows, self.plan, self.make_slot) for _ in self.lanes]
         for number, registers in enumerate(cells):
             for copy in copies:
                 lane = copy.lanes[number]
@@ -272,14 +264,12 @@ class RowText:
                 for instruction in reversed(self.plan.instructions[nest.body]):
                     if not instruction.is_terminator:
                         lane.emit(instruction, at[copy.offset])
-            if registers is not None:
-                registers.advance(self._finder(nest, copies, number, at))
+            registers.advance(self._finder(nest, copies, number, at))
         self._close(copies, body, last, head, exit)
         out = Builder(exit)
         at = {copy.offset: Position(inner, out) for copy in copies}
         for number, registers in enumerate(cells):
-            if registers is not None:
-                registers.flush(self._finder(nest, copies, number, at))
+            registers.flush(self._finder(nest, copies, number, at))
         out.branch(leave)
 
     def _clear(self, nest: RowNest, copy: _Copy, last: Value, start: Block, leave: Block) -> None:

@@ -14,7 +14,7 @@ taken apart in the same way.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from coenzyme.analysis.activity import Activity
@@ -112,6 +112,17 @@ class RowNest:
     def distances(self) -> tuple[Offset, ...]:
         """The distinct offsets; a row is read for the last time at the last of them."""
         return tuple(sorted(set(self.offsets.values())))
+
+    def windows_at(self, distances: Collection[Offset]) -> tuple[Window, ...]:
+        """Return the windows with the loads of these offsets only."""
+        parts = (
+            (
+                window,
+                {load: shift for load, shift in window.shifts.items() if self.offsets[load] in distances},
+            )
+            for window in self.windows
+        )
+        return tuple(Window(window.loop, shifts, window.stride) for window, shifts in parts if shifts)
 
 
 @dataclass(frozen=True)
