@@ -36,6 +36,7 @@ from coenzyme.derive.emission import type_named
 from coenzyme.derive.explained import Explained, explain_plan
 from coenzyme.derive.launches import know_launches
 from coenzyme.derive.plan import ReversePlan
+from coenzyme.derive.promotion import may_promote, promote_small_blocks
 from coenzyme.derive.runtime import TapeMemory
 from coenzyme.derive.seeds import find_places
 from coenzyme.derive.written import find_written_parameters
@@ -272,7 +273,7 @@ def explained(
     options = options or Options()
     with global_compiler_lock:
         program = lowered(function, tuple(argtypes), True)
-        source = prepared(function, tuple(argtypes), True, options.are_apart)
+        source = _source(function, tuple(argtypes), True, options)
         module, entry = _parse_program(source, program, options.passes)
         lines = SourceMap(module)
         sizes = extents_of(program.arguments, names, _RESULT_PARAMETERS)
@@ -337,7 +338,11 @@ def lowered(function: Callable[..., Any], argtypes: tuple[Any, ...], in_series: 
 
 @lru_cache(maxsize=1024)
 def prepared(
-    function: Callable[..., Any], argtypes: tuple[Any, ...], in_series: bool = False, apart: bool = False
+    function: Callable[..., Any],
+    argtypes: tuple[Any, ...],
+    in_series: bool = False,
+    apart: bool = False,
+    promoted: bool = False,
 ) -> str:
     """Return `function` as simplified LLVM text.
 
@@ -345,6 +350,8 @@ def prepared(
     ----------
     apart
         Array arguments do not overlap: LLVM is told so.
+    promoted
+        Small arrays that stay in the function become values.
     """
     program = lowered(function, argtypes, in_series)
     alone = _arrays_alone(program) if apart else ()
@@ -354,7 +361,19 @@ def prepared(
         if not devirtualise(module):
             break
         text = prepare(print_module(module), program.entry, _stays_out_of_line, alone)
+    while promoted and may_promote(text):
+        module = parse_module(text)
+        if not promote_small_blocks(module):
+            break
+        text = prepare(print_module(module), program.entry, _stays_out_of_line, alone)
     return text
+
+
+def _source(
+    function: Callable[..., Any], argtypes: tuple[Any, ...], in_series: bool, options: Options
+) -> str:
+    """Return the text that a derivative of `function` by these passes is made from."""
+    return prepared(function, argtypes, in_series, options.are_apart, Pass.STACK in options.passes)
 
 
 def _arrays_alone(program: Program) -> tuple[int, ...]:
@@ -394,7 +413,7 @@ def _derivative(
         program = lowered(function, argtypes, in_series)
         name = f"coenzyme.{mode.value}.{next(_numbers)}.{_plain(program.qualname)}"
         request = _request(program, activities, mode, return_active, options)
-        source = prepared(function, argtypes, in_series, options.are_apart)
+        source = _source(function, argtypes, in_series, options)
         text, plan = _derive_text(source, program, request, name)
 
         def text_again() -> str:
@@ -403,7 +422,7 @@ def _derivative(
             # Second derivatives know nothing of threads.
             serial = in_series or program.is_parallel
             primal = lowered(function, argtypes, serial)
-            source = prepared(function, argtypes, serial, options.are_apart)
+            source = _source(function, argtypes, serial, options)
             return _derive_text(source, primal, again, name)[0]
 
         environments = {**program.environments, **environments_of(text)}
@@ -438,7 +457,7 @@ def _split_derivative(
         program = lowered(function, argtypes, in_series)
         request = replace(_request(program, activities, Mode.REVERSE, return_active, options), result=None)
         name = f"coenzyme.split.{next(_numbers)}.{_plain(program.qualname)}"
-        source = prepared(function, argtypes, in_series, options.are_apart)
+        source = _source(function, argtypes, in_series, options)
         module, entry = _parse_program(source, program, options.passes)
         with _named_arguments():
             made, plan = derive_split(

@@ -18,6 +18,7 @@ class Pass(Enum):
     """An improvement that derivatives are right without."""
 
     APART = "arrays that do not overlap are made known before the function is simplified"
+    STACK = "small arrays of constant size that stay in the function become values"
     CARRIED = "indices of array expressions that a loop carries round are resolved"
     SPECULATE = "branches around a few harmless operations become selections"
     EQUAL_PHIS = "one integer computed in two places is computed again instead of recorded"

@@ -188,7 +188,9 @@ def _mark_definition(
     head = f"define {linkage}" + _LINKAGE.sub("", line)
     head, tail = _split_tail(head)
     # Attributes written on the line itself come after the parameter list.
-    begin = head.index("(", len("define ") + len(linkage))
+    opening = _DEFINITION.match(head)
+    assert opening is not None, head
+    begin = opening.end() - 1
     cut = _end_of_parameters(head, begin)
     parameters = _set_apart(head[begin:cut], apart) if name == entry and apart else head[begin:cut]
     head = head[:begin] + parameters + _KEPT_ATTRIBUTES.sub("", head[cut:])

@@ -1,0 +1,221 @@
+"""Small arrays of constant size leave the heap, before the function is differentiated.
+
+What ``np.empty(3)`` allocates, and nobody but the function itself gets to see, becomes memory of the stack,
+which LLVM then takes apart into values: the derivative knows neither the array nor a shadow of it, nor
+reference counts. Only arrays all of whose accesses are at constant offsets are moved, so that nothing of
+them stays in memory: in a loop each iteration had a new array, and has new values.
+
+Where the address goes nowhere but into those accesses, every one of them means the block that was allocated
+last, however often the allocation is run. When the block is freed does not matter then, nor does its count.
+Source: J.-D. Choi et al., "Escape analysis for Java" (OOPSLA 1999).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from coenzyme.analysis.places import constant_offset, size_of
+from coenzyme.ir.builder import Builder, const_int
+from coenzyme.ir.instructions import (
+    Alloca,
+    Call,
+    Compare,
+    Function,
+    GetElementPtr,
+    Instruction,
+    Load,
+    Module,
+    Phi,
+    Store,
+)
+from coenzyme.ir.types import I1, I8, I64, PTR, VOID, ArrayType, FunctionType
+from coenzyme.ir.values import ConstantInt, ConstantNull, Value
+from coenzyme.rules import (
+    Allocation,
+    BlockKind,
+    MemInfoData,
+    MemoryRule,
+    ReferenceCount,
+    Transfer,
+    find_memory_rule,
+)
+
+__all__ = ["LARGEST", "MOST", "may_promote", "promote_small_blocks"]
+
+LARGEST = 512
+"""Bytes of a block at most: beyond, there are too many values for registers."""
+MOST = 2048
+"""Bytes of all blocks of a function."""
+
+_ALIGNMENT = 16
+"""Of a payload for which no other alignment is asked: what ``malloc`` gives."""
+_SMALL = re.compile(r"@NRT_MemInfo_alloc\w*\(i64 (?:noundef )?\d")
+
+
+@dataclass
+class _Uses:
+    """What is done with a block that nobody else gets to see."""
+
+    accesses: list[tuple[Instruction, int, Value]] = field(
+        default_factory=list[tuple[Instruction, int, Value]]
+    )
+    """Loads, stores and transfers, with the offset that each has through an address."""
+    addresses: list[Instruction] = field(default_factory=list[Instruction])
+    """What only computes addresses."""
+    counts: list[Instruction] = field(default_factory=list[Instruction])
+    tests: list[Compare] = field(default_factory=list[Compare])
+    """Whether there is memory left."""
+
+
+def may_promote(text: str) -> bool:
+    """Whether there might be anything to promote in LLVM text."""
+    return _SMALL.search(text) is not None
+
+
+def promote_small_blocks(module: Module) -> bool:
+    """Move small blocks of `module` to the stack, in place; return whether there were any.
+
+    Afterwards LLVM has to take them apart.
+    """
+    changed = False
+    for function in list(module.functions.values()):
+        left = MOST
+        for call in [i for i in function.instructions() if isinstance(i, Call)]:
+            size = None if call.block is None else _constant_size(call)
+            if size is None or size > left:
+                continue
+            uses = _find_uses(call, size)
+            if uses is not None:
+                _promote(module, function, call, size, uses)
+                left -= size
+                changed = True
+    return changed
+
+
+def _rule_of(call: Call) -> MemoryRule | None:
+    callee = call.callee
+    if not isinstance(callee, Function) or not callee.is_declaration:
+        return None
+    return find_memory_rule(callee.name)
+
+
+def _constant_size(call: Call) -> int | None:
+    """Return how many bytes `call` allocates, where it is a block that may be promoted."""
+    rule = _rule_of(call)
+    if not isinstance(rule, Allocation) or rule.kind is not BlockKind.MEMINFO or len(rule.size) != 1:
+        return None
+    if rule.destructor is not None or rule.resizable or rule.zeroed:
+        return None
+    size = call.operands[rule.size[0]]
+    if not isinstance(size, ConstantInt) or not 0 <= size.value <= LARGEST or _alignment(call, rule) is None:
+        return None
+    return size.value
+
+
+def _alignment(call: Call, rule: Allocation) -> int | None:
+    if rule.alignment is None:
+        return _ALIGNMENT
+    asked = call.operands[rule.alignment]
+    if not isinstance(asked, ConstantInt) or asked.value < 1 or asked.value & (asked.value - 1):
+        return None
+    return asked.value
+
+
+def _find_uses(block: Call, size: int) -> _Uses | None:
+    """Return what is done with a `block` of `size` bytes, or None where that is not all known."""
+    found = _Uses()
+    pending: list[tuple[Value, int | None]] = [(block, None)]
+    while pending:
+        value, offset = pending.pop()
+        for user in value.users:
+            if _is_copy(user, value):
+                found.addresses.append(user)
+                pending.append((user, offset))
+            elif offset is None:
+                if not _use_block(user, value, found, pending):
+                    return None
+            elif isinstance(user, GetElementPtr):
+                by = constant_offset(user)
+                if by is None or user.operands[0] is not value:
+                    return None
+                found.addresses.append(user)
+                pending.append((user, offset + by))
+            elif _stays_inside(user, value, offset, size):
+                found.accesses.append((user, offset, value))
+            else:
+                return None
+    return found
+
+
+def _is_copy(user: Instruction, value: Value) -> bool:
+    """Whether `user` is but another name of `value`, as what leaves a loop has."""
+    return isinstance(user, Phi) and len(user.operands) == 1 and user.operands[0] is value
+
+
+def _use_block(
+    user: Instruction, value: Value, found: _Uses, pending: list[tuple[Value, int | None]]
+) -> bool:
+    """Note what `user` does with the address of a block; return whether that is known to be harmless."""
+    if isinstance(user, Compare):
+        if user.predicate not in ("eq", "ne") or not any(isinstance(o, ConstantNull) for o in user.operands):
+            return False
+        found.tests.append(user)
+        return True
+    rule = _rule_of(user) if isinstance(user, Call) else None
+    match rule:
+        case ReferenceCount():
+            if user.type != VOID:
+                return False
+            found.counts.append(user)
+        case MemInfoData():
+            found.addresses.append(user)
+            pending.append((user, 0))
+        case _:
+            return False
+    return True
+
+
+def _stays_inside(user: Instruction, address: Value, offset: int, size: int) -> bool:
+    """Whether `user` does no more than to read or write the bytes of the block at `offset`."""
+    match user:
+        case Load() | Store() if user.pointer is address and not user.ordering and not user.flags:
+            if isinstance(user, Store) and user.value is address:
+                return False
+            known = size_of(user.value.type if isinstance(user, Store) else user.type)
+            return known is not None and 0 <= offset <= size - known[0]
+        case Call():
+            rule = _rule_of(user)
+            if not isinstance(rule, Transfer) or not (user.callee_name or "").startswith("llvm."):
+                return False
+            length, volatile = user.operands[rule.size], user.operands[3]
+            if not isinstance(length, ConstantInt) or not isinstance(volatile, ConstantInt):
+                return False
+            return not volatile.value and length.value >= 0 and 0 <= offset <= size - length.value
+        case _:
+            return False
+
+
+def _promote(module: Module, function: Function, block: Call, size: int, uses: _Uses) -> None:
+    rule = _rule_of(block)
+    assert isinstance(rule, Allocation)
+    align = _alignment(block, rule)
+    assert align is not None
+    slot = Alloca(ArrayType(max(size, 1), I8), const_int(I64, 1), f"{block.name}.small", align)
+    Builder(function.entry, 0).insert(slot)
+    # What nobody has written is zero, not what an iteration before has left, nor what LLVM likes it to be.
+    fill = module.declare("llvm.memset.p0.i64", FunctionType(VOID, (PTR, I8, I64, I1)))
+    Builder.before(block).call(
+        fill, [slot, const_int(I8, 0), const_int(I64, max(size, 1)), const_int(I1, 0)]
+    )
+    for access, offset, address in uses.accesses:
+        at = Builder.before(access)
+        access.replace_operand(address, at.gep(I8, slot, [const_int(I64, offset)]))
+    for test in uses.tests:
+        test.replace_all_uses_with(const_int(I1, int(test.predicate == "ne")))
+        test.erase()
+    for count in uses.counts:
+        count.erase()
+    for address in reversed(uses.addresses):
+        address.erase()
+    block.erase()
