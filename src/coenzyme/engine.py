@@ -31,6 +31,7 @@ from coenzyme.analysis.overwritten import Aliasing
 from coenzyme.analysis.passes import ALL_PASSES, Pass, passes_in_force
 from coenzyme.codegen import canonicalise_loops, prepare, verify
 from coenzyme.derive.amounts import extents_of
+from coenzyme.derive.argument_counts import drop_argument_counts
 from coenzyme.derive.derivative import Request, derive, derive_split
 from coenzyme.derive.emission import type_named
 from coenzyme.derive.explained import Explained, explain_plan
@@ -527,6 +528,8 @@ def _parse(source: str, passes: frozenset[Pass]) -> Module:
     changed = [make_reducible(f) for f in module.functions.values() if not f.is_declaration]
     if any(changed):
         module = parse_module(canonicalise_loops(print_module(module)))
+    if Pass.BORROWED in passes:
+        drop_argument_counts(module)
     for function in module.functions.values() if Pass.CARRIED in passes else ():
         if not function.is_declaration:
             resolve_carried_selections(function)
