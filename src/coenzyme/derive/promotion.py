@@ -13,12 +13,16 @@ Source: J.-D. Choi et al., "Escape analysis for Java" (OOPSLA 1999).
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from coenzyme.analysis.places import constant_offset, size_of
 from coenzyme.ir.builder import Builder, const_int
+from coenzyme.ir.cfg import ControlFlow
+from coenzyme.ir.dominators import Dominators
 from coenzyme.ir.instructions import (
     Alloca,
+    Block,
     Call,
     Compare,
     Function,
@@ -29,6 +33,7 @@ from coenzyme.ir.instructions import (
     Phi,
     Store,
 )
+from coenzyme.ir.loops import Loop, LoopForest
 from coenzyme.ir.types import I1, I8, I64, PTR, VOID, ArrayType, FunctionType
 from coenzyme.ir.values import ConstantInt, ConstantNull, Value
 from coenzyme.rules import (
@@ -60,12 +65,30 @@ class _Uses:
     accesses: list[tuple[Instruction, int, Value]] = field(
         default_factory=list[tuple[Instruction, int, Value]]
     )
-    """Loads, stores and transfers, with the offset that each has through an address."""
+    """Loads, stores and transfers, with the address that each goes through, and its offset."""
     addresses: list[Instruction] = field(default_factory=list[Instruction])
     """What only computes addresses."""
     counts: list[Instruction] = field(default_factory=list[Instruction])
     tests: list[Compare] = field(default_factory=list[Compare])
-    """Whether there is memory left."""
+    """Whether there was memory left."""
+
+
+@dataclass
+class _Group:
+    """Allocations of which the latest one is meant wherever a block is used.
+
+    Attributes
+    ----------
+    calls
+        The allocations: one, or those that `root` merges.
+    root
+        The block: what is allocated, or a phi.
+    """
+
+    calls: list[Call]
+    root: Instruction
+    size: int
+    align: int
 
 
 def may_promote(text: str) -> bool:
@@ -81,16 +104,53 @@ def promote_small_blocks(module: Module) -> bool:
     changed = False
     for function in list(module.functions.values()):
         left = MOST
-        for call in [i for i in function.instructions() if isinstance(i, Call)]:
-            size = None if call.block is None else _constant_size(call)
-            if size is None or size > left:
-                continue
-            uses = _find_uses(call, size)
-            if uses is not None:
-                _promote(module, function, call, size, uses)
-                left -= size
+        for group in _groups(function):
+            uses = _find_uses(group)
+            if uses is not None and group.size <= left:
+                _promote(module, function, group, uses)
+                left -= group.size
                 changed = True
     return changed
+
+
+def _groups(function: Function) -> Iterator[_Group]:
+    """Yield the allocations of `function` that may be promoted, as far as they alone can tell."""
+    known: dict[Value, tuple[int, int]] = {}
+    for instruction in function.instructions():
+        found = _size_and_alignment(instruction) if isinstance(instruction, Call) else None
+        if found is not None:
+            known[instruction] = found
+    if not known:
+        return
+    flow = ControlFlow(function)
+    loop_of = LoopForest(function, flow, Dominators(flow)).loop_of
+    merged = dict.fromkeys(
+        user for call in known for user in call.users if isinstance(user, Phi) and len(user.operands) > 1
+    )
+    inside: set[Value] = set()
+    for phi in merged:
+        if all(operand in known for operand in phi.operands) and _is_renewed(phi, loop_of):
+            calls = [call for call in dict.fromkeys(phi.operands) if isinstance(call, Call)]
+            inside.update(calls)
+            yield _Group(calls, phi, max(known[c][0] for c in calls), max(known[c][1] for c in calls))
+    for call, (size, align) in known.items():
+        if isinstance(call, Call) and call not in inside:
+            yield _Group([call], call, size, align)
+
+
+def _is_renewed(phi: Phi, loop_of: Mapping[Block, Loop | None]) -> bool:
+    """Whether what comes into `phi` is allocated anew each time, and comes in nowhere else.
+
+    LLVM turns loops so that the first allocation of an iteration stands at the end of the one before.
+    """
+    for call, source in phi.pairs:
+        assert isinstance(call, Call)
+        if call.block is None or loop_of[call.block] is not loop_of[source]:
+            return False
+        for user in call.users:
+            if user is not phi and not isinstance(user, Compare):
+                return False
+    return True
 
 
 def _rule_of(call: Call) -> MemoryRule | None:
@@ -100,32 +160,33 @@ def _rule_of(call: Call) -> MemoryRule | None:
     return find_memory_rule(callee.name)
 
 
-def _constant_size(call: Call) -> int | None:
-    """Return how many bytes `call` allocates, where it is a block that may be promoted."""
+def _size_and_alignment(call: Call) -> tuple[int, int] | None:
+    """Return what `call` asks for, in bytes, where it allocates a block that may be promoted."""
     rule = _rule_of(call)
     if not isinstance(rule, Allocation) or rule.kind is not BlockKind.MEMINFO or len(rule.size) != 1:
         return None
     if rule.destructor is not None or rule.resizable or rule.zeroed:
         return None
     size = call.operands[rule.size[0]]
-    if not isinstance(size, ConstantInt) or not 0 <= size.value <= LARGEST or _alignment(call, rule) is None:
+    if not isinstance(size, ConstantInt) or not 0 <= size.value <= LARGEST:
         return None
-    return size.value
-
-
-def _alignment(call: Call, rule: Allocation) -> int | None:
     if rule.alignment is None:
-        return _ALIGNMENT
+        return size.value, _ALIGNMENT
     asked = call.operands[rule.alignment]
     if not isinstance(asked, ConstantInt) or asked.value < 1 or asked.value & (asked.value - 1):
         return None
-    return asked.value
+    return size.value, asked.value
 
 
-def _find_uses(block: Call, size: int) -> _Uses | None:
-    """Return what is done with a `block` of `size` bytes, or None where that is not all known."""
+def _find_uses(group: _Group) -> _Uses | None:
+    """Return what is done with a block, or None where that is not all known."""
     found = _Uses()
-    pending: list[tuple[Value, int | None]] = [(block, None)]
+    for call in group.calls:
+        if call is not group.root and not all(
+            user is group.root or _use_block(user, found, []) for user in call.users
+        ):
+            return None
+    pending: list[tuple[Value, int | None]] = [(group.root, None)]
     while pending:
         value, offset = pending.pop()
         for user in value.users:
@@ -133,15 +194,15 @@ def _find_uses(block: Call, size: int) -> _Uses | None:
                 found.addresses.append(user)
                 pending.append((user, offset))
             elif offset is None:
-                if not _use_block(user, value, found, pending):
+                if not _use_block(user, found, pending):
                     return None
             elif isinstance(user, GetElementPtr):
                 by = constant_offset(user)
-                if by is None or user.operands[0] is not value:
+                if by is None:
                     return None
                 found.addresses.append(user)
                 pending.append((user, offset + by))
-            elif _stays_inside(user, value, offset, size):
+            elif _stays_inside(user, value, offset, group.size):
                 found.accesses.append((user, offset, value))
             else:
                 return None
@@ -153,9 +214,7 @@ def _is_copy(user: Instruction, value: Value) -> bool:
     return isinstance(user, Phi) and len(user.operands) == 1 and user.operands[0] is value
 
 
-def _use_block(
-    user: Instruction, value: Value, found: _Uses, pending: list[tuple[Value, int | None]]
-) -> bool:
+def _use_block(user: Instruction, found: _Uses, pending: list[tuple[Value, int | None]]) -> bool:
     """Note what `user` does with the address of a block; return whether that is known to be harmless."""
     if isinstance(user, Compare):
         if user.predicate not in ("eq", "ne") or not any(isinstance(o, ConstantNull) for o in user.operands):
@@ -196,26 +255,23 @@ def _stays_inside(user: Instruction, address: Value, offset: int, size: int) -> 
             return False
 
 
-def _promote(module: Module, function: Function, block: Call, size: int, uses: _Uses) -> None:
-    rule = _rule_of(block)
-    assert isinstance(rule, Allocation)
-    align = _alignment(block, rule)
-    assert align is not None
-    slot = Alloca(ArrayType(max(size, 1), I8), const_int(I64, 1), f"{block.name}.small", align)
+def _promote(module: Module, function: Function, group: _Group, uses: _Uses) -> None:
+    size = max(group.size, 1)
+    slot = Alloca(ArrayType(size, I8), const_int(I64, 1), f"{group.root.name}.small", group.align)
     Builder(function.entry, 0).insert(slot)
-    # What nobody has written is zero, not what an iteration before has left, nor what LLVM likes it to be.
+    # What nobody has written is zero: not what an iteration before has left, nor what LLVM likes it to be.
     fill = module.declare("llvm.memset.p0.i64", FunctionType(VOID, (PTR, I8, I64, I1)))
-    Builder.before(block).call(
-        fill, [slot, const_int(I8, 0), const_int(I64, max(size, 1)), const_int(I1, 0)]
-    )
+    root, block = group.root, group.root.block
+    assert block is not None
+    at = Builder(block, len(block.phis)) if isinstance(root, Phi) else Builder.before(root)
+    at.call(fill, [slot, const_int(I8, 0), const_int(I64, size), const_int(I1, 0)])
     for access, offset, address in uses.accesses:
-        at = Builder.before(access)
-        access.replace_operand(address, at.gep(I8, slot, [const_int(I64, offset)]))
+        access.replace_operand(address, Builder.before(access).gep(I8, slot, [const_int(I64, offset)]))
     for test in uses.tests:
         test.replace_all_uses_with(const_int(I1, int(test.predicate == "ne")))
         test.erase()
-    for count in uses.counts:
-        count.erase()
-    for address in reversed(uses.addresses):
-        address.erase()
-    block.erase()
+    for item in (*uses.counts, *reversed(uses.addresses), root):
+        item.erase()
+    for call in group.calls:
+        if call is not root:
+            call.erase()
