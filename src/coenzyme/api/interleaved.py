@@ -131,7 +131,9 @@ class Dimensions:
         self.word = context.get_value_type(types.intp)
         self.ndim = max(len(shape) for shape, _ in arrays)
         row = ir.ArrayType(self.word, _PAIR * self.ndim)
-        self.table = cgutils.alloca_once(builder, ir.ArrayType(row, len(arrays)))
+        # Numba's own helper would clear it on every way through the function.
+        with builder.goto_entry_block():
+            self.table = builder.alloca(ir.ArrayType(row, len(arrays)))
         zero, one = self.word(0), self.word(1)
         for i, (shape, strides) in enumerate(arrays):
             values: list[Any] = []

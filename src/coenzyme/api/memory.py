@@ -348,7 +348,6 @@ def _any_pair(context: Any, builder: Any, arrays: list[tuple[Any, Any]], first: 
         builder.store(builder.select(empty, word(0), high), builder.gep(highs, [word(i)]))
         builder.store(word(item), builder.gep(items, [word(i)]))
     shapes = [_facts(context, builder, kind, array)[:2] for kind, array in arrays]
-    dimensions = None if isinstance(context, IRContext) else Dimensions(context, builder, shapes)
     yes = context.get_constant(types.boolean, True)
     found = cgutils.alloca_once_value(builder, context.get_constant(types.boolean, False))
     with cgutils.for_range_slice(builder, word(first), word(count), word(1)) as (i, _):
@@ -361,9 +360,11 @@ def _any_pair(context: Any, builder: Any, arrays: list[tuple[Any, Any]], first: 
                 builder.icmp_signed("<", low, other_high), builder.icmp_signed("<", other_low, high)
             )
             with builder.if_then(meet, likely=False):
-                if dimensions is None:
+                if isinstance(context, IRContext):
                     builder.store(yes, found)
                 else:
+                    # Filled where one hardly gets to: elsewhere, the table would cost more than all else.
+                    dimensions = Dimensions(context, builder, shapes)
                     distance = builder.sub(other_low, low)
                     sizes = (item, other_item)
                     apart = are_interleaved(dimensions, i, inner.index, sizes, distance)
