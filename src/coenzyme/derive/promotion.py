@@ -22,8 +22,10 @@ from coenzyme.ir.cfg import ControlFlow
 from coenzyme.ir.dominators import Dominators
 from coenzyme.ir.instructions import (
     Alloca,
+    Binary,
     Block,
     Call,
+    Cast,
     Compare,
     Function,
     GetElementPtr,
@@ -66,11 +68,11 @@ class _Uses:
         default_factory=list[tuple[Instruction, int, Value]]
     )
     """Loads, stores and transfers, with the address that each goes through, and its offset."""
-    addresses: list[Instruction] = field(default_factory=list[Instruction])
-    """What only computes addresses."""
+    addresses: dict[Instruction, int | None] = field(default_factory=dict[Instruction, "int | None"])
+    """What only computes addresses, as pointers or as numbers, with their offsets in the data."""
     counts: list[Instruction] = field(default_factory=list[Instruction])
-    tests: list[Compare] = field(default_factory=list[Compare])
-    """Whether there was memory left."""
+    tests: dict[Compare, None] = field(default_factory=dict[Compare, None])
+    """Whether there was memory left, and comparisons of addresses."""
 
 
 @dataclass
@@ -190,23 +192,34 @@ def _find_uses(group: _Group) -> _Uses | None:
     while pending:
         value, offset = pending.pop()
         for user in value.users:
-            if _is_copy(user, value):
-                found.addresses.append(user)
-                pending.append((user, offset))
-            elif offset is None:
+            if offset is None and not _is_copy(user, value):
                 if not _use_block(user, found, pending):
                     return None
-            elif isinstance(user, GetElementPtr):
-                by = constant_offset(user)
-                if by is None:
-                    return None
-                found.addresses.append(user)
-                pending.append((user, offset + by))
-            elif _stays_inside(user, value, offset, group.size):
+                continue
+            by = _step(user, value)
+            if by is not None:
+                found.addresses[user] = at = None if offset is None else offset + by
+                pending.append((user, at))
+            elif isinstance(user, Compare):
+                found.tests[user] = None
+            elif offset is not None and _stays_inside(user, value, offset, group.size):
                 found.accesses.append((user, offset, value))
             else:
                 return None
     return found
+
+
+def _step(user: Instruction, value: Value) -> int | None:
+    """Return how far the address that `user` computes lies behind `value`, if that is all it does."""
+    match user:
+        case GetElementPtr():
+            return constant_offset(user) if user.operands[0] is value else None
+        case Cast(opcode="ptrtoint") if user.type == I64:
+            return 0
+        case Binary(opcode="add", operands=[first, ConstantInt() as by]) if first is value:
+            return by.value
+        case _:
+            return 0 if _is_copy(user, value) else None
 
 
 def _is_copy(user: Instruction, value: Value) -> bool:
@@ -219,7 +232,7 @@ def _use_block(user: Instruction, found: _Uses, pending: list[tuple[Value, int |
     if isinstance(user, Compare):
         if user.predicate not in ("eq", "ne") or not any(isinstance(o, ConstantNull) for o in user.operands):
             return False
-        found.tests.append(user)
+        found.tests[user] = None
         return True
     rule = _rule_of(user) if isinstance(user, Call) else None
     match rule:
@@ -228,11 +241,34 @@ def _use_block(user: Instruction, found: _Uses, pending: list[tuple[Value, int |
                 return False
             found.counts.append(user)
         case MemInfoData():
-            found.addresses.append(user)
+            found.addresses[user] = 0
             pending.append((user, 0))
         case _:
             return False
     return True
+
+
+def _answer(test: Compare, addresses: Mapping[Value, int | None]) -> bool:
+    """Return what a comparison with an address of the block says.
+
+    Nobody knows where the block would have been; it is as if it were behind all other memory.
+    """
+    first, second = test.operands
+    if first in addresses and second in addresses:
+        difference = (addresses[first] or 0) - (addresses[second] or 0)
+    else:
+        difference = 1 if first in addresses else -1
+    match test.predicate:
+        case "eq" | "ne":
+            return (difference == 0) == (test.predicate == "eq")
+        case "ugt" | "sgt":
+            return difference > 0
+        case "uge" | "sge":
+            return difference >= 0
+        case "ult" | "slt":
+            return difference < 0
+        case _:
+            return difference <= 0
 
 
 def _stays_inside(user: Instruction, address: Value, offset: int, size: int) -> bool:
@@ -267,10 +303,11 @@ def _promote(module: Module, function: Function, group: _Group, uses: _Uses) -> 
     at.call(fill, [slot, const_int(I8, 0), const_int(I64, size), const_int(I1, 0)])
     for access, offset, address in uses.accesses:
         access.replace_operand(address, Builder.before(access).gep(I8, slot, [const_int(I64, offset)]))
+    known: dict[Value, int | None] = {**dict.fromkeys((root, *group.calls)), **uses.addresses}
     for test in uses.tests:
-        test.replace_all_uses_with(const_int(I1, int(test.predicate == "ne")))
+        test.replace_all_uses_with(const_int(I1, int(_answer(test, known))))
         test.erase()
-    for item in (*uses.counts, *reversed(uses.addresses), root):
+    for item in (*uses.counts, *reversed(list(uses.addresses)), root):
         item.erase()
     for call in group.calls:
         if call is not root:

@@ -92,6 +92,72 @@ def test_what_nobody_has_written_is_zero() -> None:
     assert "store i64 0" in text or "store double 0.0" in text
 
 
+OVERLAP = """
+  store double %x, ptr %p
+  %start = ptrtoint ptr %p to i64
+  %end = add i64 %start, 24
+  %other = ptrtoint ptr %result to i64
+  %other.end = add i64 %other, 24
+  %a = icmp {before} i64 %start, %other.end
+  %b = icmp {after} i64 %end, %other
+  %both = and i1 %a, %b
+  %w = select i1 %both, double 2.0, double 1.0
+  store double %w, ptr %result
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [("ult", "ugt"), ("slt", "sgt"), ("ule", "uge"), ("sle", "sge")]
+)
+def test_block_overlaps_no_other_memory(before: str, after: str) -> None:
+    text = promoted(OVERLAP.format(before=before, after=after))
+    assert "store double 1.0" in text
+    assert "alloca" not in text
+
+
+@pytest.mark.parametrize(
+    ("predicate", "offset", "answer"),
+    [
+        ("eq", 0, 1),
+        ("eq", 8, 0),
+        ("ne", 0, 0),
+        ("ne", 8, 1),
+        ("ult", 8, 1),
+        ("ult", 0, 0),
+        ("ule", 0, 1),
+        ("ugt", 8, 0),
+        ("uge", 0, 1),
+        ("slt", -8, 0),
+        ("sge", -8, 1),
+        ("sgt", -8, 1),
+        ("sle", -8, 0),
+    ],
+)
+def test_places_of_one_block_compare_by_their_offsets(predicate: str, offset: int, answer: int) -> None:
+    body = f"""
+  store double %x, ptr %p
+  %q = getelementptr i8, ptr %p, i64 {offset}
+  %c = icmp {predicate} ptr %p, %q
+  %w = select i1 %c, double 1.0, double 0.0
+  store double %w, ptr %result
+"""
+    assert f"store double {answer}.0" in promoted(body)
+
+
+def test_block_is_none_of_the_others() -> None:
+    body = """
+  store double %x, ptr %p
+  %a = icmp eq ptr %p, %result
+  %b = icmp eq ptr %result, %p
+  %c = icmp ne ptr %p, null
+  %d = or i1 %a, %b
+  %e = xor i1 %c, %d
+  %w = select i1 %e, double 1.0, double 0.0
+  store double %w, ptr %result
+"""
+    assert "store double 1.0" in promoted(body)
+
+
 REFUSED = {
     "an offset that varies": """
   %q = getelementptr double, ptr %p, i64 %n
@@ -121,8 +187,17 @@ REFUSED = {
     "an atomic store": "store atomic double %x, ptr %p seq_cst, align 8",
     "a copy of unknown length": "call void @llvm.memcpy.p0.p0.i64(ptr %result, ptr %p, i64 %n, i1 false)",
     "a copy beyond its end": "call void @llvm.memcpy.p0.p0.i64(ptr %result, ptr %p, i64 32, i1 false)",
-    "a comparison of addresses": """
-  %c = icmp ult ptr %p, %result
+    "a difference of addresses": """
+  %i = ptrtoint ptr %p to i64
+  %j = ptrtoint ptr %result to i64
+  %d = sub i64 %i, %j
+  %c = icmp sgt i64 %d, 0
+  %w = select i1 %c, double %x, double 1.0
+  store double %w, ptr %result""",
+    "a number of bits of its address": """
+  %i = ptrtoint ptr %p to i64
+  %j = and i64 %i, 31
+  %c = icmp eq i64 %j, 0
   %w = select i1 %c, double %x, double 1.0
   store double %w, ptr %result""",
     "a load of its header": "%a = load i64, ptr %m\n  store i64 %a, ptr %result",
@@ -375,6 +450,16 @@ def copies(x):
 
 
 @nb.njit
+def into_rows(x):
+    rows = x.reshape((2, 3)).copy()
+    s = 0.0
+    for i in range(2):
+        rows[i] = three(rows[i, 1], rows[1 - i, 2])
+        s += rows[i, 0] * rows[1 - i, 1]
+    return s
+
+
+@nb.njit
 def left_early(x):
     s = 0.0
     t = np.ones(2)
@@ -422,10 +507,11 @@ GONE = (
     expressions,
     complex_numbers,
     loop_within,
+    copies,
     of_subscripts,
     calls_recursive,
 )
-STAYING = (carried, one_of_two, subscript_that_varies, copies, left_early)
+STAYING = (into_rows, carried, one_of_two, subscript_that_varies, left_early)
 QUICK = (of_helpers, carried)
 
 
