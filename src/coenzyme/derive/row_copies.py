@@ -60,7 +60,7 @@ class RowAdjoints(Adjoints):
         """Where adjoints of values from outside the nest are; None in the copies that leave those alone."""
         self.own: frozenset[Load] = frozenset()
         self.cells: Cells | None = None
-        """The registers that take what is added."""
+        """The registers that take what is added; None where cotangents are brought up to date."""
 
     def add(self, value: Value, amount: Value, at: Position, flags: tuple[str, ...] = ()) -> None:
         """Add `amount` to the adjoint of `value`, where it has one."""
@@ -71,8 +71,10 @@ class RowAdjoints(Adjoints):
 
     def _emit_load(self, load: Load, at: Position) -> None:
         bar = self.take(load, at)
-        if load in self.own:
-            assert self.cells is not None
+        if self.cells is None:
+            if load in self.nest.updated.values():
+                self._set(load.pointer, bar, at, load.align)
+        elif load in self.own:
             self.cells.add(load, bar, at)
 
     def _emit_store(self, store: Store, at: Position) -> None:
@@ -86,9 +88,12 @@ class RowAdjoints(Adjoints):
 
     def clear(self, store: Store, at: Position) -> None:
         """Clear the cotangent that `store` takes."""
-        shadow = self.shadow_address(store.pointer, store.value.type, at)
-        cleared = at.builder.store(zero(store.value.type), shadow, align=store.align)
-        self.values.scopes.mark(cleared, Side.SHADOW, store.pointer, self.shadows.lane)
+        self._set(store.pointer, zero(store.value.type), at, store.align)
+
+    def _set(self, pointer: Value, value: Value, at: Position, align: int) -> None:
+        shadow = self.shadow_address(pointer, value.type, at)
+        access = at.builder.store(value, shadow, align=align)
+        self.values.scopes.mark(access, Side.SHADOW, pointer, self.shadows.lane)
 
 
 class Cells:

@@ -3,7 +3,8 @@
 At row r, the copy for offset d is the adjoint of the body in iteration r - d. Where all these are iterations
 of the nest, the copies run side by side, and what they add to the row is summed in registers. At the other
 rows, those at the borders, the copies whose iteration there is run one after the other.
-When a row of what the nest overwrites has been read for the last time, its cotangents are cleared.
+When a row of what the nest overwrites has been read for the last time, its cotangents are cleared; of what it
+updates, they are those of what was there before.
 """
 
 from __future__ import annotations
@@ -261,9 +262,7 @@ class RowText:
             for copy in copies:
                 lane = copy.lanes[number]
                 lane.cells = registers
-                for instruction in reversed(self.plan.instructions[nest.body]):
-                    if not instruction.is_terminator:
-                        lane.emit(instruction, at[copy.offset])
+                self._body(nest, lane, at[copy.offset])
             registers.advance(self._finder(nest, copies, number, at))
         self._close(copies, body, last, head, exit)
         out = Builder(exit)
@@ -272,13 +271,23 @@ class RowText:
             registers.flush(self._finder(nest, copies, number, at))
         out.branch(leave)
 
+    def _body(self, nest: RowNest, lane: RowAdjoints, at: Position) -> None:
+        """Emit the adjoint of the body."""
+        for instruction in reversed(self.plan.instructions[nest.body]):
+            if not instruction.is_terminator:
+                lane.emit(instruction, at)
+
     def _clear(self, nest: RowNest, copy: _Copy, last: Value, start: Block, leave: Block) -> None:
-        """Emit the inner loop that clears the cotangents of a row."""
+        """Emit the inner loop that leaves in a row the cotangents of what was there before the nest."""
         head, exit, body = self._inner_loop([copy], start)
         at = Position(nest.loops[-1], body)
         for lane in copy.lanes:
+            lane.cells = None
+            if nest.updated:
+                self._body(nest, lane, at)
             for store in nest.stores:
-                lane.clear(store, at)
+                if store not in nest.updated:
+                    lane.clear(store, at)
         self._close([copy], body, last, head, exit)
         Builder(exit).branch(leave)
 

@@ -79,6 +79,8 @@ class RowNest:
         The loads by the row that they add to once they are aligned, with their shifts along it.
     stores
         Those that overwrite differentiated data; no two of them to the same memory.
+    updated
+        For those among them that update a cell, as in ``B[i, j] += …``, the load of what was there before.
     slopes
         For each of them by how many bytes its address moves with each loop.
     conditions
@@ -93,6 +95,7 @@ class RowNest:
     offsets: Mapping[Load, Offset]
     windows: tuple[Window, ...]
     stores: tuple[Store, ...]
+    updated: Mapping[Store, Load]
     slopes: Mapping[Store, tuple[Polynomial, ...]]
     conditions: tuple[tuple[Value, bool], ...]
     apart: tuple[tuple[Span, Span], ...] = ()
@@ -206,10 +209,14 @@ class _Nest:
             return None
         loads = [i for i in self.body.instructions if isinstance(i, Load) and self.activity.is_active(i)]
         stores = self._stores()
-        if stores is None or not loads:
+        if stores is None:
             return None
         slopes = {store: self.addresses.slopes(store.pointer) for store in stores}
-        apart = self._apart(loads, stores)
+        updated = self._updated(loads, stores)
+        loads = [load for load in loads if load not in updated.values()]
+        apart = self._apart(loads, stores, updated)
+        if not loads:
+            return None
         rows = Rows(self.addresses, self.activity, self.loops[-1])
         aligned = rows.align(loads)
         if aligned is None:
@@ -229,6 +236,7 @@ class _Nest:
             offsets,
             tuple(windows),
             tuple(stores),
+            updated,
             known,
             tuple(conditions),
             tuple(apart),
@@ -332,14 +340,32 @@ class _Nest:
             or (isinstance(instruction, Load) and self.activity.is_partial(instruction.pointer))
         )
 
-    def _apart(self, loads: Sequence[Load], stores: Sequence[Store]) -> list[tuple[Span, Span]] | None:
+    def _updated(self, loads: Sequence[Load], stores: Sequence[Store]) -> dict[Store, Load]:
+        """Return for each store to what has been read before in the same iteration, once, that load."""
+        of = self.addresses.polynomials.of
+        place = {instruction: n for n, instruction in enumerate(self.body.instructions)}
+        found: dict[Store, Load] = {}
+        for store in stores:
+            readers = [
+                load
+                for load in loads
+                if load.type == store.value.type and of(load.pointer) == of(store.pointer)
+            ]
+            if len(readers) == 1 and place[readers[0]] < place[store]:
+                found[store] = readers[0]
+        return found
+
+    def _apart(
+        self, loads: Sequence[Load], stores: Sequence[Store], updated: Mapping[Store, Load]
+    ) -> list[tuple[Span, Span]] | None:
         """Return what must not overlap for no cotangent to be taken where something is added, or taken twice.
 
         None where that cannot be asked.
         """
         found: list[tuple[Span, Span]] = []
         for number, store in enumerate(stores):
-            for other in (*loads, *stores[:number]):
+            others = [load for by, load in updated.items() if by is not store]
+            for other in (*loads, *others, *stores[:number]):
                 if not self._may_meet(store, other):
                     continue
                 for shadows in self.lanes:

@@ -134,6 +134,44 @@ def in_place(A):
 
 
 @nb.njit
+def leapfrog(E, H, D, steps):
+    n, m = E.shape
+    for _ in range(steps):
+        for i in range(1, n - 1):
+            for j in range(1, m - 1):
+                H[i, j] -= 0.5 * (E[i + 1, j] - E[i - 1, j]) + 0.1 * (E[i, j + 1] - 2 * E[i, j] + E[i, j - 1])
+                D[i, j] = H[i, j] * 2 + E[i - 1, j]
+        for i in range(1, n - 1):
+            for j in range(1, m - 1):
+                E[i, j] += 0.5 * (H[i + 1, j] - H[i - 1, j]) + 0.1 * (H[i, j + 1] - 2 * H[i, j] + H[i, j - 1])
+
+
+@nb.njit
+def two_updates(A, B, C):
+    n, m = A.shape
+    for i in range(1, n - 1):
+        for j in range(1, m - 1):
+            B[i, j] += A[i, j] + A[i - 1, j] + 2 * A[i + 1, j] + A[i, j - 1] + A[i, j + 1]
+            C[i, j] = B[i, j] * 3 + C[i, j] * 2 + A[i - 1, j]
+
+
+@nb.njit
+def updates_that_read_on(A, B):
+    n, m = A.shape
+    for i in range(1, n - 1):
+        for j in range(1, m - 1):
+            B[i, j] += B[i - 1, j] + A[i, j] + A[i - 1, j] + 2 * A[i + 1, j] + A[i, j - 1] + A[i, j + 1]
+
+
+@nb.njit
+def squared(A, B):
+    n, m = A.shape
+    for i in range(1, n - 1):
+        for j in range(1, m - 1):
+            B[i, j] = B[i, j] * B[i, j] + A[i - 1, j] + A[i, j] + 2 * A[i + 1, j] + A[i, j - 1] + A[i, j + 1]
+
+
+@nb.njit
 def triangle(A, B):
     for i in range(1, A.shape[0] - 1):
         for j in range(1, i + 1):
@@ -281,6 +319,15 @@ def test_an_inner_loop_that_does_not_run_adds_nothing(asked: bool) -> None:
     agree(if_asked, grid(6, 7), grid(6, 7, seed=1), asked)
 
 
+def test_what_a_nest_updates_keeps_the_cotangents_of_what_was_there() -> None:
+    waves = [grid(6, 7, seed=n) for n in range(3)]
+    assert [len(nest.updated) for nest in nests(leapfrog, *waves, 3)] == [1, 1]
+    agree(leapfrog, *waves, 3)
+    agree(leapfrog, *[grid(3, 3, seed=n) for n in range(3)], 2)
+    assert [len(nest.updated) for nest in nests(two_updates, *waves)] == [2]
+    agree(two_updates, *waves)
+
+
 @pytest.mark.parametrize("shape", [(6, 7), (3, 7), (4, 3)])
 def test_iterations_that_overwrite_each_other_keep_their_order(shape: tuple[int, int]) -> None:
     agree(one_row, grid(*shape), grid(*shape, seed=1))
@@ -302,7 +349,16 @@ def test_columns_that_run_into_the_next_row_keep_their_order() -> None:
 
 @pytest.mark.parametrize(
     ("f", "others"),
-    [(in_place, 0), (triangle, 1), (sometimes, 1), (raising, 1), (sines, 1), (row_weights, 2)],
+    [
+        (in_place, 0),
+        (triangle, 1),
+        (sometimes, 1),
+        (raising, 1),
+        (sines, 1),
+        (row_weights, 2),
+        (updates_that_read_on, 1),
+        (squared, 1),
+    ],
 )
 def test_other_nests_are_left_alone(f: Callable[..., Any], others: int) -> None:
     arrays = [grid(6, 7), grid(6, 7, seed=1), grid(6)][: 1 + others]
