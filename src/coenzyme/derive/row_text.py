@@ -28,7 +28,10 @@ from coenzyme.ir.loops import Loop
 from coenzyme.ir.types import I1, I64, Type
 from coenzyme.ir.values import Value
 
-__all__ = ["RowText"]
+__all__ = ["SHORTEST", "RowText"]
+
+SHORTEST = 12
+"""Rows of fewer cells are swept the plain way: what is done once a row would cost more than is saved."""
 
 _LARGEST_SLOPE = 1 << 38
 _LARGEST_INDEX = 1 << 23
@@ -105,9 +108,9 @@ class RowText:
         )
 
     def _holds(self, nest: RowNest, lasts: Sequence[Value], at: Position) -> Value:
-        """Compute whether each loop runs the next, and no two iterations store to one cell."""
+        """Compute whether it pays, each loop runs the next, and no two iterations store to one cell."""
         builder = at.builder
-        result: Value = const_int(I1, 1)
+        result = builder.icmp("uge", lasts[-1], const_int(I64, SHORTEST - 1))
         for value, expected in nest.conditions:
             found = self.values.get(value, at)
             result = builder.and_(result, found if expected else builder.not_(found))

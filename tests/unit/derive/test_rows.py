@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -12,8 +13,15 @@ from numpy.typing import NDArray
 
 import coenzyme as cz
 from coenzyme.analysis.passes import ALL_PASSES, NO_PASSES, Pass
+from coenzyme.derive import row_text
 from coenzyme.derive.rows import RowNest
 from tests.unit.derive.shapes import agree, gradients, made, plan_of
+
+
+@pytest.fixture(autouse=True)
+def short_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let rows of any length be gathered: no function here is differentiated anywhere else."""
+    monkeypatch.setattr(row_text, "SHORTEST", 1)
 
 
 def grid(*shape: int, seed: int = 0) -> NDArray[np.float64]:
@@ -245,6 +253,22 @@ def test_borders_of_any_size_get_their_share(shape: tuple[int, int]) -> None:
     agree(far_rows, grid(*shape), grid(*shape, seed=1))
 
 
+def test_short_rows_take_the_plain_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(row_text, "SHORTEST", 12)
+
+    @nb.njit
+    def three_points(A, B):
+        n, m = A.shape
+        for i in range(1, n - 1):
+            for j in range(m):
+                B[i, j] = A[i - 1, j] + 2 * A[i, j] + 3 * A[i + 1, j]
+
+    assert re.search(r"icmp uge i64 %\S+, 11\b", made(three_points, grid(6, 7), grid(6, 7)).text)
+    for columns in (1, 11, 12, 13, 30):
+        agree(three_points, grid(6, columns), grid(6, columns, seed=1))
+
+
+@pytest.mark.slow
 def test_loops_downwards_are_gathered() -> None:
     assert len(nests(downwards, grid(6, 7), grid(6, 7))) == 1
     agree(downwards, grid(6, 7), grid(6, 7, seed=1))
@@ -370,6 +394,7 @@ def test_what_would_be_read_again_too_often_is_not_gathered() -> None:
     assert nests(many_reads, grid(6, 5, 7), grid(5, 7)) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cut", [np.s_[::-1], np.s_[:, ::2], np.s_[:, ::-1], np.s_[::2, 1:]])
 def test_views_with_other_strides(cut: Any) -> None:
     whole = grid(12, 14)
@@ -389,6 +414,7 @@ def test_infinite_slopes_reach_no_other_row() -> None:
         np.testing.assert_allclose(a, b, rtol=1e-11)
 
 
+@pytest.mark.slow
 def test_single_precision_is_gathered() -> None:
     A, B = grid(6, 7).astype(np.float32), grid(6, 7, seed=1).astype(np.float32)
     (nest,) = nests(five_points, A, B)
@@ -406,10 +432,12 @@ def energy(A):
     return (B * B * B).sum()
 
 
+@pytest.mark.slow
 def test_gradients_agree_with_finite_differences() -> None:
     cz.testing.check_derivatives(energy, grid(5, 6))
 
 
+@pytest.mark.slow
 def test_second_derivatives_go_through_gathered_nests() -> None:
     A = grid(4, 5)
     with cz.debug.tape_everything():
@@ -417,6 +445,7 @@ def test_second_derivatives_go_through_gathered_nests() -> None:
     np.testing.assert_allclose(cz.hessian(energy)(A), plain, rtol=1e-11, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_several_directions_are_gathered_at_once() -> None:
     def stencil(x: Any) -> Any:
         y = np.zeros_like(x)
