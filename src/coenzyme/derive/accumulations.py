@@ -18,12 +18,13 @@ from dataclasses import dataclass, field
 from coenzyme.analysis.activity import Activity
 from coenzyme.analysis.affine import Polynomial, Polynomials
 from coenzyme.analysis.content import Contents, carries_floats
+from coenzyme.analysis.loop_sums import find_loop_sums
 from coenzyme.analysis.objects import called_effect
 from coenzyme.analysis.overwritten import Aliasing, may_overlap
 from coenzyme.analysis.passes import ALL_PASSES, Pass
 from coenzyme.analysis.tape import field_size
 from coenzyme.derive.normalise import Shape
-from coenzyme.ir.instructions import Binary, Block, Call, Instruction, Load, Phi, Store
+from coenzyme.ir.instructions import Block, Call, Instruction, Load, Phi, Store
 from coenzyme.ir.loops import Loop
 from coenzyme.ir.types import Type
 from coenzyme.ir.values import Value
@@ -262,22 +263,7 @@ class _Inside:
 
         The adjoint of the sum is that of each partial sum: all iterations find the same.
         """
-        latch = self.loop.latch
-        assert latch is not None
-        found: set[Instruction] = set()
-        for phi in self.loop.header.phis:
-            total = phi.value_from(latch)
-            if not isinstance(total, Binary) or total.opcode not in ("fadd", "fsub"):
-                continue
-            first = total.operands[0] is phi or total.opcode == "fadd"
-            if (
-                total.operands.count(phi) == 1
-                and first
-                and list(phi.users) == [total]
-                and all(user is phi or self._is_outside(user) for user in total.users)
-            ):
-                found |= {phi, total}
-        return found
+        return {i for phi, found in find_loop_sums(self.loop).items() for i in (phi, found.total)}
 
     def _is_outside(self, user: Instruction) -> bool:
         return user.block is not None and user.block not in self.loop.blocks

@@ -22,6 +22,7 @@ from coenzyme.analysis.affine import Polynomial
 from coenzyme.analysis.coverage import Coverage
 from coenzyme.analysis.dependence import Dependences
 from coenzyme.analysis.induction import Recurrence
+from coenzyme.analysis.loop_sums import LoopSum, find_loop_sums
 from coenzyme.analysis.objects import MemoryObject, Objects, Storage, called_effect
 from coenzyme.analysis.overwritten import Aliasing, Overwrites, find_overwrites
 from coenzyme.analysis.passes import Pass
@@ -32,7 +33,6 @@ from coenzyme.ir.builder import Builder, const_int
 from coenzyme.ir.clone import clone_instruction
 from coenzyme.ir.instructions import (
     Alloca,
-    Binary,
     Block,
     Call,
     Function,
@@ -70,14 +70,14 @@ class _Body:
     Attributes
     ----------
     sums
-        Header phis that add up one term of each iteration, with the addition and the term.
+        Header phis that add up one term of each iteration.
     hidden
         Stores whose place is seen outside: they are not done again.
     """
 
     loop: Loop
     recurrences: Mapping[Phi, Recurrence]
-    sums: Mapping[Phi, tuple[Binary, Value]]
+    sums: Mapping[Phi, LoopSum]
     hidden: frozenset[Store]
 
 
@@ -152,24 +152,14 @@ class _Search:
             for i in block.instructions
         )
 
-    def _sums(self, loop: Loop) -> dict[Phi, tuple[Binary, Value]] | None:
+    def _sums(self, loop: Loop) -> dict[Phi, LoopSum] | None:
         """Return the sums over the iterations, where nothing else goes from one to the next or outside."""
-        assert loop.latch is not None
-        found: dict[Phi, tuple[Binary, Value]] = {}
+        sums = {phi: found for phi, found in find_loop_sums(loop).items() if found.total.opcode == "fadd"}
         counter = self.shape.counted[loop].index
-        for phi in loop.header.phis:
-            if phi is counter or phi in self.recurrences:
-                continue
-            addition = phi.value_from(loop.latch)
-            if not isinstance(addition, Binary) or addition.opcode != "fadd" or list(phi.users) != [addition]:
-                return None
-            if addition.operands.count(phi) != 1:
-                return None
-            term = addition.operands[1 if addition.operands[0] is phi else 0]
-            if any(user is not phi and user.block in loop.blocks for user in addition.users):
-                return None
-            found[phi] = (addition, term)
-        additions = {addition for addition, _ in found.values()}
+        carried = [phi for phi in loop.header.phis if phi is not counter and phi not in self.recurrences]
+        if any(phi not in sums for phi in carried):
+            return None
+        additions = {sums[phi].total for phi in carried}
         for block in loop.blocks:
             for instruction in block.instructions:
                 if instruction in additions or instruction is counter:
@@ -178,7 +168,7 @@ class _Search:
                     user.block is not None and user.block not in loop.blocks for user in instruction.users
                 ):
                     return None
-        return found
+        return {phi: sums[phi] for phi in carried}
 
     def _hidden(self, loop: Loop, instructions: Iterable[Instruction]) -> frozenset[Store] | None:
         """Return the stores not to be done again, or None where an iteration cannot be run again."""
@@ -314,7 +304,7 @@ def _fill(function: Function, shape: Shape, body: _Body, mapping: dict[Value, Va
     blocks = {block: function.add_block(Block(block.name)) for block in loop.ordered_blocks}
     at.branch(blocks[loop.header])
     term_of: dict[Instruction, tuple[int, Value]] = {
-        addition: (n, term) for n, (addition, term) in enumerate(body.sums.values())
+        found.total: (n, found.term) for n, found in enumerate(body.sums.values())
     }
     clones: list[Instruction] = []
     for block, twin in blocks.items():
@@ -369,9 +359,9 @@ def _replace_body(shape: Shape, body: _Body, function: Function, captured: Seque
     index = twins[0]
     at = Builder(repeated)
     at.call(function, [ConstantNull(), excinfo, index, *slots, *captured])
-    for slot, twin, (addition, _) in zip(slots, twins[1:], body.sums.values(), strict=True):
-        total = at.fadd(twin, at.load(twin.type, slot), flags=addition.flags)
-        addition.replace_all_uses_with(total)
+    for slot, twin, found in zip(slots, twins[1:], body.sums.values(), strict=True):
+        total = at.fadd(twin, at.load(twin.type, slot), flags=found.total.flags)
+        found.total.replace_all_uses_with(total)
         twin.add_incoming(total, repeated)
     following = at.add(index, const_int(I64, 1), flags=("nuw", "nsw"))
     index.add_incoming(following, repeated)
