@@ -419,7 +419,13 @@ def _derivative(
 
         def text_again() -> str:
             """Return the derivative in a form that can be differentiated: its tape is ordinary memory."""
-            again = replace(request, memory=TapeMemory.PLAIN, memory_limit=None, unneeded=frozenset())
+            again = replace(
+                request,
+                memory=TapeMemory.PLAIN,
+                memory_limit=None,
+                unneeded=frozenset(),
+                passes=request.passes - {Pass.LANES},
+            )
             # Second derivatives know nothing of threads.
             serial = in_series or program.is_parallel
             primal = lowered(function, argtypes, serial)
@@ -427,7 +433,7 @@ def _derivative(
             return _derive_text(source, primal, again, name)[0]
 
         environments = {**program.environments, **environments_of(text)}
-        again_differs = mode is Mode.REVERSE or program.is_parallel or _holds_names(text)
+        again_differs = options.width > 1 or mode is Mode.REVERSE or program.is_parallel or _holds_names(text)
         linked = link(
             text,
             name,

@@ -33,6 +33,7 @@ class Pass(Enum):
     REPLAY = "iterations that stand alone are run again, one by one, instead of taped"
     FUSE = "iterations that are run again, and that nothing waits for, are not run before"
     UNNEEDED = "what nobody asks for is left out of the forward sweep"
+    LANES = "tangents of several directions are vectors, and lie side by side in local memory"
     NEGATIVE_ZERO = "adjoints start at −0.0, to which the first addition costs nothing"
 
     def __repr__(self) -> str:

@@ -16,6 +16,8 @@ from coenzyme.analysis.points_to import find_objects
 from coenzyme.derive.calls import CallTable, Derivatives, replace_calls, replace_forward_call
 from coenzyme.derive.context import Context
 from coenzyme.derive.forward import emit_forward
+from coenzyme.derive.interleaving import NOT_INTERLEAVED
+from coenzyme.derive.lane_costs import plan_interleaving
 from coenzyme.derive.launches import fill_launch, run_launches
 from coenzyme.derive.normalise import Shape, normalise
 from coenzyme.derive.plan import ReversePlan, make_plan
@@ -245,13 +247,23 @@ class _Deriver:
         lanes: list[Shadows] = []
         scalars: list[Mapping[Argument, Argument]] = []
         pointers: list[Mapping[Value, Value]] = []
+        interleaving = NOT_INTERLEAVED
+        if Pass.LANES in request.passes and request.width > 1 and request.mode is Mode.FORWARD:
+            interleaving = plan_interleaving(shape, activity, contents, request.width)
         for twin_of in twins:
             shadow_of = {formals[index]: extra for index, extra in twin_of.items()}
             given = _pointer_shadows(formals, shadow_of, groups)
             in_forward = request.mode is Mode.FORWARD
             live = shape.exits.live
             new = add_shadows(
-                self.context, live, activity, contents, given, mirror_floats=in_forward, others=lanes
+                self.context,
+                live,
+                activity,
+                contents,
+                given,
+                mirror_floats=in_forward,
+                others=lanes,
+                interleaving=interleaving,
             )
             lanes.append(new)
             pointers.append(given)

@@ -20,6 +20,7 @@ from coenzyme.derive.normalise import Shape
 from coenzyme.derive.safety import Guard, guard
 from coenzyme.derive.scopes import Scopes, Side
 from coenzyme.derive.shadows import Shadows
+from coenzyme.derive.vectors import emit_vectors
 from coenzyme.frontends.program import Status
 from coenzyme.ir.builder import Builder, const_int, zero
 from coenzyme.ir.clone import clone_instruction
@@ -74,12 +75,16 @@ def emit_forward(
     }
     # What the lanes have in common, the primal and the partials, LLVM computes once.
     emitters = [
-        _Emitter(context, shape, activity, shadows, dots, scopes)
+        LaneEmitter(context, shape, activity, shadows, dots, scopes)
         for shadows, dots in zip(lanes, tangents, strict=True)
     ]
+    if lanes[0].interleaving.blocks or lanes[0].interleaving.interleaved:
+        emit_vectors(emitters, primal)
+    else:
+        for emitter in emitters:
+            emitter.run(primal)
     calls: dict[Call, None] = {}
     for emitter in emitters:
-        emitter.run(primal)
         calls.update(dict.fromkeys(emitter.calls))
     for call in calls:
         if forward_call is None:
@@ -89,7 +94,7 @@ def emit_forward(
     scopes.attach()
 
 
-class _Emitter:
+class LaneEmitter:
     """Emits the tangents of one lane."""
 
     def __init__(
@@ -110,6 +115,8 @@ class _Emitter:
         self.activity = activity
         self.shadows = shadows
         self.tangents: dict[Value, Value] = {**tangents}
+        self.elsewhere: Callable[[Value, int], Value] | None = None
+        """Gives the tangent of a value in a lane that is not among `tangents`."""
         self.calls: list[Call] = []
         """Calls of functions kept out of line, whose derivatives do the work of all lanes."""
 
@@ -133,9 +140,11 @@ class _Emitter:
 
     def tangent(self, value: Value) -> Value:
         """Return the tangent of `value`: zero where it is inactive."""
-        if self.activity.is_active(value):
-            return self.tangents[value]
-        return zero(value.type)
+        if not self.activity.is_active(value):
+            return zero(value.type)
+        if value not in self.tangents and self.elsewhere is not None:
+            self.tangents[value] = self.elsewhere(value, self.shadows.lane)
+        return self.tangents[value]
 
     def after(self, instruction: Instruction) -> Builder:
         block = instruction.block
@@ -265,7 +274,6 @@ def _check_allocations(context: Context, shape: Shape, lanes: Sequence[Shadows])
         at.ret(code)
     guards: list[Guard] = []
     for shadows in lanes:
-        pairs = shadows.allocations.items()
-        guards += [Guard(twin, Status.TAPE_EXHAUSTED, clear=call) for call, twin in pairs]
+        guards += [Guard(twin, Status.TAPE_EXHAUSTED, clear=twin) for twin in shadows.allocations.values()]
         guards += [Guard(twin, Status.TAPE_EXHAUSTED) for twin in shadows.growths]
     guard(context.module, function, guards, abandon)

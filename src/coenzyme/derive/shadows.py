@@ -22,6 +22,7 @@ from coenzyme.analysis.objects import (
     passed_pointers,
 )
 from coenzyme.derive.context import Context
+from coenzyme.derive.interleaving import NOT_INTERLEAVED, Interleaving
 from coenzyme.errors import ActivityError
 from coenzyme.ir.builder import Builder, const_int, zero
 from coenzyme.ir.clone import clone_instruction
@@ -53,6 +54,8 @@ from coenzyme.rules import Deallocation, Effect, find_memory_rule
 
 __all__ = ["Shadows", "add_shadows", "fill_bytes"]
 
+_TRANSFERS = (Effect.MEMSET, Effect.MEMCPY, Effect.MEMMOVE)
+
 
 @dataclass
 class Shadows:
@@ -75,6 +78,8 @@ class Shadows:
     """The calls that make shadow containers, or give the payloads of shadow blocks another size."""
     lane: int = 0
     """Which of the directions of a sweep these are the shadows of."""
+    interleaving: Interleaving = NOT_INTERLEAVED
+    """Which memory has one shadow for all directions."""
 
     def of(self, pointer: Value) -> Value:
         """Return the shadow of `pointer`."""
@@ -102,6 +107,7 @@ def add_shadows(
     *,
     mirror_floats: bool,
     others: Sequence[Shadows] = (),
+    interleaving: Interleaving = NOT_INTERLEAVED,
 ) -> Shadows:
     """Insert the shadow instructions into `blocks` and return what shadows what.
 
@@ -115,10 +121,12 @@ def add_shadows(
         Whether block transfers of floats act on shadows at once (forward mode) or in the reverse sweep.
     others
         The shadows of other directions, added before.
+    interleaving
+        Which memory has one shadow for all directions; the first adds it.
     """
     mirrored = others[0].mirrored if others else set[Instruction]()
-    shadows = Shadows(dict(arguments), {}, mirrored, lane=len(others))
-    augmenter = _Augmenter(context, activity, contents, shadows, mirror_floats)
+    shadows = Shadows(dict(arguments), {}, mirrored, lane=len(others), interleaving=interleaving)
+    augmenter = _Augmenter(context, activity, contents, shadows, mirror_floats, others[0] if others else None)
     return augmenter.run(list(blocks))
 
 
@@ -130,8 +138,10 @@ class _Augmenter:
         contents: Contents,
         shadows: Shadows,
         mirror_floats: bool,
+        first: Shadows | None,
     ) -> None:
         self.context = context
+        self.first = first
         self.module = context.module
         self.activity = activity
         self.contents = contents
@@ -150,6 +160,8 @@ class _Augmenter:
             for instruction in list(block.instructions):
                 if instruction in self.result.mirrored:
                     continue
+                if self._has_been_shadowed(instruction):
+                    continue
                 if isinstance(instruction, Phi):
                     if self._is_shadowed(instruction):
                         if not instruction.type.is_pointer:
@@ -161,11 +173,33 @@ class _Augmenter:
                         pending.append((instruction, twin))
                 else:
                     self._visit(instruction)
+                    if self.result.interleaving.touches(instruction):
+                        self._interleave(instruction)
         for phi, twin in pending:
             for value, block in phi.pairs:
                 twin.add_incoming(self.shadow(value, phi), block)
         self._let_go_where_it_fails(set(blocks))
         return self.result
+
+    def _has_been_shadowed(self, instruction: Instruction) -> bool:
+        """Whether the shadow of what `instruction` is about serves all lanes, and was added with the first."""
+        if self.first is None or not self.result.interleaving.touches(instruction):
+            return False
+        if instruction in self.first.pointers:
+            self.result.pointers[instruction] = self.first.pointers[instruction]
+        return True
+
+    def _interleave(self, instruction: Instruction) -> None:
+        """Let the shadow of `instruction`, which has just been added, be as large as those of all lanes."""
+        twin: Value | None = self.result.pointers.get(instruction)
+        if twin is None and isinstance(instruction, Call) and called_effect(instruction) in _TRANSFERS:
+            block = instruction.block
+            assert block is not None
+            twin = block.instructions[block.instructions.index(instruction) + 1]
+            assert isinstance(twin, Instruction)
+            assert twin in self.result.mirrored
+        if isinstance(twin, Instruction) and not isinstance(twin, Alloca):
+            self.result.mirrored.update(self.result.interleaving.widen(twin))
 
     def _let_go_where_it_fails(self, live: set[Block]) -> None:
         """Let go of shadows on the way out with an error, as the primal does of its blocks."""
@@ -180,6 +214,7 @@ class _Augmenter:
                     and call not in self.result.mirrored
                     and called_effect(call) is Effect.REFERENCE_COUNT
                     and call.operands[0] in self.result.pointers
+                    and not self._has_been_shadowed(call)
                 ):
                     twin = clone_instruction(call, {})
                     twin.set_operand(0, self.result.pointers[call.operands[0]])
@@ -193,6 +228,8 @@ class _Augmenter:
     def shadow(self, pointer: Value, user: Instruction) -> Value:
         """Return the shadow of `pointer`; of one that has none, null where it is never followed."""
         if pointer in self.result.pointers:
+            if self.first is not None and self._serves_all_lanes(pointer, user):
+                return ConstantNull()
             return self.result.pointers[pointer]
         if isinstance(pointer, ConstantNull | Undef | Poison):
             return pointer
@@ -208,6 +245,11 @@ class _Augmenter:
                     remedy="mark the array Duplicated, or return a copy of it",
                 )
         return ConstantNull()
+
+    def _serves_all_lanes(self, pointer: Value, user: Instruction) -> bool:
+        """Whether the shadow of `pointer` is the first lane's, where `user` chooses between it and others."""
+        interleaving = self.result.interleaving
+        return isinstance(user, Phi | Select) and interleaving.has(pointer) and not interleaving.has(user)
 
     def _hands_out(self, user: Instruction) -> bool:
         """Whether `user` stores a pointer where the caller will find it."""
@@ -284,8 +326,10 @@ class _Augmenter:
             f"{instruction.name}.shadow",
             instruction.align,
         )
+        if self.result.interleaving.has(instruction):
+            self.result.interleaving.widen(twin)
         self._place(instruction, twin)
-        clear = Store(ConstantZero(instruction.allocated_type), twin, instruction.align)
+        clear = Store(ConstantZero(twin.allocated_type), twin, instruction.align)
         self._insert_after(twin, clear)
 
     def _visit_store(self, instruction: Store) -> None:

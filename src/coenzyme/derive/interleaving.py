@@ -1,0 +1,98 @@
+"""Shadows of several directions side by side, and the blocks in which their tangents are vectors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from coenzyme.analysis.activity import Activity
+from coenzyme.analysis.objects import MemoryObject, Objects, called_effect
+from coenzyme.ir.builder import Builder, const_int
+from coenzyme.ir.instructions import Alloca, Block, Call, GetElementPtr, Instruction
+from coenzyme.ir.types import I64, ArrayType, Type
+from coenzyme.ir.values import ConstantInt, Value
+from coenzyme.rules import Allocation, Effect, find_memory_rule
+
+__all__ = ["NOT_INTERLEAVED", "Interleaving"]
+
+_LINE = 64
+"""Bytes of a cache line."""
+
+
+@dataclass(frozen=True)
+class Interleaving:
+    """What several directions have in common.
+
+    Attributes
+    ----------
+    width
+        How many directions there are.
+    interleaved
+        The objects with one shadow for all directions: what is b bytes into the object has its tangents
+        width·b bytes into the shadow, side by side.
+    blocks
+        The blocks in which tangents are vectors.
+    """
+
+    width: int = 1
+    objects: Objects | None = None
+    interleaved: frozenset[MemoryObject] = frozenset()
+    blocks: frozenset[Block] = field(default_factory=frozenset[Block])
+
+    def has(self, pointer: Value) -> bool:
+        """Whether the memory behind `pointer` has one shadow for all directions."""
+        if not self.interleaved or self.objects is None:
+            return False
+        targets = self.objects.of(pointer)
+        return bool(targets) and self.interleaved.issuperset(targets)
+
+    def touches(self, instruction: Instruction) -> bool:
+        """Whether `instruction` makes or takes a pointer to such memory."""
+        if not self.interleaved:
+            return False
+        return (instruction.type.is_pointer and self.has(instruction)) or (
+            isinstance(instruction, Call)
+            and any(a.type.is_pointer and self.has(a) for a in instruction.arguments)
+        )
+
+    def widen(self, twin: Instruction) -> list[Instruction]:
+        """Let an instruction on the shadow reach as far as all directions take; return what was added."""
+        match twin:
+            case Alloca():
+                twin.allocated_type = ArrayType(self.width, twin.allocated_type)
+                twin.align = max(twin.align, _LINE)
+            case GetElementPtr():
+                twin.source_type = _scaled(twin.source_type, len(twin.operands) > 2, self.width)
+                if "inbounds" not in twin.flags:
+                    twin.flags = ()
+            case Call():
+                return self._widen_call(twin)
+            case _:
+                pass
+        return []
+
+    def _widen_call(self, twin: Call) -> list[Instruction]:
+        effect = called_effect(twin)
+        position = 2
+        if effect is Effect.ALLOCATION:
+            rule = find_memory_rule(twin.callee_name or "")
+            assert isinstance(rule, Allocation)
+            position = rule.size[0]
+            if rule.alignment is not None:
+                alignment = twin.operands[rule.alignment]
+                if isinstance(alignment, ConstantInt) and 0 < alignment.value < _LINE:
+                    twin.set_operand(rule.alignment, const_int(alignment.type, _LINE))
+        elif effect not in (Effect.MEMSET, Effect.MEMCPY, Effect.MEMMOVE):
+            return []
+        size = Builder.before(twin).mul(twin.operands[position], const_int(I64, self.width))
+        twin.set_operand(position, size)
+        return [size] if isinstance(size, Instruction) else []
+
+
+def _scaled(type: Type, indexed: bool, width: int) -> Type:
+    """Return the type over which a ``getelementptr`` with the same indices reaches `width` times as far."""
+    if indexed and isinstance(type, ArrayType):
+        return ArrayType(type.count, _scaled(type.element, indexed, width))
+    return ArrayType(width, type)
+
+
+NOT_INTERLEAVED = Interleaving()
