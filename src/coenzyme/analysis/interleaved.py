@@ -1,10 +1,10 @@
 """Local memory whose shadows of several directions can lie side by side: element by element, lane by lane.
 
 With n directions such memory has one shadow of n times the size: what is b bytes into the memory is n·b bytes
-into the shadow, and there the n tangents of one element stand, which are a vector to LLVM. It takes that every
-access is to an element of one floating-point type, and that nobody outside ever sees the shadow: no pointer
-into the memory is stored, returned or passed on. Objects that one pointer may lead to share their fate, for
-its shadow is one address or n.
+into the shadow, and there the n tangents of one element stand, which are a vector to LLVM. Every access has to
+be to an element of one floating-point type, and nobody outside may ever see the shadow: no pointer into the
+memory is stored, returned or passed on. Objects that one pointer may lead to share their fate, for its shadow
+is one address or n.
 """
 
 from __future__ import annotations

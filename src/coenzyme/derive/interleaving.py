@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from coenzyme.analysis.activity import Activity
 from coenzyme.analysis.objects import MemoryObject, Objects, called_effect
 from coenzyme.ir.builder import Builder, const_int
 from coenzyme.ir.instructions import Alloca, Block, Call, GetElementPtr, Instruction
@@ -49,10 +48,9 @@ class Interleaving:
         """Whether `instruction` makes or takes a pointer to such memory."""
         if not self.interleaved:
             return False
-        return (instruction.type.is_pointer and self.has(instruction)) or (
-            isinstance(instruction, Call)
-            and any(a.type.is_pointer and self.has(a) for a in instruction.arguments)
-        )
+        if isinstance(instruction, Call) and any(self.has(a) for a in instruction.arguments):
+            return True
+        return instruction.type.is_pointer and self.has(instruction)
 
     def widen(self, twin: Instruction) -> list[Instruction]:
         """Let an instruction on the shadow reach as far as all directions take; return what was added."""
