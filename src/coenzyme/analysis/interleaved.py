@@ -1,7 +1,7 @@
 """Local memory whose shadows of several directions can lie side by side: element by element, lane by lane.
 
 With n directions such memory has one shadow of n times the size: what is b bytes into the memory is n·b bytes
-into the shadow, and there the n tangents of one element stand, which are a vector to LLVM. Every access has to
+into the shadow, and there the n tangents of one element stand, a vector to LLVM. Every access has to
 be to an element of one floating-point type, and nobody outside may ever see the shadow: no pointer into the
 memory is stored, returned or passed on. Objects that one pointer may lead to share their fate, for its shadow
 is one address or n.
@@ -177,10 +177,9 @@ class _Finder:
             if call.operands[rule.size[0]].type != I64:
                 self.refuse(call)
         elif effect in _TRANSFERS:
-            moved = call.arguments[:1] if effect is Effect.MEMSET else call.arguments[:2]
-            self.unite([item for pointer in moved for item in self.objects.of(pointer)])
             if call.arguments[2].type != I64:
-                self.refuse(call.arguments[0])
+                for pointer in call.arguments[:2]:
+                    self.refuse(pointer)
         elif effect not in _FOLLOWED:
             for argument in call.arguments:
                 if holds_pointers(argument.type):

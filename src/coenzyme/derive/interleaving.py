@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from coenzyme.analysis.objects import MemoryObject, Objects, called_effect
+from coenzyme.analysis.activity import Activity
+from coenzyme.analysis.objects import MemoryObject, called_effect
 from coenzyme.ir.builder import Builder, const_int
 from coenzyme.ir.instructions import Alloca, Block, Call, GetElementPtr, Instruction
 from coenzyme.ir.types import I64, ArrayType, Type
 from coenzyme.ir.values import ConstantInt, Value
 from coenzyme.rules import Allocation, Effect, find_memory_rule
 
-__all__ = ["NOT_INTERLEAVED", "Interleaving"]
+__all__ = ["NOT_INTERLEAVED", "TRANSFERS", "Interleaving"]
+
+TRANSFERS = (Effect.MEMSET, Effect.MEMCPY, Effect.MEMMOVE)
 
 _LINE = 64
 """Bytes of a cache line."""
@@ -33,24 +36,33 @@ class Interleaving:
     """
 
     width: int = 1
-    objects: Objects | None = None
+    activity: Activity | None = None
     interleaved: frozenset[MemoryObject] = frozenset()
     blocks: frozenset[Block] = field(default_factory=frozenset[Block])
 
     def has(self, pointer: Value) -> bool:
         """Whether the memory behind `pointer` has one shadow for all directions."""
-        if not self.interleaved or self.objects is None:
+        if not self.interleaved or self.activity is None:
             return False
-        targets = self.objects.of(pointer)
+        targets = self.activity.objects.of(pointer)
         return bool(targets) and self.interleaved.issuperset(targets)
 
-    def touches(self, instruction: Instruction) -> bool:
-        """Whether `instruction` makes or takes a pointer to such memory."""
-        if not self.interleaved:
-            return False
+    def serves_all(self, instruction: Instruction) -> bool:
+        """Whether what `instruction` does to a shadow is done once for all directions."""
+        if isinstance(instruction, Call) and called_effect(instruction) in TRANSFERS:
+            return self.has(instruction.operands[0]) and not self.is_mixed(instruction)
         if isinstance(instruction, Call) and any(self.has(a) for a in instruction.arguments):
             return True
         return instruction.type.is_pointer and self.has(instruction)
+
+    def is_mixed(self, call: Call) -> bool:
+        """Whether `call` copies between shadows of which one serves all directions and one does not."""
+        if called_effect(call) is Effect.MEMSET:
+            return False
+        target, source = call.operands[:2]
+        if self.has(target):
+            return not self.has(source) and self.activity is not None and self.activity.has_shadow(source)
+        return self.has(source)
 
     def widen(self, twin: Instruction) -> list[Instruction]:
         """Let an instruction on the shadow reach as far as all directions take; return what was added."""
@@ -79,7 +91,7 @@ class Interleaving:
                 alignment = twin.operands[rule.alignment]
                 if isinstance(alignment, ConstantInt) and 0 < alignment.value < _LINE:
                     twin.set_operand(rule.alignment, const_int(alignment.type, _LINE))
-        elif effect not in (Effect.MEMSET, Effect.MEMCPY, Effect.MEMMOVE):
+        elif effect not in TRANSFERS:
             return []
         size = Builder.before(twin).mul(twin.operands[position], const_int(I64, self.width))
         twin.set_operand(position, size)

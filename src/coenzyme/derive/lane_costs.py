@@ -1,9 +1,9 @@
 """What it costs to follow several directions in vectors, or one beside the other, and the cheaper choice.
 
 A vector takes the tangents of all lanes at once; but a loop that works on vectors is not vectorised over its
-iterations, and shadows of the caller's lie apart: there a vector is put together lane by lane. So the choice is
-made by loops, together with that of the local memory whose shadows lie side by side: where LLVM can vectorise a
-loop over the entries of arrays, it is left to do so.
+iterations, and shadows of the caller's lie apart: there a vector is put together lane by lane. So the choice
+is made by loops, together with that of the local memory whose shadows lie side by side: where LLVM can
+vectorise a loop over the entries of arrays, it is left to do so.
 
 The unit is an instruction. The figures are rough: what matters is what the innermost loops do.
 """
@@ -87,7 +87,7 @@ def plan_interleaving(shape: Shape, activity: Activity, contents: Contents, widt
     if not blocks:
         return NOT_INTERLEAVED
     objects = frozenset(item for family in chosen for item in family)
-    return Interleaving(width, activity.objects, objects, frozenset(blocks))
+    return Interleaving(width, activity, objects, frozenset(blocks))
 
 
 def _cheapest(families: frozenset[Family], cost: Callable[[frozenset[Family]], float]) -> frozenset[Family]:

@@ -204,6 +204,31 @@ out:
 }}
 """
 
+_STRIDED = """
+define internal void @coenzyme.strided.{name}(ptr %to, i64 %by, ptr %from, i64 %per, i64 %size) alwaysinline {{
+entry:
+  %count = udiv i64 %size, {size}
+  %none = icmp eq i64 %count, 0
+  br i1 %none, label %out, label %body
+
+body:
+  %i = phi i64 [ 0, %entry ], [ %next, %body ]
+  %from.index = mul i64 %i, %per
+  %cell = getelementptr {type}, ptr %from, i64 %from.index
+  %to.index = mul i64 %i, %by
+  %place = getelementptr {type}, ptr %to, i64 %to.index
+  %value = load {type}, ptr %cell, align {size}
+  store {type} %value, ptr %place, align {size}
+  %next = add nuw nsw i64 %i, 1
+  %done = icmp eq i64 %next, %count
+  br i1 %done, label %out, label %body
+
+out:
+  ret void
+}}
+"""
+"""Copies every so-manieth element."""
+
 
 def block_name(kind: str, type: FloatType) -> str:
     """Return the name of the function that takes a block transfer of `type` back."""
@@ -219,6 +244,9 @@ def require(
         if name.startswith("coenzyme.adjoint."):
             type = name.rsplit(".", 1)[1]
             text = _BLOCKS.format(name=type, type=type, size={"double": 8, "float": 4}[type])
+        elif name.startswith("coenzyme.strided."):
+            type = name.rsplit(".", 1)[1]
+            text = _STRIDED.format(name=type, type=type, size={"double": 8, "float": 4}[type])
         elif name.startswith(("coenzyme.keep.drop.", "coenzyme.keep.release.")):
             release = name.split(".", 3)[3]
             free = "" if release == "free" else "declare void @free(ptr)"

@@ -22,7 +22,7 @@ from coenzyme.analysis.objects import (
     passed_pointers,
 )
 from coenzyme.derive.context import Context
-from coenzyme.derive.interleaving import NOT_INTERLEAVED, Interleaving
+from coenzyme.derive.interleaving import NOT_INTERLEAVED, TRANSFERS, Interleaving
 from coenzyme.errors import ActivityError
 from coenzyme.ir.builder import Builder, const_int, zero
 from coenzyme.ir.clone import clone_instruction
@@ -53,8 +53,6 @@ from coenzyme.ir.values import (
 from coenzyme.rules import Deallocation, Effect, find_memory_rule
 
 __all__ = ["Shadows", "add_shadows", "fill_bytes"]
-
-_TRANSFERS = (Effect.MEMSET, Effect.MEMCPY, Effect.MEMMOVE)
 
 
 @dataclass
@@ -98,7 +96,7 @@ def fill_bytes(module: Module, at: Builder, target: Value, byte: Value, size: Va
     return call
 
 
-def add_shadows(
+def add_shadows(  # noqa: PLR0913 - what the shadows of one lane depend on
     context: Context,
     blocks: Iterable[Block],
     activity: Activity,
@@ -173,7 +171,7 @@ class _Augmenter:
                         pending.append((instruction, twin))
                 else:
                     self._visit(instruction)
-                    if self.result.interleaving.touches(instruction):
+                    if self.result.interleaving.serves_all(instruction):
                         self._interleave(instruction)
         for phi, twin in pending:
             for value, block in phi.pairs:
@@ -182,8 +180,8 @@ class _Augmenter:
         return self.result
 
     def _has_been_shadowed(self, instruction: Instruction) -> bool:
-        """Whether the shadow of what `instruction` is about serves all lanes, and was added with the first."""
-        if self.first is None or not self.result.interleaving.touches(instruction):
+        """Whether one shadow of what `instruction` is about serves all lanes, and is there already."""
+        if self.first is None or not self.result.interleaving.serves_all(instruction):
             return False
         if instruction in self.first.pointers:
             self.result.pointers[instruction] = self.first.pointers[instruction]
@@ -192,14 +190,30 @@ class _Augmenter:
     def _interleave(self, instruction: Instruction) -> None:
         """Let the shadow of `instruction`, which has just been added, be as large as those of all lanes."""
         twin: Value | None = self.result.pointers.get(instruction)
-        if twin is None and isinstance(instruction, Call) and called_effect(instruction) in _TRANSFERS:
+        if twin is None and isinstance(instruction, Call) and called_effect(instruction) in TRANSFERS:
             block = instruction.block
             assert block is not None
             twin = block.instructions[block.instructions.index(instruction) + 1]
-            assert isinstance(twin, Instruction)
             assert twin in self.result.mirrored
         if isinstance(twin, Instruction) and not isinstance(twin, Alloca):
             self.result.mirrored.update(self.result.interleaving.widen(twin))
+
+    def _visit_mixed_transfer(self, call: Call) -> None:
+        """Copy the shadow of one lane from where lanes lie side by side to where they do not, or back."""
+        interleaving = self.result.interleaving
+        type = self.contents.behind(call.operands[0]).only_float
+        assert type is not None
+        at = self._after(call)
+        ends: list[Value] = []
+        for pointer in call.operands[:2]:
+            joint = interleaving.has(pointer)
+            shadow = self.shadow(pointer, call)
+            ends.append(at.gep(type, shadow, [self.result.lane]) if joint else shadow)
+            ends.append(const_int(I64, interleaving.width if joint else 1))
+        new = at.call(self.context.require(f"coenzyme.strided.{type}"), [*ends, call.operands[2]])
+        for value in (*ends, new):
+            if isinstance(value, Instruction):
+                self.result.mirrored.add(value)
 
     def _let_go_where_it_fails(self, live: set[Block]) -> None:
         """Let go of shadows on the way out with an error, as the primal does of its blocks."""
@@ -433,6 +447,9 @@ class _Augmenter:
         self.result.allocations[call] = twin
 
     def _visit_transfer(self, call: Call, effect: Effect) -> None:
+        if self.result.interleaving.is_mixed(call):
+            self._visit_mixed_transfer(call)
+            return
         content = self.contents.behind(call.operands[0])
         if content.floats and not self.mirror_floats:
             if not (content.pointers or content.integers):
