@@ -205,9 +205,9 @@ out:
 """
 
 _STRIDED = """
-define internal void @coenzyme.strided.{name}(ptr %to, i64 %by, ptr %from, i64 %per, i64 %size) alwaysinline {{
+define internal void @coenzyme.strided.{name}(ptr %to, i64 %by, ptr %from, i64 %per, i64 %n) alwaysinline {{
 entry:
-  %count = udiv i64 %size, {size}
+  %count = udiv i64 %n, {size}
   %none = icmp eq i64 %count, 0
   br i1 %none, label %out, label %body
 
