@@ -34,7 +34,9 @@ _BYTES = 32
 """How much of a vector one instruction takes, at the least."""
 _REPEATED = 16
 """How often a loop is taken to run."""
-_GATHERED = 2
+_STREAMED = 2
+"""How many iterations a vectorised loop does for the price of one: its checks and its rest cost as well."""
+_GATHERED = 1.5
 """Instructions for each element of a vector that is put together, or taken apart."""
 _VECTORISED = ("llvm.sqrt", "llvm.fabs", "llvm.fma", "llvm.copysign", "sqrt", "fabs")
 """How the functions begin that there are vector instructions for."""
@@ -47,7 +49,7 @@ class _Region:
     weight: float
     blocks: list[Block] = field(default_factory=list[Block])
     primal: int = 0
-    """Instructions of the function itself."""
+    """Instructions of the function itself, as far as they count."""
     single: int = 0
     """Operations on the tangents of one lane."""
     joint: int = 0
@@ -128,14 +130,15 @@ class _Surveyor:
                 self.count(instruction, region, families)
         for loop, region in regions.items():
             if loop is not None and not loop.children and self.is_vectorised(loop):
-                region.at_once = _BYTES // 8
+                region.at_once = _STREAMED
         return list(regions.values())
 
     def count(
         self, instruction: Instruction, region: _Region, families: Mapping[MemoryObject, Family]
     ) -> None:
-        if not isinstance(instruction, Phi):
-            region.primal += 1
+        # Integers are computed beside floats, and branches are predicted.
+        if isinstance(instruction, Load | Store | Call) or instruction.type.is_float:
+            region.primal += not isinstance(instruction, Phi)
         if self.is_access(instruction):
             assert isinstance(instruction, (Load, Store))
             family = next((families.get(o) for o in self.activity.objects.of(instruction.pointer)), None)

@@ -120,14 +120,13 @@ class _Emitter:
         return at.insert(ExtractElement("extractelement", value.type, [vector, const_int(I32, lane)]))
 
     def after(self, value: Value, tangents: Sequence[Value]) -> Builder:
-        """Return a builder behind `value` and its `tangents`, all of which stand in one block."""
-        made = [t for t in (value, *tangents) if isinstance(t, Instruction)]
-        if not made:
+        """Return a builder behind `value` and its `tangents`, which may be those of an operand of it."""
+        if not isinstance(value, Instruction):
             return Builder(self.shape.function.entry, 0)
-        block = made[0].block
+        block = value.block
         assert block is not None
-        assert all(t.block is block for t in made)
-        last = max(block.instructions.index(t) for t in made)
+        here = [t for t in (value, *tangents) if isinstance(t, Instruction) and t.block is block]
+        last = max(block.instructions.index(t) for t in here)
         return Builder(block, max(last + 1, len(block.phis)))
 
     # -- one instruction
