@@ -50,6 +50,7 @@ MEASURED: Mapping[str, tuple[Pass, ...]] = {
     "lu in place 400²": (Pass.SURVIVAL, Pass.WRAPAROUND),
     "GMM d10 K25 n1000": (Pass.REPLAY, Pass.FUSE, Pass.CUT, Pass.NEGATIVE_ZERO),
     "LSTM l2 c1024": (Pass.CUT, Pass.CARRIED),
+    "Hand dense Jacobian c100": (Pass.LANES, Pass.BORROWED),
     "BA sparse Jacobian p31843, in one batch": (Pass.CUT, Pass.STACK, Pass.BORROWED),
 }
 """By the title of a row, the passes that it is measured without."""
