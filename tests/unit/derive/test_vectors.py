@@ -8,7 +8,7 @@ from typing import Any
 import numba as nb
 import numpy as np
 import pytest
-from numba.core.runtime import rtsys
+from numba.core.runtime import _nrt_python, rtsys
 from numpy.typing import NDArray
 
 import coenzyme as cz
@@ -344,19 +344,23 @@ def test_memory_with_one_shadow_is_given_back_once(everywhere: list[Interleaving
                 local[j] += other[j - 1]
         return local[1]
 
-    for last in (0.5, 2.0):
-        x = np.array([0.5, 0.6, 0.7, last])
-        before = rtsys.get_allocation_stats()
-        for _ in range(3):
-            if last > 1.0:
-                with pytest.raises(ValueError):  # noqa: PT011 - the function's own
+    _nrt_python.memsys_enable_stats()
+    try:
+        for last in (0.5, 2.0):
+            x = np.array([0.5, 0.6, 0.7, last])
+            before = rtsys.get_allocation_stats()
+            for _ in range(3):
+                if last > 1.0:
+                    with pytest.raises(ValueError):  # noqa: PT011 - the function's own
+                        pushed(fails, x, 3, ALL_PASSES)
+                else:
                     pushed(fails, x, 3, ALL_PASSES)
-            else:
-                pushed(fails, x, 3, ALL_PASSES)
-        after = rtsys.get_allocation_stats()
-        assert everywhere[-1].interleaved
-        if last < 1.0:  # a Numba function that raises loses its arrays
-            assert after.alloc - before.alloc == after.free - before.free
+            after = rtsys.get_allocation_stats()
+            assert everywhere[-1].interleaved
+            if last < 1.0:  # a Numba function that raises loses its arrays
+                assert after.alloc - before.alloc == after.free - before.free
+    finally:
+        _nrt_python.memsys_disable_stats()
 
 
 @pytest.mark.slow
