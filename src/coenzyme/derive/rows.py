@@ -48,6 +48,8 @@ __all__ = ["Analyses", "RowNest", "Span", "find_row_nests", "is_kept_in_place"]
 _NEAR = 8
 """Rows up to as many apart overlap, whatever the sizes."""
 _DEEPEST = 4
+_MOST_TEXT = 4000
+"""How many instructions the copies of a body may have, for compilation to stay quick."""
 _IN_PLACE = (Keep.INDEX, Keep.RECURRENCE, Keep.RECOMPUTE)
 
 
@@ -222,6 +224,9 @@ class _Nest:
         if aligned is None:
             return None
         offsets, windows = aligned
+        copies = 2 * len(set(offsets.values())) * len(self.lanes)
+        if copies * len(self.body.instructions) > _MOST_TEXT:
+            return None
         conditions = [c for path in paths if path is not None for c in path.conditions]
         known = {store: found for store, found in slopes.items() if found is not None}
         lasts = [leaf for loop in self.loops for leaf in self._leaves_of_last(loop)]

@@ -12,9 +12,11 @@ import pytest
 from numpy.typing import NDArray
 
 import coenzyme as cz
+from coenzyme import engine
 from coenzyme.analysis.passes import ALL_PASSES, NO_PASSES, Pass
 from coenzyme.derive import row_text
 from coenzyme.derive.rows import RowNest
+from coenzyme.frontends.program import ArgumentActivity, Mode
 from tests.unit.derive.shapes import agree, gradients, made, plan_of
 
 
@@ -435,6 +437,18 @@ def energy(A):
 @pytest.mark.slow
 def test_gradients_agree_with_finite_differences() -> None:
     cz.testing.check_derivatives(energy, grid(5, 6))
+
+
+def test_what_would_take_too_many_copies_is_not_gathered() -> None:
+    array = nb.types.Array(nb.float64, 2, "C")
+    pair = (ArgumentActivity.DUPLICATED,) * 2
+    found: list[int] = []
+    for width in (1, 40):
+        options = engine.Options(width=width)
+        derivative = engine.derivative(five_points, (array, array), pair, Mode.REVERSE, False, options)
+        assert derivative.plan is not None
+        found.append(len(derivative.plan.rows))
+    assert found == [1, 0]
 
 
 @pytest.mark.slow
