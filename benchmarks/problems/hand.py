@@ -23,7 +23,7 @@ JOINTS = 4
 
 def dense(case: Case) -> Call:
     """Return a call of the Jacobian in forward mode."""
-    jacobian = cz.jacobian(case.function, mode="forward")
+    jacobian = cz.jacobian(case.function, mode="forward", chunk_size=16)
     return lambda: (jacobian(*case.arguments),)
 
 
