@@ -128,7 +128,9 @@ class Adjoints:
             return
         shadow = self.shadow_address(load.pointer, load.type, at)
         old = at.builder.load(load.type, shadow, align=load.align)
-        new = at.builder.store(at.builder.fadd(old, bar), shadow, align=load.align)
+        # The address may be the same in every iteration, where LLVM finds that an operand is broadcast.
+        flags = ANY_ORDER if at.loop is not None and self.plan.reorders else ()
+        new = at.builder.store(at.builder.fadd(old, bar, flags=flags), shadow, align=load.align)
         for access in (old, new):
             self.values.scopes.mark(access, Side.SHADOW, load.pointer, self.shadows.lane)
 
