@@ -23,6 +23,7 @@ class Pass(Enum):
     CARRIED = "indices of array expressions that a loop carries round are resolved"
     SPECULATE = "branches around a few harmless operations become selections"
     EQUAL_PHIS = "one integer computed in two places is computed again instead of recorded"
+    ROUND_TRIPS = "addresses that a nest of loops takes back are those that it began with"
     WRAPAROUND = "the test for a negative subscript goes away where the loops decide it"
     CUT = "a cheapest set of values is taped, and the rest computed again"
     SURVIVAL = "what is read is read again where subscripts prove that nobody overwrites it"
@@ -34,6 +35,7 @@ class Pass(Enum):
     FUSE = "iterations that are run again, and that nothing waits for, are not run before"
     UNNEEDED = "what nobody asks for is left out of the forward sweep"
     LANES = "tangents of several directions are vectors, and lie side by side in local memory"
+    LATE = "shadows of what an iteration allocates for itself are allocated in its reverse sweep"
     NEGATIVE_ZERO = "adjoints start at −0.0, to which the first addition costs nothing"
 
     def __repr__(self) -> str:

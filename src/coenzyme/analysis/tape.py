@@ -93,6 +93,8 @@ class Question:
     """Values that are found in memory again only where the function's facts hold."""
     movable: frozenset[Value] = frozenset()
     """Addresses that are different ones in the reverse sweep: they are computed again, whatever it costs."""
+    at_hand: frozenset[Value] = frozenset()
+    """Values that the reverse sweep has without asking the forward sweep."""
     passes: frozenset[Pass] = ALL_PASSES
     keep: dict[Value, Keep] = field(default_factory=dict[Value, Keep])
 
@@ -145,7 +147,7 @@ def plan_tape(question: Question) -> TapePlan:
     pending = list(wanted)
     while pending:
         value = pending.pop()
-        if value in keep:
+        if value in keep or value in question.at_hand:
             continue
         how = _how(question, value, taped)
         keep[value] = how
@@ -232,7 +234,7 @@ def _cut(question: Question, wanted: list[Instruction]) -> set[Value]:
         for source in _sources(question, value):
             block = source.block
             assert block is not None
-            if question.loop_of(block) is None or source in question.indices:
+            if question.loop_of(block) is None or source in question.indices or source in question.at_hand:
                 continue
             problem.flow(source, value)
             pending.append(source)

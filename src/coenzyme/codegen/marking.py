@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
-__all__ = ["find_recursive", "mark"]
+__all__ = ["find_recursive", "mark", "state_results"]
 
 _SYMBOL = r'@(?:"([^"]+)"|([-\w.$]+))'
 _MENTION = re.compile(_SYMBOL)
@@ -26,6 +26,8 @@ _KEPT_ATTRIBUTES = re.compile(r"\b(?:noinline|optnone|alwaysinline)\b ?")
 
 # Functions that build an exception and nothing else: inlined, they are most of an array kernel's blocks.
 _RAISES = re.compile(r"ol_raise_with_shape_context|__excinfo_unwrap_args")
+
+_RETURN = re.compile(r"^  ret i32 ([^\s,]+)", re.MULTILINE)
 
 _ALLOCATES = "nounwind willreturn memory(inaccessiblemem: readwrite)"
 _READS = "nounwind willreturn memory(read)"
@@ -89,6 +91,29 @@ def mark(text: str, entry: str, keep_out_of_line: Callable[[str], bool], apart: 
         elif line.startswith("attributes #"):
             lines[index] = _mark_group(line)
     return "\n".join(lines)
+
+
+def state_results(text: str) -> str:
+    """Return `text` with what each function that only raises returns, where it is one number, written to it.
+
+    LLVM does not look into a function that another copy may stand for, and takes for possible that an error
+    is none: the code after the call then goes on with an array that there is not.
+    """
+    found: list[str] = []
+    end = 0
+    for match in _DEFINITION.finditer(text):
+        if not _RAISES.search(_name(match)):
+            continue
+        last = text.find("\n}", match.start())
+        results = set(_RETURN.findall(text, match.start(), last))
+        begin = text.find("i32 @", match.start(), match.end())
+        if begin < 0 or len(results) != 1 or "range(" in text[match.start() : begin]:
+            continue
+        result = results.pop()
+        if result.isdecimal():
+            found += [text[end:begin], f"range(i32 {result}, {int(result) + 1}) "]
+            end = begin
+    return "".join([*found, text[end:]])
 
 
 def find_recursive(text: str) -> frozenset[str]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from coenzyme.codegen import passes
-from coenzyme.codegen.marking import mark
+from coenzyme.codegen.marking import mark, state_results
 from coenzyme.codegen.verify import verify
 
 __all__ = ["canonicalise_loops", "optimise", "prepare"]
@@ -76,6 +76,10 @@ def prepare(
     passes.simplify_functions(prepared)
     passes.inline_marked(prepared)
     passes.simplify_functions(prepared)
+    simplified = str(prepared)
+    stated = state_results(simplified)
+    if stated != simplified:
+        prepared = verify(stated)
     passes.prune_reference_counts(prepared)
     passes.propagate_constants(prepared)
     passes.simplify_functions(prepared)

@@ -63,6 +63,7 @@ class Adjoints:
         self.gathering = Gathering(plan, values, shadows.lane, make_slot, self.shadow_address)
         self.reverse_call: Callable[[Call, Position], None] | None = None
         self.drop_kept: Callable[[Call, Position], None] | None = None
+        self.free_late: Callable[[Call, Position], None] | None = None
         self.drop_copies: Callable[[Call, Position], None] | None = None
 
     # -- adjoints of SSA values
@@ -220,6 +221,8 @@ class Adjoints:
             if self.plan.activity.has_shadow(call.operands[0]):
                 self._emit_transfer(call, effect, at)
         elif effect is Effect.ALLOCATION:
+            if call in self.plan.late.calls and self.free_late is not None:
+                self.free_late(call, at)
             if call in self.plan.kept and self.drop_kept is not None:
                 self.drop_kept(call, at)
         elif effect is Effect.BLAS:

@@ -23,6 +23,7 @@ from coenzyme.derive.normalise import Shape, normalise
 from coenzyme.derive.plan import ReversePlan, make_plan
 from coenzyme.derive.replay import drop_hidden_stores, outline_iterations
 from coenzyme.derive.reverse import Seed, emit_reverse
+from coenzyme.derive.round_trips import resolve_round_trips
 from coenzyme.derive.ruled import fill_from_rule
 from coenzyme.derive.runtime import TapeMemory
 from coenzyme.derive.seeds import ResultPlaces
@@ -233,6 +234,8 @@ class _Deriver:
         structs = {formals[i]: name for i, name in named.items() if i < len(formals)}
         while True:
             shape = normalise(derivative, elements, request.has_status, request.passes)
+            if Pass.ROUND_TRIPS in request.passes:
+                resolve_round_trips(shape)
             if Pass.WRAPAROUND in request.passes:
                 drop_wraparounds(shape)
             _refuse_indirect_calls(self.context, shape)

@@ -31,6 +31,7 @@ from coenzyme.derive.blas import Copies, Products, copy_overwritten, needed_by_p
 from coenzyme.derive.context import Context
 from coenzyme.derive.emission import rule_of
 from coenzyme.derive.growth import find_movable
+from coenzyme.derive.late import LateShadows, find_late_shadows
 from coenzyme.derive.normalise import Shape
 from coenzyme.derive.releasing import is_release
 from coenzyme.derive.relocated import find_relocated
@@ -102,6 +103,8 @@ class ReversePlan:
         What the reverse of an innermost loop sums up in registers, and the loops that have no order.
     rows
         The nests that are swept row by row of the shadows they add to, by their outermost loops.
+    late
+        Shadows that the reverse sweep of an iteration allocates for itself.
     """
 
     shape: Shape
@@ -127,6 +130,7 @@ class ReversePlan:
     unneeded: frozenset[MemoryObject] = frozenset()
     stored: Mapping[Value, Store] = field(default_factory=dict[Value, Store])
     rows: Mapping[Loop, RowNest] = field(default_factory=dict[Loop, RowNest])
+    late: LateShadows = field(default_factory=LateShadows)
 
     @property
     def mirrored(self) -> set[Instruction]:
@@ -220,6 +224,8 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
         **overwrites.conditional,
         **{value: facts for value, store in stored.items() if (facts := overwrites.lasting[store])},
     }
+    late = find_late_shadows(shape, lanes, recurrences) if Pass.LATE in passes else LateShadows()
+    wanted.extend(operand for call in late.calls for operand in call.arguments)
     facts = _emit_facts(shape, conditional.values()) if conditional else None
     if facts is not None:
         wanted.append(facts)
@@ -237,12 +243,14 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
         stored=stored,
         conditional=frozenset(conditional),
         movable=find_movable(live, activity.objects, primal_of, context)
-        | find_relocated(live, relocated, context),
+        | find_relocated(live, relocated, context)
+        | {address for address in late.addresses if not isinstance(address, Phi)},
+        at_hand=late.twins,
         passes=passes,
     )
     tape = plan_tape(question)
     kept, withheld = _find_kept(
-        shape, activity, lanes[0], tape, stored, copies, read_again_by_calls, is_callee=is_callee
+        shape, activity, lanes[0], tape, stored, copies, read_again_by_calls, late.calls, is_callee=is_callee
     )
     return ReversePlan(
         shape,
@@ -266,6 +274,7 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
         frozenset(o for pointer in unneeded for o in activity.objects.of(pointer) if Pass.UNNEEDED in passes),
         stored,
         {loop: nest for loop, nest in rows.items() if is_kept_in_place(nest, tape)},
+        late,
     )
 
 
@@ -418,6 +427,7 @@ def _find_kept(  # noqa: PLR0913 - the results of the analyses
     stored: Mapping[Value, Store],
     copies: Copies,
     read_again_by_calls: Collection[Value],
+    late: Collection[Call],
     *,
     is_callee: bool,
 ) -> tuple[tuple[Call, ...], tuple[Call, ...]]:
@@ -433,7 +443,8 @@ def _find_kept(  # noqa: PLR0913 - the results of the analyses
             access = stored.get(value, value)
             assert isinstance(access, Load | Store)
             needed |= set(objects.of(access.pointer))
-    for pointer in [*shadows.allocations, *read_again_by_calls]:
+    shadowed = [call for call in shadows.allocations if call not in late]
+    for pointer in [*shadowed, *read_again_by_calls]:
         needed |= set(objects.of(pointer))
     # A typed container is freed by the block that counts the references to it.
     inner = {o for o in needed if is_container(o)}

@@ -55,6 +55,8 @@ class ReverseValues:
         """Slot of the address of a counted loop's whole frame, or of one iteration's record."""
         self.available: dict[Value, Value] = {}
         """Values that are at hand everywhere, such as arguments under another name."""
+        self.late: dict[Value, Value] = {}
+        """Slots of the shadows that the reverse sweep of an iteration allocates."""
         self.carried: dict[tuple[Value, Loop], Value] = {}
         self.again: dict[Load, Value] = {}
         """The loads that read the primal's memory again, with the primal's own pointers."""
@@ -67,6 +69,9 @@ class ReverseValues:
         if not isinstance(value, Instruction):
             return value
         if value in at.known:
+            return at.known[value]
+        if value in self.late:
+            at.known[value] = at.builder.load(PTR, self.late[value])
             return at.known[value]
         assert value.block is not None
         home = self.plan.shape.loop_of(value.block)

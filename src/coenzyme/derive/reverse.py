@@ -27,7 +27,7 @@ from coenzyme.derive.plan import ReversePlan
 from coenzyme.derive.positions import Position, ReverseValues
 from coenzyme.derive.row_text import RowText
 from coenzyme.derive.runtime import DESTROY, KEEP_STACK, STACK
-from coenzyme.derive.safety import Guard, guard
+from coenzyme.derive.safety import Guard, clear_payload, guard
 from coenzyme.derive.scopes import Scopes
 from coenzyme.derive.seeds import ResultPlaces, add_seed, drop_references
 from coenzyme.derive.split import Halves
@@ -37,7 +37,7 @@ from coenzyme.ir.builder import Builder, const_int, zero
 from coenzyme.ir.instructions import Alloca, Block, Branch, Call, Function, Instruction, Phi, Switch
 from coenzyme.ir.loops import Loop
 from coenzyme.ir.types import I1, I8, I32, I64, PTR, VOID, FunctionType, IntType, Type
-from coenzyme.ir.values import Argument, Value
+from coenzyme.ir.values import Argument, ConstantNull, Value
 from coenzyme.rules import Allocation, BlockKind, find_memory_rule
 
 __all__ = ["emit_reverse"]
@@ -128,6 +128,7 @@ class _Emitter:
         # What serves all lanes is done with the last.
         self.lanes[-1].drop_kept = self.drop_kept
         self.lanes[-1].drop_copies = self.drop_copies
+        self.lanes[-1].free_late = self.free_late
         if calls is not None:
             for lane in self.lanes[:-1]:
                 lane.reverse_call = lambda _call, _at: None
@@ -156,6 +157,7 @@ class _Emitter:
             self.inverse[block] = self.function.add_block(Block(f"{block.name}.reverse"))
         self.finish = self.function.add_block(Block("reverse.done"))
         self.cleanup = self.function.add_block(Block("reverse.abandon"))
+        self.failed: Block | None = None
         self.prologue.append(self.status)
         self.scopes.mark_primal(self.function.instructions())
         self.prepare_storage()
@@ -166,6 +168,8 @@ class _Emitter:
         self.fill_carried()
         self.emit_finish()
         self.emit_cleanup()
+        self.emit_failure()
+        self.plan.late.erase()
         again = [] if self.calls is None else [a for call in self.calls.pair_of for a in call.arguments]
         objects = self.plan.activity.objects
         read_there = objects.reachable(a for a in again if a.type.is_pointer)
@@ -195,6 +199,7 @@ class _Emitter:
             returns=[self.inverse[b] for b in self.ending],
             reverse_blocks=reverse_blocks,
             finish=self.finish,
+            failed=self.failed,
             abandon=self.cleanup,
             status=self.status,
         )
@@ -229,6 +234,8 @@ class _Emitter:
             release = allocation_of(call).release
             if release not in self.keep_stacks:
                 self.keep_stacks[release] = self.make_slot(KEEP_STACK, "kept.blocks")
+        for twin in self.plan.late.twins:
+            self.values.late[twin] = self.make_slot(PTR, f"{twin.name}.late")
         shadowed = self.plan.lanes[0].allocations
         counted = [c for c in shadowed if allocation_of(c).kind is BlockKind.MEMINFO]
         if any(call in self.plan.kept for call in counted):
@@ -309,7 +316,8 @@ class _Emitter:
         """Hold on to the block that `call` returns, and to its shadows, for the reverse sweep to drop."""
         rule = allocation_of(call)
         increase = self.module.declare("NRT_incref", FunctionType(VOID, (PTR,)))
-        twins = [s.allocations[call] for s in self.plan.lanes if call in s.allocations]
+        late = self.plan.late.calls
+        twins = [s.allocations[call] for s in self.plan.lanes if call in s.allocations and call not in late]
         self.guards.extend(Guard(twin, Status.TAPE_EXHAUSTED, clear=call) for twin in twins)
         for block in (call, *twins):
             at = self.after(block)
@@ -356,9 +364,41 @@ class _Emitter:
         """Drop what :meth:`keep_block` held."""
         drop = self.context.require(f"coenzyme.keep.drop.{allocation_of(call).release}")
         for shadows in self.plan.lanes:
-            if call in shadows.allocations:
+            if call in shadows.allocations and call not in self.plan.late.calls:
                 at.builder.call(drop, [self.keep_stack(call, is_shadow=True)])
         at.builder.call(drop, [self.keep_stack(call, is_shadow=False)])
+
+    def allocate_late(self, loop: Loop, at: Position) -> None:
+        """Allocate the shadows that an iteration of `loop` has in the reverse sweep only, and clear them."""
+        for call in self.plan.late.allocations.get(loop, ()):
+            for shadows in self.plan.lanes:
+                arguments = [self.values.get(argument, at) for argument in call.arguments]
+                assert isinstance(call.callee, Function)
+                shadow = at.builder.call(call.callee, arguments)
+                assert isinstance(shadow, Call)
+                at.builder.store(shadow, self.values.late[shadows.allocations[call]])
+                granted = self.new_block(f"{call.name}.shadow.granted")
+                refused = at.builder.icmp("eq", shadow, ConstantNull())
+                at.builder.cond_branch(refused, self.give_up(), granted)
+                at.builder = Builder(granted)
+                clear_payload(self.module, shadow, shadow, at.builder)
+
+    def free_late(self, call: Call, at: Position) -> None:
+        """Free what :meth:`allocate_late` allocated for `call`."""
+        for shadows in self.plan.lanes:
+            slot = self.values.late[shadows.allocations[call]]
+            self.decref(slot, at.builder)
+            at.builder.store(ConstantNull(), slot)
+
+    def decref(self, slot: Value, at: Builder) -> None:
+        """Let go of the counted block whose address is in `slot`, if there is one."""
+        at.call(self.module.declare("NRT_decref", FunctionType(VOID, (PTR,))), [at.load(PTR, slot)])
+
+    def give_up(self) -> Block:
+        """Return the block by which the reverse sweep ends where it is not granted memory."""
+        if self.failed is None:
+            self.failed = self.new_block("reverse.failed")
+        return self.failed
 
     def reverse_call(self, call: Call, at: Position) -> None:
         """Run the reverse sweep of a function kept out of line."""
@@ -448,6 +488,8 @@ class _Emitter:
     def invert(self, block: Block) -> None:
         """Emit the inverse of `block`: its instructions' adjoints, then the way back."""
         at = Position(self.shape.loop_of(block), Builder(self.inverse[block]))
+        if at.loop is not None and block is at.loop.latch:
+            self.allocate_late(at.loop, at)
         for instruction in reversed(self.plan.instructions[block]):
             if not instruction.is_terminator and instruction not in self.plan.withheld:
                 for lane in self.lanes:
@@ -648,13 +690,30 @@ class _Emitter:
             drop_references(self.module, at, seed.places, seed.shadow)
         self.release(at)
 
-    def emit_cleanup(self) -> None:
-        at = Builder(self.cleanup)
+    def release_stacks(self, at: Builder) -> None:
+        """Give back the tape, and the records of calls whose reverse sweeps have not run."""
         for stack in self.stacks.values():
             at.call(self.context.require("coenzyme.tape.release"), [stack])
         for discard, stack in self.record_stacks.items():
             release = self.context.require(f"coenzyme.records.release.{discard.name}")
             at.call(release, [stack])
+
+    def emit_failure(self) -> None:
+        """Emit what the reverse sweep does where it is not granted memory."""
+        if self.failed is None:
+            return
+        at = Builder(self.failed)
+        at.store(const_int(I32, int(Status.TAPE_EXHAUSTED)), self.status)
+        for slot in self.values.late.values():
+            self.decref(slot, at)
+        self.release_stacks(at)
+        for seed in self.seeds:
+            drop_references(self.module, at, seed.places, seed.shadow)
+        self.release(at)
+
+    def emit_cleanup(self) -> None:
+        at = Builder(self.cleanup)
+        self.release_stacks(at)
         # Blocks that refer to each other are not taken apart by force: one may be freed with another.
         objects = self.plan.activity.objects
         shadowed = self.plan.lanes[0].allocations

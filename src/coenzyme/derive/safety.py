@@ -13,7 +13,7 @@ from coenzyme.ir.types import I1, I8, I32, I64, PTR, VOID, FunctionType
 from coenzyme.ir.values import ConstantNull, Value
 from coenzyme.rules import Allocation, BlockKind, find_memory_rule
 
-__all__ = ["Guard", "guard", "payload_size"]
+__all__ = ["Guard", "clear_payload", "guard", "payload_size"]
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,11 @@ class Halves:
     returns
         The blocks of the reverse half that the forward half continues in.
     reverse_blocks
-        The blocks of the reverse half, the last of which gives everything back.
+        The blocks of the reverse half.
+    finish
+        That of them which gives everything back.
+    failed
+        The one that does so where memory was not granted, if there is one.
     abandon
         The block of the forward half that gives everything back after an error.
     """
@@ -80,6 +84,7 @@ class Halves:
     returns: list[Block]
     reverse_blocks: list[Block]
     finish: Block
+    failed: Block | None
     abandon: Block
     status: Alloca
 
@@ -242,8 +247,9 @@ class _Splitter:
         number = at.load(I64, record, align=8)
         targets = self.halves.returns
         at.switch(number, targets[0], [(const_int(I64, i), t) for i, t in enumerate(targets)][1:])
-        done = Builder.before(self.halves.finish.terminator)
-        free_record(self.context, done, record, self.size)
+        for end in (self.halves.finish, self.halves.failed):
+            if end is not None:
+                free_record(self.context, Builder.before(end.terminator), record, self.size)
 
     # -- the first half
 
