@@ -3,8 +3,8 @@
 The temporary of an array expression in a loop lives for one iteration. A shadow that the forward sweep made
 beside it would be cleared there, and wait with those of all other iterations until the reverse sweep comes
 back to it. But cotangents are all that it will hold, and the forward sweep has none: so the reverse sweep of
-the iteration allocates it when it begins and frees it when it is through, and what one iteration has freed the
-next one finds in the cache. The temporary itself is not held either, unless the reverse sweep reads it again.
+the iteration allocates it when it begins and frees it when it is through, and what one iteration has freed
+the next one finds in the cache. The temporary itself is not held either, unless it is read again.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ class LateShadows:
     Attributes
     ----------
     allocations
-        The primal's allocating calls, by the loop in an iteration of which they stand, in their order.
+        The primal's allocating calls, by the block at whose inverse an iteration's reverse sweep allocates
+        the shadows; in their order.
     twins
         What the forward sweep would allocate for them.
     addresses
@@ -39,7 +40,7 @@ class LateShadows:
         The changes of their reference counts, which nobody needs.
     """
 
-    allocations: Mapping[Loop, tuple[Call, ...]] = field(default_factory=dict[Loop, "tuple[Call, ...]"])
+    allocations: Mapping[Block, tuple[Call, ...]] = field(default_factory=dict[Block, "tuple[Call, ...]"])
     twins: frozenset[Value] = frozenset()
     addresses: frozenset[Value] = frozenset()
     counts: frozenset[Instruction] = frozenset()
@@ -60,9 +61,7 @@ class LateShadows:
             value.erase()
 
 
-def find_late_shadows(
-    shape: Shape, lanes: Sequence[Shadows], recurrences: Collection[Phi]
-) -> LateShadows:
+def find_late_shadows(shape: Shape, lanes: Sequence[Shadows], recurrences: Collection[Phi]) -> LateShadows:
     """Return the shadows that the reverse sweep of an iteration can allocate for itself.
 
     Parameters
@@ -70,7 +69,7 @@ def find_late_shadows(
     recurrences
         The header phis that advance by a fixed step.
     """
-    found: dict[Loop, list[Call]] = {}
+    found: dict[Block, list[Call]] = {}
     twins: set[Value] = set()
     addresses: set[Value] = set()
     counts: set[Instruction] = set()
@@ -81,18 +80,21 @@ def find_late_shadows(
         for call in block.instructions:
             if not isinstance(call, Call) or call not in lanes[0].allocations or not _is_plain(call):
                 continue
-            if not _runs_in_each_iteration(block, loop, shape):
-                continue
             uses = [_follow(s.allocations[call], loop, s, recurrences) for s in lanes]
             if any(use is None for use in uses):
                 continue
-            found.setdefault(loop, []).append(call)
+            assert uses[0] is not None
+            shadowed = [p for p, twin in lanes[0].pointers.items() if twin in uses[0].addresses or p is call]
+            end = _find_end(block, loop, shape, shadowed)
+            if end is None:
+                continue
+            found.setdefault(end, []).append(call)
             twins.update(s.allocations[call] for s in lanes)
             for use in uses:
                 assert use is not None
                 addresses |= use.addresses
                 counts |= use.counts
-    allocations = {loop: tuple(calls) for loop, calls in found.items()}
+    allocations = {end: tuple(calls) for end, calls in found.items()}
     return LateShadows(allocations, frozenset(twins), frozenset(addresses), frozenset(counts))
 
 
@@ -113,28 +115,38 @@ def _is_plain(call: Call) -> bool:
     )
 
 
-def _runs_in_each_iteration(block: Block, loop: Loop, shape: Shape) -> bool:
-    """Whether an iteration has run `block` if, and only if, its reverse sweep begins at the latch's inverse."""
+def _find_end(block: Block, loop: Loop, shape: Shape, pointers: Collection[Value]) -> Block | None:
+    """Return the block that ends each iteration that runs `block`, and after which nobody uses `pointers`.
+
+    The reverse sweep of such an iteration passes its inverse first, and that of no other iteration does.
+    """
     latch = loop.latch
     if latch is None or latch not in shape.live or not shape.dominators.dominates(block, latch):
-        return False
-    exiting = {source for source, _ in shape.counted[loop].edges} - {latch}
-    seen: set[Block] = {block}
-    pending = [block]
+        return None
+    after = _reachable(block, loop)
+    leaving = [source for source, _ in shape.counted[loop].edges if source is block or source in after]
+    users = {user.block for pointer in pointers for user in pointer.users}
+    end: Block | None = latch
+    while end is not None and shape.dominators.dominates(block, end):
+        if shape.loop_of(end) is loop and all(shape.dominators.dominates(end, source) for source in leaving):
+            return end if users.isdisjoint(_reachable(end, loop)) else None
+        end = shape.dominators.immediate[end]
+    return None
+
+
+def _reachable(start: Block, loop: Loop) -> set[Block]:
+    """Return the blocks that an iteration of `loop` may run after `start`."""
+    seen: set[Block] = set()
+    pending = [start]
     while pending:
-        current = pending.pop()
-        if current in exiting:
-            return False
-        for following in current.successors:
+        for following in pending.pop().successors:
             if following in loop.blocks and following is not loop.header and following not in seen:
                 seen.add(following)
                 pending.append(following)
-    return True
+    return seen
 
 
-def _follow(
-    twin: Instruction, loop: Loop, shadows: Shadows, recurrences: Collection[Phi]
-) -> _Uses | None:
+def _follow(twin: Instruction, loop: Loop, shadows: Shadows, recurrences: Collection[Phi]) -> _Uses | None:
     """Return what is made of a shadow's address, or None where that outlives the iteration."""
     uses = _Uses()
     pending: list[Value] = [twin]

@@ -419,7 +419,7 @@ def _emit_facts(shape: Shape, conditions: Iterable[Facts]) -> Value:
     return result
 
 
-def _find_kept(  # noqa: PLR0913 - the results of the analyses
+def _find_kept(  # noqa: PLR0913, PLR0917 - the results of the analyses
     shape: Shape,
     activity: Activity,
     shadows: Shadows,

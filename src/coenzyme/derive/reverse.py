@@ -368,9 +368,9 @@ class _Emitter:
                 at.builder.call(drop, [self.keep_stack(call, is_shadow=True)])
         at.builder.call(drop, [self.keep_stack(call, is_shadow=False)])
 
-    def allocate_late(self, loop: Loop, at: Position) -> None:
-        """Allocate the shadows that an iteration of `loop` has in the reverse sweep only, and clear them."""
-        for call in self.plan.late.allocations.get(loop, ()):
+    def allocate_late(self, block: Block, at: Position) -> None:
+        """Allocate the shadows that there are from the inverse of `block` on, and clear them."""
+        for call in self.plan.late.allocations.get(block, ()):
             for shadows in self.plan.lanes:
                 arguments = [self.values.get(argument, at) for argument in call.arguments]
                 assert isinstance(call.callee, Function)
@@ -488,8 +488,7 @@ class _Emitter:
     def invert(self, block: Block) -> None:
         """Emit the inverse of `block`: its instructions' adjoints, then the way back."""
         at = Position(self.shape.loop_of(block), Builder(self.inverse[block]))
-        if at.loop is not None and block is at.loop.latch:
-            self.allocate_late(at.loop, at)
+        self.allocate_late(block, at)
         for instruction in reversed(self.plan.instructions[block]):
             if not instruction.is_terminator and instruction not in self.plan.withheld:
                 for lane in self.lanes:

@@ -133,7 +133,11 @@ class _Resolver:
         if loop is None or phi.block is None or phi.block in loop.blocks:
             return found
         counted = self.shape.counted[loop]
-        if counted.last is None or len(counted.edges) != 1 or self.shape.loop_of(phi.block) is not loop.parent:
+        if (
+            counted.last is None
+            or len(counted.edges) != 1
+            or self.shape.loop_of(phi.block) is not loop.parent
+        ):
             return None
         found = _substituted(found, {counted.index: self.polynomials.of(counted.last)})
         inside = any(isinstance(v, Instruction) and v.block in loop.blocks for v in found.values)
