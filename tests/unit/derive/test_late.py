@@ -11,6 +11,21 @@ import pytest
 
 import coenzyme as cz
 from coenzyme.analysis.passes import ALL_PASSES, Pass
+from coenzyme.frontends.program import Status
+from tests.property.machine import Machine
+from tests.property.programs import (
+    Array,
+    Binary,
+    Counter,
+    Element,
+    For,
+    Program,
+    Scope,
+    SetElement,
+    Unary,
+    Whole,
+)
+from tests.property.watched import Watched
 from tests.unit.derive.shapes import agree, gradients, made, plan_of
 
 X = np.linspace(0.5, 1.5, 6)
@@ -204,6 +219,57 @@ def test_error_in_an_iteration_is_raised() -> None:
             cz.Duplicated(Y, np.zeros(6)),
             cz.Const(9),
         )
+
+
+W = Array("w")
+SCRATCH = Scope(
+    "w",
+    True,
+    Array("a"),
+    (
+        SetElement(W, Whole(1), "", Unary("sin", Binary("*", Element(W, Whole(2)), Element(W, Whole(1))))),
+        SetElement(Array("a"), Whole(0), "+", Binary("*", Element(W, Whole(1)), Element(W, Whole(0)))),
+    ),
+)
+REFUSING = """
+define ptr @sometimes(i64 %bytes, i32 %alignment) {
+  %probe = call ptr @watch.malloc(i64 8)
+  %refused = icmp eq ptr %probe, null
+  br i1 %refused, label %out, label %give
+
+give:
+  call void @watch.free(ptr %probe)
+  %block = call ptr @NRT_MemInfo_alloc_aligned(i64 %bytes, i32 %alignment)
+  br label %out
+
+out:
+  %given = phi ptr [ null, %0 ], [ %block, %give ]
+  ret ptr %given
+}
+"""
+
+
+def test_reverse_sweep_that_is_not_granted_memory_gives_back_what_it_has() -> None:
+    loop = For("i", Whole(0), Counter("size"), 1, (SCRATCH,))
+    machine = Machine(Program((loop,), Element(Array("a"), Whole(0)), n=4, m=2))
+    text, count = re.subn(
+        r"(%\S+ = call ptr) @NRT_MemInfo_alloc_aligned(?=.*\n *store ptr %\S+, ptr %\S+\.late)",
+        r"\1 @sometimes",
+        machine.text,
+    )
+    assert count > 0
+    machine.code.close()
+    machine.code = Watched(text + REFUSING, 1, small=False)
+    try:
+        y_bar = np.ones(machine.cells + 1)
+        exact = machine.reverse(machine.point, y_bar)
+        assert (exact.status, exact.leaked, exact.held) == (0, 0, 0)
+        assert exact.asked > 4
+        for number in range(exact.asked):
+            call = machine.reverse(machine.point, y_bar, fails=number)
+            assert (call.status, call.leaked, call.held) == (Status.TAPE_EXHAUSTED, 0, 0)
+    finally:
+        machine.close()
 
 
 @pytest.mark.slow
