@@ -49,6 +49,7 @@ MEASURED: Mapping[str, tuple[Pass, ...]] = {
     "cholesky in place 400²": (Pass.SURVIVAL, Pass.EQUAL_PHIS, Pass.NEGATIVE_ZERO),
     "lu in place 400²": (Pass.SURVIVAL, Pass.WRAPAROUND),
     "GMM d10 K25 n1000": (Pass.REPLAY, Pass.FUSE, Pass.CUT, Pass.NEGATIVE_ZERO),
+    "conv2d 8 × 32² × 3, 16 filters of 2²": (Pass.LATE, Pass.ROUND_TRIPS),
     "LSTM l2 c1024": (Pass.CUT, Pass.CARRIED),
     "Hand dense Jacobian c100": (Pass.LANES, Pass.BORROWED),
     "BA sparse Jacobian p31843, in one batch": (Pass.CUT, Pass.STACK, Pass.BORROWED),

@@ -9,7 +9,7 @@ import pytest
 from numba import types
 
 from coenzyme.codegen import optimise, prepare, verify
-from coenzyme.codegen.marking import find_recursive, mark
+from coenzyme.codegen.marking import find_recursive, mark, state_results
 from coenzyme.errors import GeneratedIRError
 from coenzyme.frontends.numba_lower import lower
 
@@ -253,3 +253,46 @@ entry:
     )
     assert "deferred" not in text
     assert "alloca { i8, { { ptr, i64 } } }" in text
+
+
+RAISING = """define linkonce_odr i32 @_Zol_raise_with_shape_context_{name}(ptr %p) noinline {{
+  br i1 {test}, label %a, label %b
+a:
+  ret i32 {first}
+b:
+  ret i32 {second}
+}}
+"""
+
+
+def test_what_a_function_that_only_raises_returns_is_stated_where_it_is_one_number() -> None:
+    one = RAISING.format(name="one", test="true", first="1", second="1")
+    two = RAISING.format(name="two", test="true", first="1", second="2")
+    other = one.replace("_Zol_raise_with_shape_context_one", "raises")
+    computed = RAISING.format(name="computed", test="true", first="%x", second="%x")
+    stated = state_results(other + one + two + computed + one.replace("_one", "_more"))
+    assert stated.count("range(i32 1, 2) i32 @_Zol_raise_with_shape_context_") == 2
+    assert "linkonce_odr range(i32 1, 2) i32 @_Zol_raise_with_shape_context_more" in stated
+    assert re.sub(r"range\(i32 1, 2\) ", "", stated) == other + one + two + computed + one.replace(
+        "_one", "_more"
+    )
+    assert state_results(stated) == stated
+
+
+def test_function_that_raises_out_of_line_returns_an_error_for_sure() -> None:
+    @nb.njit
+    def put(out, x):
+        out[:] = x
+
+    @nb.njit
+    def f(out, x):
+        for _ in range(3):
+            put(out, x)
+            out *= 2.0
+        return out[0]
+
+    program = lower(f, (nb.float64[::1], nb.float64[::1]))
+    text = prepare(program.text, program.entry)
+    call = re.search(r"(%\S+) = (?:tail )?call i32 @\w*ol_raise_with_shape_context", text)
+    assert call is not None
+    assert len(re.findall(rf"{re.escape(call.group(1))}\b", text)) == 1
