@@ -110,6 +110,8 @@ _SIMPLE = frozenset(
 _CHEAP = _SIMPLE | frozenset(
     {"fadd", "fsub", "fmul", "fneg", "fcmp", "select", "fptrunc", "fptosi", "fptoui"}
 )
+_PAIRS = tuple(f"llvm.{sign}{op}.with.overflow." for sign in "su" for op in ("add", "sub", "mul"))
+"""Integers with a bit beside them: no value for the tape."""
 _CHEAP_CALLS = (
     "llvm.fabs.",
     "llvm.fma.",
@@ -202,7 +204,9 @@ def can_repeat(question: Question, value: Instruction, generous: bool) -> bool:
         case Call():
             name = value.callee_name or ""
             effect = classify(name)
-            return effect is Effect.MEMINFO_DATA or (generous and name.startswith(_CHEAP_CALLS))
+            if effect is Effect.MEMINFO_DATA or name.startswith(_PAIRS):
+                return True
+            return generous and name.startswith(_CHEAP_CALLS)
         case Phi():
             return value in question.recurrences
         case _:
