@@ -162,6 +162,10 @@ class _Emitter:
                 self.visit_rule(instruction)
             case _:
                 for lane in self.lanes:
+                    # What this inserts must not move the place where the lane has begun to emit.
+                    for operand in instruction.operands:
+                        if operand.type.is_float:
+                            lane.tangent(operand)
                     lane.visit(instruction)
 
     def is_whole(self, instruction: Instruction, whole: bool) -> bool:
