@@ -8,16 +8,22 @@ from tests.property.programs import (
     Array,
     Clear,
     Compare,
+    Continue,
     Counter,
     Either,
     Element,
     For,
     Helper,
+    If,
     Invoke,
+    Local,
     Number,
     Program,
     Return,
+    Scope,
     SetElement,
+    SetLocal,
+    While,
     Whole,
 )
 
@@ -88,5 +94,36 @@ COUNTEREXAMPLES: Mapping[str, Program] = {
         m=1,
         seed=452,
         second="reverse over reverse",
+    ),
+    "an array of the last iteration is used behind its loop": Program(
+        (
+            While(
+                "k",
+                Counter("n"),
+                Compare(">=", Local("x"), Local("x")),
+                (
+                    Scope(
+                        "w",
+                        True,
+                        None,
+                        (
+                            If(
+                                Compare("<", Local("s"), Number(-0.75)),
+                                (
+                                    SetElement(Array("w"), Counter("n"), "+", Local("x")),
+                                    SetLocal("y", Element(Array("w"), Whole(3))),
+                                ),
+                                (Continue(),),
+                            ),
+                        ),
+                    ),
+                ),
+            ),
+        ),
+        Local("y"),
+        n=4,
+        m=1,
+        seed=441,
+        constant=("b",),
     ),
 }

@@ -10,7 +10,7 @@ import pytest
 
 import coenzyme as cz
 from coenzyme.errors import CoenzymeError
-from coenzyme.testing import Arguments, check_derivatives
+from coenzyme.testing import Arguments, check_derivatives, differences
 
 from .catalogue import SCENARIOS
 from .model import Point, Scenario
@@ -80,7 +80,6 @@ def _assert_primal_ran_once(prepared: Prepared, value: Any, memory: Any, *, with
 @_named(SCENARIOS)
 def test_closed_form_agrees_with_finite_differences(scenario: Scenario) -> None:
     """The data themselves: no derivative code runs here."""
-    differences = pytest.importorskip("coenzyme.testing.differences")
     for point in scenario.regular_points:
         prepared = prepare(scenario, point)
         expected, arguments = prepared.gradient, prepared.arguments

@@ -358,7 +358,8 @@ class _Finder:
             "active data is written to, or returned with, memory marked Const",
             function=self.function.name,
             argument=item.origin.name,
-            remedy="pass the argument as Duplicated(x, dx) with a zeroed shadow",
+            remedy="pass the argument as Duplicated(x, dx) with a zeroed shadow; a captured array that is "
+            "handed to a recursive function, as an argument of the function that is differentiated",
         )
 
     def _refuse_unknown_memory(self, varied: set[Value], useful: set[Value]) -> None:

@@ -54,6 +54,11 @@ def _is_floats(type: Type) -> bool:
             return type.is_float
 
 
+def _is_constant(item: MemoryObject) -> bool:
+    """Whether nobody can store to `item`: a captured array, or another table of the module's."""
+    return isinstance(item.origin, GlobalVariable) and item.origin.is_constant
+
+
 def find_objects(
     function: Function,
     groups: Mapping[Argument, int],
@@ -206,7 +211,7 @@ class _Solver:
         if not places:
             return
         for target, offset in targets:
-            if target in self.flat:
+            if target in self.flat or _is_constant(target):
                 continue
             at = offset if offset is not None and offset % WORD == 0 else None
             current = self.held.setdefault(target, {}).setdefault(at, set())

@@ -93,10 +93,6 @@ class Ranges:
                 value += bound.scaled(slope)
         return value if all(self.is_fixed(v) for v in value.values) else None
 
-    def is_natural(self, value: Value, block: Block) -> bool:
-        """Whether `value` is never negative in `block`."""
-        return self.is_at_least(value, 0, block)
-
     def is_at_least(self, value: Value, limit: int, block: Block) -> bool:
         """Whether `value` is never below `limit` in `block`."""
         greatest = self.greatest(self.polynomials.of(value).scaled(-1), block)

@@ -33,6 +33,7 @@ from coenzyme.ir.instructions import (
     Phi,
     Select,
 )
+from coenzyme.ir.loops import LoopForest
 from coenzyme.ir.values import Value
 from coenzyme.rules import Effect
 
@@ -44,19 +45,42 @@ __all__ = ["find_movable", "keep_payloads", "merge_payload_addresses"]
 
 def merge_payload_addresses(function: Function) -> None:
     """Ask for the address of a payload again where LLVM merged answers to that question."""
+    forest: LoopForest | None = None
     for block in function.blocks:
         for phi in block.phis:
             calls = [o for o in phi.operands if isinstance(o, Call) and _asks(o)]
             if len(calls) < len(phi.operands) or not phi.operands:
                 continue
-            blocks = {call.operands[0] for call in calls}
+            blocks = {_uncopied(call.operands[0]) for call in calls}
             asking = next((c for c in calls if called_effect(c) is Effect.MEMINFO_DATA), None)
             if len(blocks) == 1 and asking is not None:
+                forest = forest or LoopForest(function)
                 again = clone_instruction(asking, {})
                 again.name = f"{phi.name}.payload"
+                again.set_operand(0, _counted_block(phi, forest))
                 block.insert(len(block.phis), again)
                 phi.replace_all_uses_with(again)
                 phi.erase()
+
+
+def _uncopied(value: Value) -> Value:
+    while isinstance(value, Phi) and len(set(value.operands)) == 1:
+        value = value.operands[0]
+    return value
+
+
+def _counted_block(phi: Phi, forest: LoopForest) -> Value:
+    """Return the block whose payload's address `phi` merges; out of a loop it comes by a phi."""
+    assert phi.block is not None
+    entries = [(call.operands[0], origin) for call, origin in phi.pairs if isinstance(call, Call)]
+    (value, _), *others = entries
+    home = value.block if isinstance(value, Instruction) else None
+    loop = None if home is None else forest.loop_of[home]
+    if all(other is value for other, _ in others) and (loop is None or phi.block in loop):
+        return value
+    copy = Phi(value.type, entries, f"{phi.name}.block")
+    phi.block.insert(0, copy)
+    return copy
 
 
 def _asks(call: Call) -> bool:

@@ -21,6 +21,7 @@ __all__ = ["drop_wraparounds", "find_ranges", "find_recurrences"]
 
 _BELOW = {"slt": 0, "sle": 1}
 _ABOVE = {"sge": 0, "sgt": 1}
+_MORE = _BELOW | _ABOVE
 """By how much more than the limit a value must be at least for the question to have but one answer."""
 
 
@@ -56,7 +57,7 @@ def drop_wraparounds(shape: Shape) -> None:
             if not isinstance(instruction, Compare) or instruction.operands[0].type != I64:
                 continue
             index, limit = instruction.operands
-            more = (_BELOW | _ABOVE).get(instruction.predicate)
+            more = _MORE.get(instruction.predicate)
             if more is None or not isinstance(limit, ConstantInt):
                 continue
             choices = [user for user in instruction.users if isinstance(user, Select)]

@@ -166,6 +166,24 @@ entry:
     assert "y" not in labels(f, "found")
 
 
+def test_function_kept_out_of_line_links_nothing_to_constants() -> None:
+    f = read("""
+@table = internal constant [4 x i64] zeroinitializer
+@scratch = internal global [4 x i64] zeroinitializer
+define void @g(ptr %p, ptr %q, ptr %r) {
+  ret void
+}
+define void @f(ptr %a) {
+entry:
+  call void @g(ptr %a, ptr @table, ptr @scratch)
+  ret void
+}
+""")
+    held = {o.label: {i.label for i in found} for o, found in find_objects(f.function, {}).contents.items()}
+    assert "a" in held["scratch"]
+    assert "table" not in held
+
+
 def test_reachable_follows_memory_to_the_end() -> None:
     f = read("""
 define void @f(ptr %a) {

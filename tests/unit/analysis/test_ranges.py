@@ -79,7 +79,7 @@ def test_natural_numbers_are_told_from_others() -> None:
         nest = analyse(nested(inner, text))
         pointer = nest["r"].operands[0]
         assert hasattr(pointer, "operands")
-        return nest.ranges.is_natural(pointer.operands[1], nest.block("r"))
+        return nest.ranges.is_at_least(pointer.operands[1], 0, nest.block("r"))
 
     assert is_natural("i - j")
     assert is_natural("i - j - 1")  # j < i

@@ -125,6 +125,50 @@ def test_evaluation_follows_ieee_where_python_raises():
     assert at("where(x != x, 1, 2)", x=math.nan) == 1.0
 
 
+FINITE_WHATEVER_THE_OPERANDS = [
+    "2",
+    "-y",
+    "copysign(1, x)",
+    "where(x < 0, -1, 1)",
+    "y/2",
+    "2/y",
+    "where(x != x, y, 3)",
+]
+PERHAPS_NOT_FINITE = [
+    "x",
+    "1/x",
+    "x/y",
+    "2*y",
+    "y + 1",
+    "sin(x)",
+    "copysign(x, y)",
+    "where(x < 0, 1, x)",
+    "1e308",
+    "-x",
+]
+
+
+@pytest.mark.parametrize("text", FINITE_WHATEVER_THE_OPERANDS)
+def test_a_partial_of_constants_is_bounded(text):
+    assert parse_expression(text).is_bounded({"y": 3.0})
+
+
+@pytest.mark.parametrize("text", PERHAPS_NOT_FINITE)
+def test_a_partial_that_may_be_infinite_or_nan_is_not_bounded(text):
+    assert not parse_expression(text).is_bounded({"y": 3.0})
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan, 1e300])
+def test_constants_that_are_huge_or_no_numbers_bound_nothing(value):
+    assert not parse_expression("y").is_bounded({"y": value})
+    assert not parse_expression("copysign(y, x)").is_bounded({"y": value})
+
+
+@pytest.mark.parametrize("value", [0.0, -0.0, 1e-300, math.nan])
+def test_a_quotient_by_next_to_nothing_is_not_bounded(value):
+    assert not parse_expression("1/y").is_bounded({"y": value})
+
+
 OUTSIDE = ["x +", "x if y else z", "x < y", "x ** 2", "f(x, k=1)", "where(x, 1, 0)", "where(x < y < z, 1, 0)"]
 OUTSIDE += ["where(x < y, 1)", "'x'", "True", "x.y", "f()", "n", "float(x)", "powi(x, n/2)"]
 
