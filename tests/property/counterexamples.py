@@ -15,6 +15,7 @@ from tests.property.programs import (
     For,
     Helper,
     If,
+    IntegerOperation,
     Invoke,
     Local,
     Number,
@@ -22,6 +23,7 @@ from tests.property.programs import (
     Return,
     Scope,
     SetElement,
+    SetEntry,
     SetLocal,
     While,
     Whole,
@@ -125,5 +127,41 @@ COUNTEREXAMPLES: Mapping[str, Program] = {
         m=1,
         seed=441,
         constant=("b",),
+    ),
+    "how often a loop runs is decided by the loop around it": Program(
+        (
+            For(
+                "i",
+                Whole(2),
+                Counter("n"),
+                1,
+                (
+                    For(
+                        "j",
+                        Whole(1),
+                        Whole(0),
+                        -2,
+                        (
+                            For(
+                                "k",
+                                IntegerOperation("+", Counter("i"), Whole(1)),
+                                Whole(-1),
+                                -2,
+                                (
+                                    SetEntry(IntegerOperation("+", Counter("i"), Whole(-1)), Counter("j")),
+                                    SetEntry(Whole(0), Whole(0)),
+                                ),
+                            ),
+                        ),
+                    ),
+                ),
+            ),
+        ),
+        Number(0.5),
+        n=0,
+        m=0,
+        seed=923,
+        level=1,
+        second="reverse over forward",
     ),
 }

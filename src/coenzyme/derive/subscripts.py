@@ -49,9 +49,10 @@ def find_ranges(shape: Shape, recurrences: Mapping[Phi, Recurrence]) -> Ranges:
 def drop_wraparounds(shape: Shape) -> None:
     """Decide the questions whether an index is below a limit that the loops around it decide, in place.
 
-    LLVM asks ``i > 0`` where the subscript is i − 1.
+    LLVM asks ``i > 0`` where the subscript is i − 1. What tells how often a loop runs stays as it is.
     """
     ranges = find_ranges(shape, find_recurrences(shape))
+    lasts = {counted.last for counted in shape.counted.values()}
     for block in shape.live:
         for instruction in list(block.instructions):
             if not isinstance(instruction, Compare) or instruction.operands[0].type != I64:
@@ -60,7 +61,7 @@ def drop_wraparounds(shape: Shape) -> None:
             more = _MORE.get(instruction.predicate)
             if more is None or not isinstance(limit, ConstantInt):
                 continue
-            choices = [user for user in instruction.users if isinstance(user, Select)]
+            choices = [u for u in instruction.users if isinstance(u, Select) and u not in lasts]
             if choices and ranges.is_at_least(index, limit.value + more, block):
                 answer = instruction.predicate in _ABOVE
                 for choice in choices:
