@@ -26,9 +26,9 @@ from coenzyme.api.calls import Call, Operands, add_batch, entry_of, implementati
 from coenzyme.api.containers import hold, watch
 from coenzyme.api.functions import Compiled, as_dispatcher, bind, name_of
 from coenzyme.api.invoke import invoke
-from coenzyme.api.memory import same_layout
+from coenzyme.api.memory import may_overlap, same_layout
 from coenzyme.api.quick import UNFIT, known_call, remember_call
-from coenzyme.api.sharing import Sharing, add_alias_checks
+from coenzyme.api.sharing import Sharing, add_alias_checks, overlap_test
 from coenzyme.api.source import Source, tuple_of
 from coenzyme.api.structure import (
     Arrangement,
@@ -64,6 +64,8 @@ class Prepared:
         Whether the return is differentiated.
     lanes
         For each direction, the expressions of the shadows by the path of the leaf.
+    memory
+        Those of arrays.
     """
 
     source: Source
@@ -71,6 +73,7 @@ class Prepared:
     restype: types.Type
     active: bool
     lanes: list[dict[str, str]]
+    memory: list[dict[str, str]]
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,22 @@ class AnnotatedCall(Call):
                 remedy="use autodiff_thunk, or pass Reverse or ReverseWithPrimal",
             )
         prepared = self._prepare(argtypes)
+        source, sharing, memory = prepared.source, self.sharing, prepared.memory
+        if sharing is Sharing.MIRRORED:
+            # The derivative that allows for a write to one array to be seen through another is several times
+            # slower. Arrays that call for it are rare, and known when the function runs only.
+            test = overlap_test(source, prepared.arrangement, memory, may_overlap)
+            if test is None:
+                sharing = Sharing.READ
+            else:
+                source.add(f"if not {test}:")
+                self._add_sweep(prepared, Sharing.READ, depth=1)
+        add_alias_checks(source, prepared.arrangement, sharing, memory)
+        self._add_sweep(prepared, sharing)
+        return implementation(source, self.function, len(argtypes))
+
+    def _add_sweep(self, prepared: Prepared, sharing: Sharing, depth: int = 0) -> None:
+        """Add the call of the derivative, and the return of what it gives."""
         source, sweep = prepared.source, self.mode.sweep
         seeded = prepared.active and sweep is Mode.REVERSE
         seed = source.name("seed", one_of(prepared.restype)) if seeded else None
@@ -134,11 +153,12 @@ class AnnotatedCall(Call):
             sweep,
             [Operands(shadows, seed) for shadows in prepared.lanes],
             return_active=prepared.active,
-            sharing=self.sharing,
+            sharing=sharing,
             strong_zero=self.mode.strong_zero,
             memory_limit=self.mode.memory_limit,
             unneeded=self._unneeded(prepared.arrangement),
             result_needed=self.mode.with_primal,
+            depth=depth,
         )
         if sweep is Mode.REVERSE:
             trees = prepared.arrangement.trees
@@ -152,9 +172,8 @@ class AnnotatedCall(Call):
         else:
             tangents = [outcome.tangent for outcome in outcomes]
             derivative = self._for_lanes(tangents) if prepared.active else "None"
-        primal = outcomes[0].primal
-        source.add(f"return {derivative}, {primal}" if self.mode.with_primal else f"return {derivative}")
-        return implementation(source, self.function, len(argtypes))
+        given = f"{derivative}, {outcomes[0].primal}" if self.mode.with_primal else derivative
+        source.add(f"return {given}", depth=depth)
 
     def _unneeded(self, arrangement: Arrangement) -> frozenset[int]:
         """Return the numbers of the leaves that are annotated so that nobody needs their values on exit."""
@@ -167,7 +186,7 @@ class AnnotatedCall(Call):
         return tuple_of(values) if self.batch else values[0]
 
     def _prepare(self, argtypes: tuple[types.Type, ...]) -> Prepared:
-        """Return the beginning of a body: annotations, shadows and shared memory are checked."""
+        """Return the beginning of a body: annotations and shadows are checked."""
         count = len(self.kinds)
         chosen = frozenset(i for i, kind in enumerate(self.kinds) if kind is not Const)
         for i in sorted(chosen):
@@ -179,8 +198,7 @@ class AnnotatedCall(Call):
         lanes = [self._shadows(source, arrangement, argtypes, lane) for lane in range(self.width)]
         arrays = {leaf.path for leaf in arrangement.leaves if leaf.is_array}
         memory = [{path: dx for path, dx in shadows.items() if path in arrays} for shadows in lanes]
-        add_alias_checks(source, arrangement, self.sharing, memory)
-        return Prepared(source, arrangement, restype, active, lanes)
+        return Prepared(source, arrangement, restype, active, lanes, memory)
 
     @property
     def takes_containers(self) -> bool:

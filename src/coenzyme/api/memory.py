@@ -27,6 +27,7 @@ __all__ = [
     "call_derivative",
     "copy_like",
     "emit_call",
+    "may_overlap",
     "mirrors",
     "overlap",
     "same_layout",
@@ -327,11 +328,30 @@ def any_overlap(typing_context: Any, read: Any, others: Any) -> Any:
     """
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        arrays = [array for packed in args for array in cgutils.unpack_tuple(builder, packed)]
-        kinds = (*read.types, *others.types)
-        return _any_pair(context, builder, list(zip(kinds, arrays, strict=True)), len(read.types))
+        return _compare_all(context, builder, read, others, args)
 
     return types.boolean(read, others), generate
+
+
+@intrinsic
+def may_overlap(typing_context: Any, read: Any, others: Any) -> Any:
+    """Return what `any_overlap` does; in code that is to be differentiated, always that there is an overlap.
+
+    It chooses between two ways to do the same, of which only one need be differentiated.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        if isinstance(context, IRContext):
+            return context.get_constant(types.boolean, True)
+        return _compare_all(context, builder, read, others, args)
+
+    return types.boolean(read, others), generate
+
+
+def _compare_all(context: Any, builder: Any, read: Any, others: Any, args: Any) -> Any:
+    arrays = [array for packed in args for array in cgutils.unpack_tuple(builder, packed)]
+    kinds = (*read.types, *others.types)
+    return _any_pair(context, builder, list(zip(kinds, arrays, strict=True)), len(read.types))
 
 
 def _any_pair(context: Any, builder: Any, arrays: list[tuple[Any, Any]], first: int) -> Any:

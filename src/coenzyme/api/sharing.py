@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from itertools import combinations
+from typing import Any
 
 from coenzyme.api.functions import Compiled, name_of
 from coenzyme.api.memory import any_overlap, mirrors, overlap
@@ -12,7 +13,7 @@ from coenzyme.api.source import Source, tuple_of
 from coenzyme.api.structure import Arrangement
 from coenzyme.errors import ActivityError
 
-__all__ = ["AliasError", "Sharing", "add_alias_checks", "refuse_written"]
+__all__ = ["AliasError", "Sharing", "add_alias_checks", "overlap_test", "refuse_written"]
 
 
 class Sharing(Enum):
@@ -56,15 +57,12 @@ def add_alias_checks(
     """
     if sharing in (Sharing.READ, Sharing.WRITTEN):
         return
-    arrays = [leaf for leaf in arrangement.leaves if leaf.is_array]
     if sharing is Sharing.SEPARATE:
-        read = [leaf.path for leaf in arrays if not leaf.kind.mutable]
-        others = [leaf.path for leaf in arrays if leaf.kind.mutable]
-        others += [shadow for shadows in lanes for shadow in shadows.values()]
-        if others and len(read) + len(others) > 1:
-            test = f"{source.name('any_overlap', any_overlap)}({tuple_of(read)}, {tuple_of(others)})"
+        test = overlap_test(source, arrangement, lanes)
+        if test is not None:
             _refuse(source, arrangement, test)
         return
+    arrays = [leaf for leaf in arrangement.leaves if leaf.is_array]
     meet = source.name("overlap", overlap)
     tests: list[str] = []
     for x, y in combinations(arrays, 2):
@@ -89,6 +87,34 @@ def add_alias_checks(
             tests += [f"{meet}({dx}, {dy})" for dx in first.values() for dy in second.values()]
     if tests:
         _refuse(source, arrangement, " | ".join(tests))
+
+
+def overlap_test(
+    source: Source,
+    arrangement: Arrangement,
+    lanes: Sequence[Mapping[str, str]],
+    intrinsic: Callable[..., Any] = any_overlap,
+) -> str | None:
+    """Return the expression that tells whether arrays share memory, None where there is nothing to share.
+
+    Parameters
+    ----------
+    source
+        The body.
+    arrangement
+        The function and its arguments.
+    lanes
+        For each direction, the expressions of shadows by the path of the primal.
+    intrinsic
+        What compares the arrays: `any_overlap` or `may_overlap`.
+    """
+    arrays = [leaf for leaf in arrangement.leaves if leaf.is_array]
+    read = [leaf.path for leaf in arrays if not leaf.kind.mutable]
+    others = [leaf.path for leaf in arrays if leaf.kind.mutable]
+    others += [shadow for shadows in lanes for shadow in shadows.values()]
+    if not others or len(read) + len(others) < 2:
+        return None
+    return f"{source.name(intrinsic.__name__, intrinsic)}({tuple_of(read)}, {tuple_of(others)})"
 
 
 def _refuse(source: Source, arrangement: Arrangement, test: str) -> None:
