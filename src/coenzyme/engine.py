@@ -31,13 +31,13 @@ from coenzyme.analysis.overwritten import Aliasing
 from coenzyme.analysis.passes import ALL_PASSES, Pass, passes_in_force
 from coenzyme.codegen import canonicalise_loops, prepare, verify
 from coenzyme.derive.amounts import extents_of
-from coenzyme.derive.argument_counts import drop_argument_counts
 from coenzyme.derive.derivative import Request, derive, derive_split
 from coenzyme.derive.emission import type_named
 from coenzyme.derive.explained import Explained, explain_plan
 from coenzyme.derive.launches import know_launches
 from coenzyme.derive.plan import ReversePlan
 from coenzyme.derive.promotion import may_promote, promote_small_blocks
+from coenzyme.derive.reference_counts import drop_reference_counts
 from coenzyme.derive.runtime import TapeMemory
 from coenzyme.derive.seeds import find_places
 from coenzyme.derive.written import find_written_parameters
@@ -535,7 +535,7 @@ def _parse(source: str, passes: frozenset[Pass]) -> Module:
     if any(changed):
         module = parse_module(canonicalise_loops(print_module(module)))
     if Pass.BORROWED in passes:
-        drop_argument_counts(module)
+        drop_reference_counts(module)
     for function in module.functions.values() if Pass.CARRIED in passes else ():
         if not function.is_declaration:
             resolve_carried_selections(function)

@@ -19,7 +19,7 @@ class Pass(Enum):
 
     APART = "arrays that do not overlap are made known before the function is simplified"
     STACK = "small arrays of constant size that stay in the function become values"
-    BORROWED = "references to arguments that are given back are not counted"
+    BORROWED = "references that are given back are not counted"
     CARRIED = "indices of array expressions that a loop carries round are resolved"
     SPECULATE = "branches around a few harmless operations become selections"
     EQUAL_PHIS = "one integer computed in two places is computed again instead of recorded"
