@@ -317,7 +317,8 @@ def effects(function: Callable[..., Any], argtypes: tuple[Any, ...]) -> Effects:
 
 @lru_cache(maxsize=1024)
 def _effects(function: Callable[..., Any], argtypes: tuple[Any, ...]) -> Effects:
-    program, text = lowered(function, argtypes), prepared(function, argtypes)
+    # The text that derivatives are made from, which is there already or will be wanted.
+    program, text = lowered(function, argtypes), _source(function, argtypes, False, Options())
     _, entry = _parse_program(text, program, ALL_PASSES)
     constant = tuple(ArgumentActivity.CONST for _ in program.arguments)
     request = _request(program, constant, Mode.REVERSE, False, Options())

@@ -23,7 +23,7 @@ from numba.core import types
 from coenzyme.api.calls import Operands, Outcome, add_batch, cast
 from coenzyme.api.memory import copy_like, zero_like
 from coenzyme.api.parts import combine, conjugate, store_column
-from coenzyme.api.source import Source
+from coenzyme.api.source import Source, tuple_of
 from coenzyme.api.structure import (
     Arrangement,
     Leaf,
@@ -95,7 +95,7 @@ def _size(leaf: Leaf) -> str:
 
 @dataclass(frozen=True)
 class Sweeps:
-    """The sweeps of one Jacobian, which are added to a body in which ``y`` is the value of the function.
+    """The sweeps of one Jacobian, which are added to a body.
 
     Parameters
     ----------
@@ -111,6 +111,10 @@ class Sweeps:
         Whether complex values are differentiated by complex arguments.
     chunk
         How many directions one sweep follows, at least for entries of one array.
+    evaluated
+        Whether ``y`` is the value of the function in the body already. Columns do without.
+    reads
+        Whether the function only reads its arguments, so that sweeps leave them and their tangents alone.
     """
 
     source: Source
@@ -119,6 +123,8 @@ class Sweeps:
     copies: Mapping[str, str]
     holomorphic: bool
     chunk: int
+    evaluated: bool = True
+    reads: bool = False
 
     @property
     def tree(self) -> Tree:
@@ -133,11 +139,12 @@ class Sweeps:
     def columns(self, chosen: Sequence[Leaf]) -> Blocks:
         """Add pushforwards along the entries of each chosen leaf of the arguments."""
         blocks: Blocks = {}
+        nothing = self._nothing() if self.reads else {}
         for leaf in chosen:
             if leaf.is_array:
-                blocks |= self._array_columns(leaf)
+                blocks |= self._array_columns(leaf, nothing)
                 continue
-            runs = self._push(leaf, self._units(leaf))
+            runs = self._push(leaf, self._units(leaf), nothing)
             for out in self.outputs:
                 blocks[out.path, leaf.path] = self._combined([_tangent_of(run, out) for run in runs])
         return blocks
@@ -182,9 +189,22 @@ class Sweeps:
             return f"{self.source.name('zero_like', zero_like)}({leaf.path})"
         return self.source.name("zero", zero_of(leaf.kind))
 
-    def _push(self, leaf: Leaf, tangents: Sequence[str], depth: int = 0) -> list[Outcome]:
-        """Add the pushforward of tangents of one leaf."""
-        zeros = {x.path: self._zero(x) for x in self.arrangement.leaves if x.differentiated}
+    def _nothing(self) -> dict[str, str]:
+        """Add tangents that are zero, to be used by all directions of all sweeps, and return their names."""
+        leaves = [leaf for leaf in self.arrangement.leaves if leaf.differentiated]
+        found: dict[str, str] = {}
+        for leaf in leaves if len(leaves) > 1 else ():
+            found[leaf.path] = self.source.variable("nothing")
+            self.source.add(f"{found[leaf.path]} = {self._zero(leaf)}")
+        return found
+
+    def _push(
+        self, leaf: Leaf, tangents: Sequence[str], nothing: Mapping[str, str], depth: int = 0
+    ) -> list[Outcome]:
+        """Add the pushforward of tangents of one leaf; `nothing` has the names of zero tangents of others."""
+        zeros = {
+            x.path: nothing.get(x.path) or self._zero(x) for x in self.arrangement.leaves if x.differentiated
+        }
         lanes = [
             Operands({**zeros, leaf.path: tangent}, values=values)
             for tangent, values in zip(tangents, self._values(len(tangents)), strict=True)
@@ -212,31 +232,52 @@ class Sweeps:
         """Return what replaces the values of arguments in each lane: all lanes share the one evaluation."""
         return [self._fresh(), *({} for _ in range(width - 1))]
 
-    def _matrix(self, out: Leaf, leaf: Leaf, rows: str, columns: str) -> str:
-        """Add an empty matrix for the partial derivatives of a leaf by another, and return its name."""
+    def _matrix(self, out: Leaf, leaf: Leaf, rows: str, columns: str, again: str | None = None) -> str:
+        """Add an empty matrix for the partial derivatives of a leaf by another, and return its name.
+
+        Where it is made again, in a branch of a loop, it has the name that it had.
+        """
         kind: Any = scalar_of(out.kind)
         dtype = np.dtype(str(kind))
         if is_complex(leaf.kind) and not is_complex(kind):
             dtype = np.result_type(dtype, np.complex64)
-        name = self.source.variable("jacobian")
+        name = again or self.source.variable("jacobian")
         empty = self.source.name("empty", np.empty)
-        self.source.add(f"{name} = {empty}(({rows}, {columns}), {self.source.name('dtype', dtype)})")
+        made = f"{empty}(({rows}, {columns}), {self.source.name('dtype', dtype)})"
+        self.source.add(f"{name} = {made}", depth=2 if again else 0)
         return name
 
-    def _unit_arrays(self, leaf: Leaf, entries: Sequence[str]) -> list[str]:
+    def _unit_arrays(self, leaf: Leaf, entries: Sequence[str], zeros: Sequence[str] = ()) -> list[str]:
         """Add arrays that are a unit at one entry and zero elsewhere, within a loop, and return their names.
 
         All units of the first entry come first. Where there is no such entry any more, the array is zero.
+
+        Parameters
+        ----------
+        leaf
+            What the arrays are like.
+        entries
+            The entries.
+        zeros
+            The names of arrays full of zeros to use, if any.
         """
-        names: list[str] = []
-        for k in entries:
-            for unit in self._units(leaf):
-                names.append(self.source.variable("direction"))
-                zero = self.source.name("zero_like", zero_like)
-                self.source.add(f"{names[-1]} = {zero}({leaf.path})", depth=1)
-                self.source.add(f"if {k} < {leaf.path}.size:", depth=1)
-                self.source.add(f"{names[-1]}.flat[{k}] = {unit}", depth=2)
+        units = self._units(leaf)
+        names = list(zeros)
+        for n, k in enumerate(k for k in entries for _ in units):
+            if not zeros:
+                names.append(self._zero_array(leaf, depth=1))
+            self._set(leaf, names[n], k, units[n % len(units)])
         return names
+
+    def _zero_array(self, leaf: Leaf, depth: int = 0) -> str:
+        name = self.source.variable("direction")
+        self.source.add(f"{name} = {self._zero(leaf)}", depth=depth)
+        return name
+
+    def _set(self, leaf: Leaf, array: str, entry: str, value: str) -> None:
+        """Add the store to an entry of an array like a leaf, within a loop, if there is such an entry."""
+        self.source.add(f"if {entry} < {leaf.path}.size:", depth=1)
+        self.source.add(f"{array}.flat[{entry}] = {value}", depth=2)
 
     def _store(self, matrix: str, leaf: Leaf, entries: Sequence[str], found: Sequence[str]) -> None:
         """Add the stores of derivatives along the entries of a leaf, all units of the first entry first."""
@@ -247,24 +288,72 @@ class Sweeps:
             self.source.add(f"if {k} < {leaf.path}.size:", depth=1)
             self.source.add(f"{store}({matrix}, {k}, {combined})", depth=2)
 
-    def _loop(self, leaf: Leaf) -> list[str]:
-        """Add the head of a loop over the entries of a leaf, and return the entries of one sweep."""
-        count = max(1, self.chunk // len(self._units(leaf)))
-        k = self.source.variable("k")
-        self.source.add(f"for {k} in range(0, {leaf.path}.size, {count}):")
+    def _count(self, leaf: Leaf) -> int:
+        """Return how many entries of a leaf one sweep follows."""
+        return max(1, self.chunk // len(self._units(leaf)))
+
+    def _loop(self, leaf: Leaf, *, once: bool = False) -> list[str]:
+        """Add the head of a loop over the entries of a leaf, and return the entries of one sweep.
+
+        Parameters
+        ----------
+        leaf
+            The leaf.
+        once
+            Whether there is a sweep even if the leaf has no entries.
+        """
+        k, size = self.source.variable("k"), f"{leaf.path}.size"
+        count = self._count(leaf)
+        self.source.add(f"for {k} in range(0, {f'max(1, {size})' if once else size}, {count}):")
         return [k, *(f"{k} + {i}" for i in range(1, count))]
 
-    def _array_columns(self, leaf: Leaf) -> Blocks:
-        outputs = self.outputs
+    def _array_columns(self, leaf: Leaf, nothing: Mapping[str, str]) -> Blocks:
+        outputs, units = self.outputs, self._units(leaf)
         size = f"{leaf.path}.size"
-        matrices = {out.path: self._matrix(out, leaf, _size(out), size) for out in outputs}
-        entries = self._loop(leaf)
-        runs = self._push(leaf, self._unit_arrays(leaf, entries), depth=1)
+        rows = {out.path: _size(out) if self.evaluated or not out.is_array else "0" for out in outputs}
+        matrices = {out.path: self._matrix(out, leaf, rows[out.path], size) for out in outputs}
+        zeros = [self._zero_array(leaf) for _ in units * self._count(leaf)] if self.reads else []
+        shapes = self._shapes()
+        entries = self._loop(leaf, once=not self.evaluated)
+        directions = self._unit_arrays(leaf, entries, zeros)
+        runs = self._push(leaf, directions, nothing, depth=1)
+        if not self.evaluated:
+            self._take_shapes(runs[0].primal, shapes, matrices, leaf, entries[0])
         for out in outputs:
             self._store(matrices[out.path], leaf, entries, [_tangent_of(run, out) for run in runs])
+        zero = self.source.name("zero", zero_of(scalar_of(leaf.kind)))
+        for direction, k in zip(zeros, (k for k in entries for _ in units), strict=False):
+            self._set(leaf, direction, k, zero)
         return {
-            (out.path, leaf.path): f"{matrices[out.path]}.reshape({_shape(out, leaf)})" for out in outputs
+            (out.path, leaf.path): f"{matrices[out.path]}.reshape({shapes[out.path]}{leaf.path}.shape)"
+            for out in outputs
         }
+
+    def _shapes(self) -> dict[str, str]:
+        """Return, by path, the shape of each leaf of the value, to put another one behind it."""
+        found: dict[str, str] = {}
+        for out in self.outputs:
+            if not isinstance(out.kind, types.Array):
+                found[out.path] = ""
+            elif self.evaluated:
+                found[out.path] = f"{out.path}.shape + "
+            else:
+                shape = self.source.variable("shape")
+                self.source.add(f"{shape} = {tuple_of(['0'] * out.kind.ndim)}")
+                found[out.path] = f"{shape} + "
+        return found
+
+    def _take_shapes(
+        self, value: str, shapes: Mapping[str, str], matrices: Mapping[str, str], leaf: Leaf, entry: str
+    ) -> None:
+        """Add what the first sweep does: it says how large the value is."""
+        arrays = [out for out in self.outputs if out.is_array]
+        if arrays:
+            self.source.add(f"if {entry} == 0:", depth=1)
+        for out in arrays:
+            found = value + out.path.removeprefix("y")
+            self.source.add(f"{shapes[out.path].removesuffix(' + ')} = {found}.shape", depth=2)
+            self._matrix(out, leaf, f"{found}.size", f"{leaf.path}.size", matrices[out.path])
 
     def _array_rows(self, out: Leaf, chosen: Sequence[Leaf]) -> Blocks:
         source = self.source

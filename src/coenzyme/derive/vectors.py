@@ -71,6 +71,8 @@ class _Emitter:
         self.scopes = first.scopes
         self.shape = first.shape
         self.vectors: dict[Value, Value] = {}
+        self.twins: dict[Phi, Phi] = {}
+        """The vectors that are phis themselves; of others a vector may be put together."""
         for lane in lanes:
             lane.elsewhere = self.extract
 
@@ -87,8 +89,8 @@ class _Emitter:
                     self.visit(instruction, whole=whole)
         for phi in phis:
             for value, block in phi.pairs:
-                if phi in self.vectors:
-                    _incoming(self.vectors[phi], self.vector(value), block)
+                if phi in self.twins:
+                    self.twins[phi].add_incoming(self.vector(value), block)
                     continue
                 for lane in self.lanes:
                     _incoming(lane.tangents[phi], lane.tangent(value), block)
@@ -138,7 +140,7 @@ class _Emitter:
         if whole and phi.type.is_float:
             twin = Phi(self.type_of(phi), (), f"{phi.name}.dot")
             block.insert(place, twin)
-            self.vectors[phi] = twin
+            self.vectors[phi] = self.twins[phi] = twin
             return
         for lane in self.lanes:
             twin = Phi(phi.type, (), f"{phi.name}.dot")

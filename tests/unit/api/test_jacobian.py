@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import numba as nb
 import numpy as np
 import pytest
@@ -117,3 +119,85 @@ def test_chunk_size_must_be_a_positive_integer(chunk_size):
 def test_unknown_mode_is_refused():
     with pytest.raises(ActivityError, match="sideways"):
         cz.jacobian(neighbours, mode="sideways")
+
+
+def body_of(f, *args, mode="forward"):
+    """Return the generated function by which a Jacobian with respect to the first argument is computed."""
+    return cz.jacobian(f, mode=mode).request.implement(tuple(map(nb.typeof, args)))
+
+
+def evaluates(f, body):
+    return any(value is f for value in body.__globals__.values())
+
+
+@nb.njit
+def pair(x, y):
+    return x * y[0], (x[:2] * x[1:3]).sum()
+
+
+@nb.njit
+def scaled(x, y):
+    y[0] += 1.0
+    return x * y[0]
+
+
+@nb.njit
+def noisy(x, y):
+    return x * random.random() * y[0]
+
+
+@nb.njit
+def counted(x, y):
+    return x * y[0], x.size
+
+
+def test_function_that_only_reads_is_run_by_the_sweeps_alone():
+    x = np.arange(1.0, 6.0)
+    assert not evaluates(pair, body_of(pair, x, x))
+    assert "copy_like" not in str(body_of(pair, x, x).__globals__)
+    for f, mode in ((scaled, "forward"), (noisy, "forward"), (counted, "forward"), (pair, "reverse")):
+        assert evaluates(f, body_of(f, x, x, mode=mode)), f
+
+
+@pytest.mark.parametrize("chunk_size", [2, pytest.param(16, marks=pytest.mark.slow)])
+def test_one_array_in_two_places_that_are_only_read(chunk_size):
+    x = np.arange(1.0, 6.0)
+    by_x, by_sum = cz.jacfwd(pair, chunk_size=chunk_size)(x, x)
+    np.testing.assert_array_equal(by_x, x[0] * np.eye(5))
+    np.testing.assert_array_equal(by_sum, [2.0, 4.0, 2.0, 0.0, 0.0])
+
+
+def test_number_beside_arrays_in_a_function_that_only_reads():
+    def f(x, a, y):
+        return x * a + y[0], a * a
+
+    x, y = np.arange(1.0, 4.0), np.arange(1.0, 3.0)
+    by_x, by_a, by_y = (
+        tuple(part) for part in zip(*cz.jacfwd(f, argnums=(0, 1, 2), chunk_size=2)(x, 2.0, y), strict=True)
+    )
+    np.testing.assert_array_equal(by_x[0], 2.0 * np.eye(3))
+    np.testing.assert_array_equal(by_x[1], np.zeros(3))
+    np.testing.assert_array_equal(by_a[0], x)
+    assert by_a[1] == 4.0
+    np.testing.assert_array_equal(by_y[0], [[1.0, 0.0]] * 3)
+    np.testing.assert_array_equal(by_y[1], np.zeros(2))
+
+
+def test_no_columns_have_as_many_rows_as_the_value():
+    def outer(x, y):
+        return y.reshape(-1, 1) * (1.0 + x.sum())
+
+    assert cz.jacfwd(outer)(np.empty((2, 0)), np.arange(3.0)).shape == (3, 1, 2, 0)
+
+
+@pytest.mark.slow
+def test_columns_of_a_parallel_function_that_writes():
+    @nb.njit(parallel=True)
+    def f(x, y):
+        for i in nb.prange(x.size):
+            y[i] += x[i] * x[i]
+        return y * 2.0
+
+    x, y = np.arange(1.0, 4.0), np.ones(3)
+    np.testing.assert_array_equal(cz.jacfwd(f)(x, y), np.diag(4.0 * x))
+    np.testing.assert_array_equal(y, 1.0 + x * x)
