@@ -1,4 +1,4 @@
-"""A number that a loop carries round in each lane, and that other code wants as a vector, stays what it is."""
+"""A number that a loop carries round in each lane stays what it is where other code wants it as a vector."""
 
 from __future__ import annotations
 
