@@ -16,7 +16,7 @@ from coenzyme.analysis.passes import ALL_PASSES, Pass
 from coenzyme.ir.instructions import Block, Call, Instruction, Load, Phi, Store
 from coenzyme.ir.loops import Loop
 from coenzyme.ir.types import F32, I1, FloatType, IntType, PointerType, Type
-from coenzyme.ir.values import Value
+from coenzyme.ir.values import Constant, Value
 from coenzyme.rules import Effect, classify
 
 __all__ = ["Frame", "Keep", "TapePlan", "field_size", "plan_tape"]
@@ -210,6 +210,10 @@ def can_repeat(question: Question, value: Instruction, generous: bool) -> bool:
         case Phi():
             return value in question.recurrences
         case _:
+            if generous and value.opcode == "fdiv":
+                # One division costs less than to write its result and read it; measured with sigmoids. Other
+                # quotients are often of two values, which would both be needed.
+                return isinstance(value.operands[0], Constant)
             return value.opcode in (_CHEAP if generous else _SIMPLE)
 
 

@@ -116,6 +116,22 @@ def test_narrow_value_is_taped_rather_than_the_wide_one_it_comes_from() -> None:
     assert taped(f, plan(f, ["c", "narrow", "k"])) == {"b"}
 
 
+def test_reciprocal_is_computed_again_where_its_denominator_is_needed_too() -> None:
+    f = read(
+        LOOP.format(
+            body="""  %e = call double @llvm.sin.f64(double %s)
+  %d = fadd double %e, 1.0
+  %y = fdiv double 1.0, %d
+  %q = fdiv double %s, %d
+  %s.next = fadd double %y, %q"""
+        )
+    )
+    assert taped(f, plan(f, ["e", "y"])) == {"e"}
+    assert taped(f, plan(f, ["y"])) == {"y"}
+    assert taped(f, plan(f, ["e", "q"])) == {"e", "q"}
+    assert taped(f, plan(f, ["e", "y"], NO_PASSES)) == {"e", "y"}
+
+
 def test_clever_plan_needs_no_more_bytes_than_the_naive_one() -> None:
     f = simple()
     names = ["a", "w", "b", "c", "narrow", "k", "v", "s"]
