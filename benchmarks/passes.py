@@ -51,6 +51,7 @@ MEASURED: Mapping[str, tuple[Pass, ...]] = {
     "GMM d10 K25 n1000": (Pass.REPLAY, Pass.FUSE, Pass.CUT, Pass.NEGATIVE_ZERO),
     "conv2d 8 × 32² × 3, 16 filters of 2²": (Pass.LATE, Pass.ROUND_TRIPS),
     "LSTM l2 c1024": (Pass.CUT, Pass.CARRIED),
+    "FFT and inverse, n = 65 536": (Pass.IDLE,),
     "Hand dense Jacobian c100": (Pass.LANES, Pass.BORROWED),
     "BA sparse Jacobian p31843, in one batch": (Pass.CUT, Pass.STACK, Pass.BORROWED),
 }

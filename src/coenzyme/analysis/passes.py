@@ -25,6 +25,7 @@ class Pass(Enum):
     EQUAL_PHIS = "one integer computed in two places is computed again instead of recorded"
     ROUND_TRIPS = "addresses that a nest of loops takes back are those that it began with"
     WRAPAROUND = "the test for a negative subscript goes away where the loops decide it"
+    IDLE = "loops and branches in which nothing is differentiated leave no trace"
     CUT = "a cheapest set of values is taped, and the rest computed again"
     SURVIVAL = "what is read is read again where subscripts prove that nobody overwrites it"
     STORED = "what the function has stored for good is read where it is, instead of taped"

@@ -229,9 +229,9 @@ class _Reader:
                 conditions(merge.decision) if merge.recorded is None else [merge.recorded]
             )
             uses += [(value, "which branch was taken") for value in asked]
-        for counted in plan.shape.counted.values():
-            ends = [*counted.exit_index.values(), *([] if counted.last is None else [counted.last])]
-            uses += [(value, "how often the loop ran") for value in ends]
+        for loop, counted in plan.shape.counted.items():
+            if loop not in plan.idle.loops:
+                uses += [(value, "how often the loop ran") for value in counted.ends]
         for value, use in uses:
             pending, seen = [value], set[Value]()
             while pending:

@@ -64,6 +64,11 @@ class Counted:
     edges: list[tuple[Block, Block]]
     exit_index: dict[tuple[Block, Block], Value] = field(default_factory=dict[tuple[Block, Block], Value])
 
+    @property
+    def ends(self) -> list[Value]:
+        """What tells how often the loop has run."""
+        return [*self.exit_index.values(), *([] if self.last is None else [self.last])]
+
 
 @dataclass
 class Shape:

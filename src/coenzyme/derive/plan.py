@@ -5,13 +5,14 @@ Emission (:mod:`coenzyme.derive.reverse`) reads a :class:`ReversePlan` and decid
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from coenzyme.analysis.activity import Activity
-from coenzyme.analysis.branches import Decision, conditions, find_decision
+from coenzyme.analysis.branches import CameFrom, Decision, conditions, find_decision
 from coenzyme.analysis.content import Contents
 from coenzyme.analysis.dependence import Dependences, Facts
+from coenzyme.analysis.idle import NOTHING_IDLE, Idle, find_idle
 from coenzyme.analysis.induction import Recurrence
 from coenzyme.analysis.objects import (
     MemoryObject,
@@ -60,6 +61,9 @@ __all__ = ["Merge", "ReversePlan", "make_plan", "needed_values"]
 _ELSEWHERE = (Storage.ARGUMENT, Storage.REACHED, Storage.RETURNED)
 """Where memory is that a function has not allocated itself."""
 
+_EFFORTLESS = (Effect.DIFFERENTIABLE, Effect.ZERO_DERIVATIVE, Effect.INACTIVE, Effect.MEMINFO_DATA)
+"""What the reverse sweep passes over where nothing is active."""
+
 TRANSFERS = (Effect.MEMCPY, Effect.MEMMOVE, Effect.MEMSET)
 
 
@@ -105,6 +109,8 @@ class ReversePlan:
         The nests that are swept row by row of the shadows they add to, by their outermost loops.
     late
         Shadows that the reverse sweep of an iteration allocates for itself.
+    idle
+        Where the reverse sweep has nothing to do.
     """
 
     shape: Shape
@@ -131,6 +137,7 @@ class ReversePlan:
     stored: Mapping[Value, Store] = field(default_factory=dict[Value, Store])
     rows: Mapping[Loop, RowNest] = field(default_factory=dict[Loop, RowNest])
     late: LateShadows = field(default_factory=LateShadows)
+    idle: Idle = NOTHING_IDLE
 
     @property
     def mirrored(self) -> set[Instruction]:
@@ -188,7 +195,6 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
         Whether the function is itself one that is kept out of line.
     """
     live = [b for b in shape.exits.live]
-    merges = _find_merges(shape)
     primal_of = {twin: primal for shadows in lanes for primal, twin in shadows.pointers.items()}
     recurrences = find_recurrences(shape)
     ranges = find_ranges(shape, recurrences)
@@ -207,13 +213,16 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
             ]
             if values:
                 required[instruction] = tuple(dict.fromkeys(values))
+    idle = NOTHING_IDLE
+    if Pass.IDLE in passes:
+        idle = _find_idle(shape, activity, lanes[0], instructions, required)
+    merges = _find_merges(shape, idle)
     wanted: list[Value] = [v for values in required.values() for v in values]
     for merge in merges.values():
         wanted.extend(conditions(merge.decision) if merge.recorded is None else [merge.recorded])
-    for counted in shape.counted.values():
-        wanted.extend(counted.exit_index.values())
-        if counted.last is not None:
-            wanted.append(counted.last)
+    for loop, counted in shape.counted.items():
+        if loop not in idle.loops:
+            wanted.extend(counted.ends)
 
     def repeatable(load: Load) -> bool:
         twin = primal_of.get(load, load)
@@ -249,6 +258,7 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
         passes=passes,
     )
     tape = plan_tape(question)
+    assert idle.loops.isdisjoint(tape.frames), "a loop with nothing to do reads what it has taped"
     kept, withheld = _find_kept(
         shape, activity, lanes[0], tape, stored, copies, read_again_by_calls, late.calls, is_callee=is_callee
     )
@@ -275,6 +285,7 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
         stored,
         {loop: nest for loop, nest in rows.items() if is_kept_in_place(nest, tape)},
         late,
+        idle,
     )
 
 
@@ -370,15 +381,49 @@ def _needed_by_call(
     return []
 
 
-def _find_merges(shape: Shape) -> dict[Block, Merge]:
+def _find_idle(
+    shape: Shape,
+    activity: Activity,
+    shadows: Shadows,
+    instructions: Mapping[Block, Sequence[Instruction]],
+    required: Collection[Instruction],
+) -> Idle:
+    def works(instruction: Instruction) -> bool:
+        if instruction in shadows.mirrored:
+            return False
+        if instruction in required or activity.is_active(instruction):
+            return True
+        return isinstance(instruction, Call) and called_effect(instruction) not in _EFFORTLESS
+
+    busy = {block for block, found in instructions.items() if any(works(i) for i in found)}
+    numbers = {
+        block
+        for block, found in instructions.items()
+        if any(isinstance(i, Phi) and activity.is_active(i) for i in found)
+    }
+    return find_idle(
+        tuple(shape.counted),
+        _merging_blocks(shape),
+        shape.live_predecessors,
+        shape.dominators,
+        busy.__contains__,
+        numbers.__contains__,
+    )
+
+
+def _merging_blocks(shape: Shape) -> list[Block]:
+    headers = {loop.header for loop in shape.counted}
+    return [b for b in shape.exits.live if b not in headers and len(shape.live_predecessors(b)) > 1]
+
+
+def _find_merges(shape: Shape, idle: Idle) -> dict[Block, Merge]:
     """Decide for each merging block; where it must be recorded, insert the phi that records."""
     found: dict[Block, Merge] = {}
-    headers = {loop.header for loop in shape.counted}
-    for block in shape.exits.live:
+    for block in _merging_blocks(shape):
         predecessors = shape.live_predecessors(block)
-        if len(predecessors) < 2 or block in headers:
-            continue
-        decision = find_decision(block, shape.live, shape.dominators, shape.loop_of)
+        decision: Decision | None = CameFrom(predecessors[0])
+        if block not in idle.merges:
+            decision = find_decision(block, shape.live, shape.dominators, shape.loop_of)
         recorded = None
         if decision is None:
             # Wide enough for the number of ways in.

@@ -517,7 +517,7 @@ class _Emitter:
         trim = None if frame is None else self.context.require("coenzyme.tape.trim")
         if trim is not None and counted.last is None:
             at.builder.call(trim, [self.stacks[loop]])
-        upward = loop in self.plan.accumulations.orderless
+        upward = self.is_upward(loop)
         for lane in self.lanes:
             lane.gathering.advance(loop, at)
         final = self.values.get_last(loop, at) if upward else const_int(I64, 0)
@@ -599,15 +599,21 @@ class _Emitter:
     def exit_index(self, loop: Loop, source: Block, target: Block, at: Position) -> Value | None:
         """Return the index in which `loop` was left, where that is a value of the level of `target`."""
         value = self.shape.counted[loop].exit_index[source, target]
+        if loop in self.plan.idle.loops:
+            return const_int(I64, 0)
         if isinstance(value, Phi) and value.block is target:
             return self.values.get(value, at)
         return None
+
+    def is_upward(self, loop: Loop) -> bool:
+        """Whether the iterations of `loop` are taken back in the order in which they were run."""
+        return loop in self.plan.accumulations.orderless and loop not in self.plan.idle.loops
 
     def enter_loop(self, loop: Loop, index: Value | None, at: Position) -> None:
         counted = self.shape.counted[loop]
         if index is None:
             index = self.values.get_last(loop, at)
-        upward = loop in self.plan.accumulations.orderless
+        upward = self.is_upward(loop)
         at.builder.store(const_int(I64, 0) if upward else index, self.values.index[loop])
         frame = self.plan.frame(loop)
         if frame is None:
