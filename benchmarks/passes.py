@@ -41,7 +41,7 @@ MEASURED: Mapping[str, tuple[Pass, ...]] = {
     "hdiff 64 × 64 × 60": (Pass.ROWS,),
     "Jacobi sweeps, grids swapped, 250², 100 sweeps": (Pass.ROWS,),
     "seidel_2d 120², 40 sweeps": (Pass.UNNEEDED, Pass.NEGATIVE_ZERO),
-    "adi 200², 20 steps": (Pass.UNNEEDED, Pass.STORED),
+    "adi 200², 20 steps": (Pass.UNNEEDED, Pass.CHAINS, Pass.FORWARDED),
     "vadv 60 × 60 × 40": (Pass.APART,),
     "atax 1900 × 2100": (Pass.GATHER, Pass.APART),
     "syrk 240 × 200": (Pass.CUT, Pass.UNNEEDED),

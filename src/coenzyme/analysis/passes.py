@@ -32,6 +32,8 @@ class Pass(Enum):
     GATHER = "adjoints are summed in registers before they are added to memory"
     ROWS = "what several rows of a nest of loops add to one cell is gathered as well"
     ORDERLESS = "loops without order run upwards in the reverse sweep"
+    CHAINS = "what a recurrence hands from one iteration to the next stays in a register"
+    FORWARDED = "what the iteration before has stored is not loaded again"
     REPLAY = "iterations that stand alone are run again, one by one, instead of taped"
     FUSE = "iterations that are run again, and that nothing waits for, are not run before"
     UNNEEDED = "what nobody asks for is left out of the forward sweep"

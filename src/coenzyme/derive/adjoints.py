@@ -11,6 +11,7 @@ from collections.abc import Callable
 from coenzyme.analysis.objects import called_effect, is_growth, is_ruled_call
 from coenzyme.derive.accumulations import clears_shadow
 from coenzyme.derive.blas import Products, emit_adjoint
+from coenzyme.derive.chain_text import ChainText
 from coenzyme.derive.context import Context
 from coenzyme.derive.emission import ExpressionEmitter, emit_partial, rule_of
 from coenzyme.derive.gathering import ANY_ORDER, Gathering
@@ -61,6 +62,7 @@ class Adjoints:
         self.nowhere: dict[Type, Value] = {}
         """For each type a slot for what constant memory would receive."""
         self.gathering = Gathering(plan, values, shadows.lane, make_slot, self.shadow_address)
+        self.chains = ChainText(plan, values, shadows.lane, make_slot, self.shadow_address)
         self.reverse_call: Callable[[Call, Position], None] | None = None
         self.drop_kept: Callable[[Call, Position], None] | None = None
         self.free_late: Callable[[Call, Position], None] | None = None
@@ -127,6 +129,9 @@ class Adjoints:
         if load in self.plan.accumulations.group_of:
             self.gathering.add(load, bar, at)
             return
+        if load in self.plan.chains.of_load:
+            self.chains.add(load, bar, at)
+            return
         shadow = self.shadow_address(load.pointer, load.type, at)
         old = at.builder.load(load.type, shadow, align=load.align)
         # The address may be the same in every iteration, where LLVM finds that an operand is broadcast.
@@ -145,6 +150,8 @@ class Adjoints:
         if self.plan.activity.is_active(value):
             bar = at.builder.load(value.type, shadow, align=store.align)
             self.values.scopes.mark(bar, Side.SHADOW, store.pointer, self.shadows.lane)
+            if store in self.plan.chains.of_store:
+                bar = self.chains.take(store, bar, at)
             self.add(value, bar, at)
         nothing = self.plan.nothing if store in self.plan.accumulations.renewed else zero
         cleared = at.builder.store(nothing(value.type), shadow, align=store.align)

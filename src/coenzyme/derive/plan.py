@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from coenzyme.analysis.activity import Activity
+from coenzyme.analysis.affine import Polynomials
 from coenzyme.analysis.branches import CameFrom, Decision, conditions, find_decision
 from coenzyme.analysis.content import Contents
 from coenzyme.analysis.dependence import Dependences, Facts
@@ -29,6 +30,7 @@ from coenzyme.analysis.payload import is_container
 from coenzyme.analysis.tape import Frame, Keep, Question, TapePlan, plan_tape
 from coenzyme.derive.accumulations import Accumulations, clears_shadow, find_accumulations
 from coenzyme.derive.blas import Copies, Products, copy_overwritten, needed_by_product, read_again
+from coenzyme.derive.chains import Chains, find_chains
 from coenzyme.derive.context import Context
 from coenzyme.derive.emission import rule_of
 from coenzyme.derive.growth import find_movable
@@ -111,6 +113,10 @@ class ReversePlan:
         Shadows that the reverse sweep of an iteration allocates for itself.
     idle
         Where the reverse sweep has nothing to do.
+    polynomials
+        Reads addresses.
+    chains
+        Adjoints that one iteration of the reverse sweep hands to the next in a register.
     """
 
     shape: Shape
@@ -127,6 +133,7 @@ class ReversePlan:
     aliasing: Aliasing
     guarded: frozenset[Instruction]
     copies: Copies
+    polynomials: Polynomials
     required: Mapping[Instruction, tuple[Value, ...]] = field(
         default_factory=dict[Instruction, tuple[Value, ...]]
     )
@@ -138,6 +145,7 @@ class ReversePlan:
     rows: Mapping[Loop, RowNest] = field(default_factory=dict[Loop, RowNest])
     late: LateShadows = field(default_factory=LateShadows)
     idle: Idle = NOTHING_IDLE
+    chains: Chains = field(default_factory=Chains)
 
     @property
     def mirrored(self) -> set[Instruction]:
@@ -262,6 +270,9 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
     kept, withheld = _find_kept(
         shape, activity, lanes[0], tape, stored, copies, read_again_by_calls, late.calls, is_callee=is_callee
     )
+    accumulations = find_accumulations(
+        shape, activity, contents, ranges.polynomials, aliasing, stands_alone, passes
+    )
     return ReversePlan(
         shape,
         activity,
@@ -277,8 +288,9 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
         aliasing,
         find_guarded(live, activity),
         copies,
+        ranges.polynomials,
         required,
-        find_accumulations(shape, activity, contents, ranges.polynomials, aliasing, stands_alone, passes),
+        accumulations,
         passes,
         facts,
         frozenset(o for pointer in unneeded for o in activity.objects.of(pointer) if Pass.UNNEEDED in passes),
@@ -286,6 +298,9 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
         {loop: nest for loop, nest in rows.items() if is_kept_in_place(nest, tape)},
         late,
         idle,
+        find_chains(shape, activity, contents, ranges.polynomials, aliasing, accumulations)
+        if Pass.CHAINS in passes
+        else Chains(),
     )
 
 

@@ -15,20 +15,22 @@ from functools import partial
 from coenzyme.analysis.branches import CameFrom, Decision, Test
 from coenzyme.analysis.exits import ExitKind, normal_statuses
 from coenzyme.analysis.objects import Storage
+from coenzyme.analysis.passes import Pass
 from coenzyme.analysis.tape import Keep, field_size
 from coenzyme.derive.adjoints import Adjoints
 from coenzyme.derive.calls import Derivatives, ReverseCalls
 from coenzyme.derive.context import Context
 from coenzyme.derive.deferred import find_deferred
+from coenzyme.derive.forwarded import forward_stores
 from coenzyme.derive.fusing import find_fusions, fuse
 from coenzyme.derive.growth import keep_payloads
 from coenzyme.derive.limit import leave_status, push_kept
 from coenzyme.derive.plan import ReversePlan
 from coenzyme.derive.positions import Position, ReverseValues
 from coenzyme.derive.row_text import RowText
-from coenzyme.derive.runtime import DESTROY, KEEP_STACK, STACK
+from coenzyme.derive.runtime import DESTROY, KEEP_STACK, STACK, TapeMemory
 from coenzyme.derive.safety import Guard, clear_payload, guard
-from coenzyme.derive.scopes import Scopes
+from coenzyme.derive.scopes import Scopes, Side
 from coenzyme.derive.seeds import ResultPlaces, add_seed, drop_references
 from coenzyme.derive.split import Halves
 from coenzyme.derive.unneeded import drop_unneeded
@@ -175,6 +177,8 @@ class _Emitter:
         read_there = objects.reachable(a for a in again if a.type.is_pointer)
         self.fuse_loops()
         drop_unneeded(self.plan, self.values.again, read_there)
+        if Pass.FORWARDED in self.plan.passes and self.context.memory is TapeMemory.POOLED:
+            forward_stores(self.plan, lambda load, pointer: self.scopes.mark(load, Side.PRIMAL, pointer))
         entry = self.function.entry
         for position, instruction in enumerate(self.prologue):
             entry.insert(position, instruction)
@@ -520,6 +524,7 @@ class _Emitter:
         upward = self.is_upward(loop)
         for lane in self.lanes:
             lane.gathering.advance(loop, at)
+            lane.chains.advance(loop, at)
         final = self.values.get_last(loop, at) if upward else const_int(I64, 0)
         done = at.builder.icmp("eq", index, final)
         outside = self.new_block(f"{loop.header.name}.reverse.leave")
@@ -529,6 +534,7 @@ class _Emitter:
         out = Position(loop.parent, Builder(outside))
         for lane in self.lanes:
             lane.gathering.flush(loop, Position(loop, out.builder))
+            lane.chains.flush(loop, Position(loop, out.builder))
         if trim is not None and counted.last is not None:
             out.builder.call(trim, [self.stacks[loop]])
         self.add_incoming(bars, loop.preheader, out)
