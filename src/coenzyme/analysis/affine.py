@@ -164,6 +164,8 @@ class Polynomials:
                 return self.of(a) * self.of(b)
             case "shl" if isinstance(b, ConstantInt) and 0 <= b.value < I64.width:
                 return self.of(a).scaled(1 << b.value)
+            case "xor" if isinstance(b, ConstantInt) and b.value == -1:
+                return Polynomial({(): -1}) - self.of(a)
             case "or" if "disjoint" in value.flags:
                 return self.of(a) + self.of(b)
             case _:

@@ -27,6 +27,7 @@ class Pass(Enum):
     WRAPAROUND = "the test for a negative subscript goes away where the loops decide it"
     IDLE = "loops and branches in which nothing is differentiated leave no trace"
     CUT = "a cheapest set of values is taped, and the rest computed again"
+    SHARED = "what one loop has taped is not taped by the next one that reads the same"
     SURVIVAL = "what is read is read again where subscripts prove that nobody overwrites it"
     STORED = "what the function has stored for good is read where it is, instead of taped"
     GATHER = "adjoints are summed in registers before they are added to memory"

@@ -19,7 +19,7 @@ from coenzyme.ir.types import F32, I1, FloatType, IntType, PointerType, Type
 from coenzyme.ir.values import Constant, Value
 from coenzyme.rules import Effect, classify
 
-__all__ = ["Frame", "Keep", "TapePlan", "field_size", "plan_tape"]
+__all__ = ["Frame", "Keep", "TapePlan", "field_size", "lay_out", "plan_tape"]
 
 
 class Keep(Enum):
@@ -37,6 +37,8 @@ class Keep(Enum):
     """Stored on the tape in each iteration."""
     EITHER = auto()
     """Read again where the function's facts hold; where they do not, stored on the tape."""
+    SHARED = auto()
+    """Stored on the tape of another loop."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,7 @@ def plan_tape(question: Question) -> TapePlan:
         keep[value] = how
         if how in (Keep.RECOMPUTE, Keep.RECURRENCE, Keep.EITHER):
             pending.extend(_sources(question, value))
-    return _lay_out(question, keep)
+    return lay_out(question.loop_of, keep)
 
 
 def _how(question: Question, value: Instruction, taped: set[Value] | None) -> Keep:
@@ -262,7 +264,8 @@ def _aligned(position: int, size: int) -> int:
     return -(-position // size) * size
 
 
-def _lay_out(question: Question, keep: dict[Value, Keep]) -> TapePlan:
+def lay_out(loop_of: Callable[[Block], Loop | None], keep: Mapping[Value, Keep]) -> TapePlan:
+    """Return the plan by which values are kept in this way: their places in records and slots."""
     by_loop: dict[Loop, list[Instruction]] = {}
     slots: list[Instruction] = []
     for value, how in keep.items():
@@ -271,7 +274,7 @@ def _lay_out(question: Question, keep: dict[Value, Keep]) -> TapePlan:
         if how is Keep.SLOT:
             slots.append(value)
         elif how in (Keep.TAPE, Keep.EITHER):
-            loop = question.loop_of(value.block)
+            loop = loop_of(value.block)
             assert loop is not None
             by_loop.setdefault(loop, []).append(value)
     frames: dict[Loop, Frame] = {}

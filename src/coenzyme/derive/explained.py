@@ -249,7 +249,7 @@ class _Reader:
         for value, how in self.plan.tape.keep.items():
             if not isinstance(value, Instruction) or value in self.plan.mirrored:
                 continue
-            again = how is Keep.RECOMPUTE and value.type.is_float
+            again = how in (Keep.RECOMPUTE, Keep.SHARED) and value.type.is_float
             if how not in kinds and not again:
                 continue
             kind = kinds.get(how) or (Kind.AGAIN if isinstance(value, Load) else Kind.RECOMPUTED)

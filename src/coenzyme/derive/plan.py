@@ -27,7 +27,7 @@ from coenzyme.analysis.objects import (
 from coenzyme.analysis.overwritten import Aliasing, Overwrites, find_overwrites
 from coenzyme.analysis.passes import ALL_PASSES, Pass
 from coenzyme.analysis.payload import is_container
-from coenzyme.analysis.tape import Frame, Keep, Question, TapePlan, plan_tape
+from coenzyme.analysis.tape import Frame, Keep, Question, TapePlan, lay_out, plan_tape
 from coenzyme.derive.accumulations import Accumulations, clears_shadow, find_accumulations
 from coenzyme.derive.blas import Copies, Products, copy_overwritten, needed_by_product, read_again
 from coenzyme.derive.chains import Chains, find_chains
@@ -41,6 +41,7 @@ from coenzyme.derive.relocated import find_relocated
 from coenzyme.derive.replay import HIDDEN, stands_alone
 from coenzyme.derive.rows import Analyses, RowNest, find_row_nests, is_kept_in_place
 from coenzyme.derive.shadows import Shadows
+from coenzyme.derive.shared_columns import Column, find_shared_columns
 from coenzyme.derive.subscripts import find_ranges, find_recurrences
 from coenzyme.ir.builder import Builder, const_int, neutral, zero
 from coenzyme.ir.cfg import incoming_edges
@@ -115,6 +116,8 @@ class ReversePlan:
         Where the reverse sweep has nothing to do.
     polynomials
         Reads addresses.
+    columns
+        Where values are on the tapes of other loops.
     chains
         Adjoints that one iteration of the reverse sweep hands to the next in a register.
     """
@@ -134,6 +137,7 @@ class ReversePlan:
     guarded: frozenset[Instruction]
     copies: Copies
     polynomials: Polynomials
+    columns: Mapping[Value, Column]
     required: Mapping[Instruction, tuple[Value, ...]] = field(
         default_factory=dict[Instruction, tuple[Value, ...]]
     )
@@ -265,7 +269,7 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
         at_hand=late.twins,
         passes=passes,
     )
-    tape = plan_tape(question)
+    tape, columns = _share(plan_tape(question), shape, activity.objects, ranges.polynomials, aliasing, passes)
     assert idle.loops.isdisjoint(tape.frames), "a loop with nothing to do reads what it has taped"
     kept, withheld = _find_kept(
         shape, activity, lanes[0], tape, stored, copies, read_again_by_calls, late.calls, is_callee=is_callee
@@ -289,6 +293,7 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
         find_guarded(live, activity),
         copies,
         ranges.polynomials,
+        columns,
         required,
         accumulations,
         passes,
@@ -302,6 +307,21 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
         if Pass.CHAINS in passes
         else Chains(),
     )
+
+
+def _share(
+    tape: TapePlan,
+    shape: Shape,
+    objects: Objects,
+    polynomials: Polynomials,
+    aliasing: Aliasing,
+    passes: frozenset[Pass],
+) -> tuple[TapePlan, Mapping[Value, Column]]:
+    """Return `tape` without what other loops tape as well, and where they do."""
+    if Pass.SHARED not in passes:
+        return tape, {}
+    columns = find_shared_columns(shape, objects, polynomials, aliasing, tape)
+    return lay_out(shape.loop_of, {**tape.keep, **dict.fromkeys(columns, Keep.SHARED)}), columns
 
 
 def needed_values(

@@ -53,6 +53,8 @@ class ReverseValues:
         """Slot of each loop's current index in the reverse sweep."""
         self.base: dict[Loop, Value] = {}
         """Slot of the address of a counted loop's whole frame, or of one iteration's record."""
+        self.beside: dict[tuple[Loop, Loop], Value] = {}
+        """Slot of the address of the frame that a loop, the first, shares with one beside it."""
         self.available: dict[Value, Value] = {}
         """Values that are at hand everywhere, such as arguments under another name."""
         self.late: dict[Value, Value] = {}
@@ -104,6 +106,9 @@ class ReverseValues:
             case Keep.TAPE:
                 assert home is not None
                 return self._read_tape(value, home, at)
+            case Keep.SHARED:
+                assert home is not None
+                return self._read_beside(value, home, at)
             case Keep.EITHER:
                 assert home is not None
                 return self._repeat(value, at, self._tape_address(value, home, at))
@@ -183,6 +188,17 @@ class ReverseValues:
         index = at.builder.load(I64, self.index[home])
         return self.field_address(value, home, at, base, index)
 
+    def _read_beside(self, value: Instruction, home: Loop, at: Position) -> Value:
+        """Read `value` from the frame of another loop."""
+        column = self.plan.columns[value]
+        base = at.builder.load(PTR, self.beside[column.loop, home])
+        own: Value = at.builder.load(I64, self.index[home])
+        start: Value = const_int(I64, column.offset)
+        if column.downward:
+            start = at.builder.add(self.get_last(column.loop, at), start)
+        index = at.builder.sub(start, own) if column.downward else at.builder.add(start, own)
+        return self._read_field(value, at, self.field_address(column.load, column.loop, at, base, index))
+
     def frame_size(self, loop: Loop, facts: Value | None, at: Builder) -> Value:
         """Return how many bytes of tape an iteration of `loop` has, `facts` being whether they hold."""
         frame = self.plan.tape.frames[loop]
@@ -190,7 +206,9 @@ class ReverseValues:
         return full if facts is None else at.select(facts, const_int(I64, frame.least), full)
 
     def _read_tape(self, value: Instruction, home: Loop, at: Position) -> Value:
-        address = self._tape_address(value, home, at)
+        return self._read_field(value, at, self._tape_address(value, home, at))
+
+    def _read_field(self, value: Instruction, at: Position, address: Value) -> Value:
         if value.type == I1:
             byte = at.builder.load(I8, address, align=1)
             self.scopes.mark(byte, Side.TAPE)

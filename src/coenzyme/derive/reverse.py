@@ -234,6 +234,13 @@ class _Emitter:
             if self.plan.frame(loop) is not None:
                 self.values.base[loop] = self.make_slot(PTR, f"{loop.header.name}.frame")
                 self.stacks[loop] = self.make_slot(STACK, f"{loop.header.name}.stack")
+        for value, column in self.plan.columns.items():
+            assert isinstance(value, Instruction)
+            assert value.block is not None
+            loop = self.shape.loop_of(value.block)
+            if loop is not None and (column.loop, loop) not in self.values.beside:
+                slot = self.make_slot(PTR, f"{column.loop.header.name}.frame.beside")
+                self.values.beside[column.loop, loop] = slot
         for call in self.plan.kept:
             release = allocation_of(call).release
             if release not in self.keep_stacks:
@@ -621,6 +628,7 @@ class _Emitter:
             index = self.values.get_last(loop, at)
         upward = self.is_upward(loop)
         at.builder.store(const_int(I64, 0) if upward else index, self.values.index[loop])
+        self.find_frames_beside(loop, at)
         frame = self.plan.frame(loop)
         if frame is None:
             return
@@ -632,6 +640,15 @@ class _Emitter:
         size = at.builder.mul(count, self.frame_size(loop, at))
         base = at.builder.call(pop, [self.stacks[loop], size])
         at.builder.store(base, self.values.base[loop])
+
+    def find_frames_beside(self, loop: Loop, at: Position) -> None:
+        """Note where the frames are that `loop` reads, of loops that are swept back later."""
+        for (other, reader), slot in self.values.beside.items():
+            if reader is loop:
+                count = at.builder.add(self.values.get_last(other, at), const_int(I64, 1))
+                size = at.builder.mul(count, self.frame_size(other, at))
+                peek = self.context.require("coenzyme.tape.peek")
+                at.builder.store(at.builder.call(peek, [self.stacks[other], size]), slot)
 
     def choose(self, block: Block, bars: Sequence[Bar], at: Position) -> None:
         merge = self.plan.merges[block]

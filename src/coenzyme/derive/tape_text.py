@@ -194,6 +194,14 @@ entry:
   ret ptr %base
 }}
 
+define internal ptr @coenzyme.tape.peek(ptr %stack, i64 %bytes) alwaysinline nounwind {{
+entry:
+  %top = load ptr, ptr %stack, align 8
+  %less = sub i64 0, %bytes
+  %base = getelementptr i8, ptr %top, i64 %less
+  ret ptr %base
+}}
+
 define internal void @coenzyme.tape.trim(ptr %stack) alwaysinline nounwind {{
 entry:
   %top = load ptr, ptr %stack, align 8
@@ -363,6 +371,13 @@ out:
 }
 
 define internal ptr @coenzyme.tape.pop(ptr %stack, i64 %bytes) alwaysinline nounwind {
+entry:
+  %top = load ptr, ptr %stack, align 8
+  %base = getelementptr i8, ptr %top, i64 8
+  ret ptr %base
+}
+
+define internal ptr @coenzyme.tape.peek(ptr %stack, i64 %bytes) alwaysinline nounwind {
 entry:
   %top = load ptr, ptr %stack, align 8
   %base = getelementptr i8, ptr %top, i64 8
