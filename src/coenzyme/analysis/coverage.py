@@ -61,8 +61,42 @@ class Coverage:
         domain += self._within(load, extent)
         if not self._has_run(store, own, load, domain):
             return False
-        chosen = self._solve(store, load, own)
+        chosen = self.solve(store, load, own)
         return chosen is not None and self._lie_inside(chosen, own, store.block, domain)
+
+    def solve(self, store: Store, load: Load, own: Sequence[Loop]) -> dict[Value, Polynomial] | None:
+        """Return the indices of the store's own loops for which it writes where `load` reads."""
+        polynomials = self._ranges.polynomials
+        distance = polynomials.of(load.pointer) - polynomials.of(store.pointer)
+        chosen: dict[Value, Polynomial] = {}
+        slopes: list[tuple[Value, tuple[Value, ...], int]] = []
+        for loop in own:
+            index = self._ranges.indices[loop]
+            parts = distance.split(index)
+            if parts is None or len(parts[0].terms) != 1:
+                return None
+            ((symbols, factor),) = parts[0].terms.items()
+            distance = parts[1]
+            slopes.append((index, symbols, -factor))
+        # The index with most, or the greatest, factors, the row, first: what is left over is for the columns.
+        for index, symbols, factor in sorted(slopes, key=lambda s: (-len(s[1]), -abs(s[2]))):
+            taken: dict[tuple[Value, ...], int] = {}
+            left: dict[tuple[Value, ...], int] = {}
+            for monomial, own_factor in distance.terms.items():
+                rest = list(monomial)
+                fits = own_factor % factor == 0
+                for symbol in symbols:
+                    if symbol in rest:
+                        rest.remove(symbol)
+                    else:
+                        fits = False
+                if fits:
+                    taken[tuple(rest)] = own_factor // factor
+                else:
+                    left[monomial] = own_factor
+            chosen[index] = Polynomial(taken)
+            distance = Polynomial(left)
+        return chosen if distance.constant == 0 else None
 
     def _domain(self, nest: Sequence[Loop], block: Block) -> _System | None:
         """Return what holds of the indices of `nest` in `block`."""
@@ -84,40 +118,6 @@ class Coverage:
         offset = self._ranges.polynomials.of(load.pointer)
         offset = Polynomial({m: f for m, f in offset.terms.items() if not any(v.type.is_pointer for v in m)})
         return [*_not_negative(offset), *_not_negative(extent - offset - _ONE)]
-
-    def _solve(self, store: Store, load: Load, own: Sequence[Loop]) -> dict[Value, Polynomial] | None:
-        """Return the indices of the store's own loops for which it writes where `load` reads."""
-        polynomials = self._ranges.polynomials
-        distance = polynomials.of(load.pointer) - polynomials.of(store.pointer)
-        chosen: dict[Value, Polynomial] = {}
-        slopes: list[tuple[Value, tuple[Value, ...], int]] = []
-        for loop in own:
-            index = self._ranges.indices[loop]
-            parts = distance.split(index)
-            if parts is None or len(parts[0].terms) != 1:
-                return None
-            ((symbols, factor),) = parts[0].terms.items()
-            distance = parts[1]
-            slopes.append((index, symbols, -factor))
-        # The index with most factors, the row, first: what is left over is for the columns.
-        for index, symbols, factor in sorted(slopes, key=lambda s: -len(s[1])):
-            taken: dict[tuple[Value, ...], int] = {}
-            left: dict[tuple[Value, ...], int] = {}
-            for monomial, own_factor in distance.terms.items():
-                rest = list(monomial)
-                fits = own_factor % factor == 0
-                for symbol in symbols:
-                    if symbol in rest:
-                        rest.remove(symbol)
-                    else:
-                        fits = False
-                if fits:
-                    taken[tuple(rest)] = own_factor // factor
-                else:
-                    left[monomial] = own_factor
-            chosen[index] = Polynomial(taken)
-            distance = Polynomial(left)
-        return chosen if distance.constant == 0 else None
 
     def _lie_inside(
         self, chosen: dict[Value, Polynomial], own: Sequence[Loop], block: Block, domain: _System

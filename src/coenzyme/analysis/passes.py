@@ -26,6 +26,7 @@ class Pass(Enum):
     ROUND_TRIPS = "addresses that a nest of loops takes back are those that it began with"
     WRAPAROUND = "the test for a negative subscript goes away where the loops decide it"
     IDLE = "loops and branches in which nothing is differentiated leave no trace"
+    CONTRACT = "temporary arrays are computed where they are read, instead of stored"
     CUT = "a cheapest set of values is taped, and the rest computed again"
     SHARED = "what one loop has taped is not taped by the next one that reads the same"
     SURVIVAL = "what is read is read again where subscripts prove that nobody overwrites it"

@@ -63,14 +63,19 @@ class Ranges:
 
     def bound(self, loop: Loop, block: Block) -> Polynomial | None:
         """Return the greatest index of `loop` in `block`, by indices around it and fixed values."""
+        bound = self.reach(loop, block)
+        if bound is None:
+            return None
+        nest = self.nest_of(block)
+        outer = {self.indices[other] for other in nest[: nest.index(loop)]}
+        return bound if all(v in outer or self.is_fixed(v) for v in bound.values) else None
+
+    def reach(self, loop: Loop, block: Block) -> Polynomial | None:
+        """Return the greatest index of `loop` in `block`, by whatever is known when the loop starts."""
         last = self._lasts.get(loop)
         if last is None:
             return None
         bound = self._without_clamp(self.polynomials.of(last))
-        nest = self.nest_of(block)
-        outer = {self.indices[other] for other in nest[: nest.index(loop)]}
-        if not all(v in outer or self.is_fixed(v) for v in bound.values):
-            return None
         # What runs after the only way out has been passed by does not run in the iteration that takes it.
         (*others, exit) = self._exits[loop]
         if not others and exit is not block and self._dominators.dominates(exit, block):

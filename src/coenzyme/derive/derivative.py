@@ -15,6 +15,7 @@ from coenzyme.analysis.passes import ALL_PASSES, Pass
 from coenzyme.analysis.points_to import find_objects
 from coenzyme.derive.calls import CallTable, Derivatives, replace_calls, replace_forward_call
 from coenzyme.derive.context import Context
+from coenzyme.derive.contraction import contract_temporaries
 from coenzyme.derive.forward import emit_forward
 from coenzyme.derive.interleaving import NOT_INTERLEAVED
 from coenzyme.derive.lane_costs import plan_interleaving
@@ -240,6 +241,11 @@ class _Deriver:
                 drop_wraparounds(shape)
             _refuse_indirect_calls(self.context, shape)
             objects = find_objects(derivative, groups, elements, self.structs, structs, parameters)
+            in_reverse = request.mode is Mode.REVERSE
+            if Pass.CONTRACT in request.passes and contract_temporaries(
+                shape, objects, request.aliasing, in_reverse=in_reverse
+            ):
+                objects = find_objects(derivative, groups, elements, self.structs, structs, parameters)
             contents = find_contents(derivative, objects, elements)
             activity = find_activity(derivative, shape.exits.live, parameters, objects, contents)
             if not replays or not outline_iterations(

@@ -1,0 +1,236 @@
+"""Which of two integers a selection or a merge is, where inequalities decide its condition.
+
+The extent of an array expression's result is that of one operand or of another, ``extent == 1 ? other :
+extent``, and the index into an operand is ``extent > 1 ? i : 0``. What holds of both ways is shown for each,
+with what the condition says there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from coenzyme.analysis.affine import Polynomial, Polynomials
+from coenzyme.analysis.inequalities import Inequality, are_contradictory
+from coenzyme.ir.cfg import ControlFlow
+from coenzyme.ir.dominators import Dominators
+from coenzyme.ir.instructions import Block, Branch, Compare, Phi, Select
+from coenzyme.ir.loops import Loop
+from coenzyme.ir.types import I64
+from coenzyme.ir.values import Value
+
+__all__ = ["Gates", "ways"]
+
+_ONE = Polynomial({(): 1})
+_MOST_SPLITS = 6
+_NEGATED = {
+    "eq": "ne",
+    "ne": "eq",
+    "slt": "sge",
+    "sge": "slt",
+    "sgt": "sle",
+    "sle": "sgt",
+    "ult": "uge",
+    "uge": "ult",
+    "ugt": "ule",
+    "ule": "ugt",
+}
+
+System = Sequence[Polynomial]
+"""Polynomials that are not negative."""
+
+
+@dataclass(frozen=True)
+class _Gate:
+    """A value that is one of two, as `condition` decides."""
+
+    condition: Compare
+    if_true: Value
+    if_false: Value
+
+
+class Gates:
+    """Refutes systems of inequalities in values that are one of two others.
+
+    Parameters
+    ----------
+    polynomials
+        Reads values.
+    loop_of
+        The innermost loop around a block.
+    """
+
+    def __init__(
+        self,
+        polynomials: Polynomials,
+        flow: ControlFlow,
+        dominators: Dominators,
+        loop_of: Callable[[Block], Loop | None],
+    ) -> None:
+        self._polynomials = polynomials
+        self._loop_of = loop_of
+        self._flow = flow
+        self._dominators = dominators
+        self._known: dict[Value, _Gate | None] = {}
+
+    def follows(self, system: System, goal: Polynomial) -> bool:
+        """Whether `goal` is not negative wherever the polynomials of `system` are not."""
+        return self.contradicts(system, goal.scaled(-1) - _ONE)
+
+    def contradicts(self, system: System, *claims: Polynomial) -> bool:
+        """Whether `claims` cannot all be without a negative one where `system` holds."""
+        return self._refuted([*claims, *system], ())
+
+    def _refuted(self, system: System, decided: tuple[Value, ...]) -> bool:
+        # What comes first is what was claimed: what decides it is split first.
+        linear = [i for p in system if (i := _linear(p)) is not None]
+        if are_contradictory(linear):
+            return True
+        gate = self._first_gate(system, decided) if len(decided) < _MOST_SPLITS else None
+        if gate is None:
+            return False
+        a, b = (self._polynomials.of(o) for o in gate.condition.operands)
+        for chosen in (True, False):
+            known = self._equalities(system, gate.condition, chosen)
+            predicate = gate.condition.predicate if chosen else _NEGATED[gate.condition.predicate]
+            for way in ways(predicate, a, b):
+                if not self._refuted([*system, *known, *way], (*decided, gate.condition)):
+                    return False
+        return True
+
+    def _equalities(self, system: System, condition: Compare, chosen: bool) -> list[Polynomial]:
+        """Return what the values in `system` that `condition` decides are equal to."""
+        found: list[Polynomial] = []
+        for value in {v: None for p in system for v in self._concerned(p)}:
+            gate = self._gate(value)
+            if gate is not None and gate.condition is condition:
+                other = self._polynomials.of(gate.if_true if chosen else gate.if_false)
+                difference = Polynomial({(value,): 1}) - other
+                found += [difference, difference.scaled(-1)]
+        return found
+
+    def _first_gate(self, system: System, decided: Sequence[Value]) -> _Gate | None:
+        """Return a gate among the values that have to do with the first inequality."""
+        reached = set(system[0].values) if system else set[Value]()
+        left = list(system[1:])
+        while True:
+            for value in sorted(reached, key=lambda v: v.name):
+                gate = self._gate(value)
+                if gate is not None and gate.condition not in decided:
+                    return gate
+            near = [p for p in left if not reached.isdisjoint(self._concerned(p))]
+            if not near:
+                return None
+            reached = {v for p in near for v in p.values}
+            left = [p for p in left if p not in near]
+
+    def _concerned(self, polynomial: Polynomial) -> set[Value]:
+        """Return the values of `polynomial`, and those that decide which ones they are."""
+        found = polynomial.values
+        for value in polynomial.values:
+            gate = self._gate(value)
+            if gate is not None:
+                for operand in gate.condition.operands:
+                    found |= self._polynomials.of(operand).values
+        return found
+
+    def _gate(self, value: Value) -> _Gate | None:
+        if value not in self._known:
+            self._known[value] = self._find_gate(value)
+        return self._known[value]
+
+    def _find_gate(self, value: Value) -> _Gate | None:
+        if isinstance(value, Select):
+            condition, if_true, if_false = value.operands
+        elif isinstance(value, Phi) and (merged := self._merged(value)) is not None:
+            condition, if_true, if_false = merged
+        else:
+            return None
+        if not isinstance(condition, Compare) or condition.predicate not in _NEGATED:
+            return None
+        return _Gate(condition, if_true, if_false) if condition.operands[0].type == I64 else None
+
+    def _merged(self, phi: Phi) -> tuple[Value, Value, Value] | None:
+        """Return what decides which way leads to `phi`, and what it is on each."""
+        block = phi.block
+        assert block is not None
+        above = self._dominators.immediate[block]
+        # What comes out of a loop is of its last iteration.
+        if above is None or any(self._loop_of(b) is not self._loop_of(block) for b in (above, *phi.incoming)):
+            return None
+        branch = above.terminator
+        if not isinstance(branch, Branch) or not branch.operands or branch.targets[0] is branch.targets[1]:
+            return None
+        sides: list[Value | None] = [None, None]
+        for value, source in phi.pairs:
+            side = self._side(source, block, above, branch.targets)
+            if side is None or sides[side] not in (None, value):
+                return None
+            sides[side] = value
+        if_true, if_false = sides
+        if if_true is None or if_false is None:
+            return None
+        return branch.operands[0], if_true, if_false
+
+    def _side(
+        self, source: Block, block: Block, above: Block, targets: Sequence[Block]
+    ) -> int | None:
+        """Return by which of the two `targets` of `above` control goes from there to `block`."""
+        for side, target in enumerate(targets):
+            if source is above:
+                if target is block:
+                    return side
+            elif self._flow.predecessors[target] == [above] and self._dominators.dominates(target, source):
+                return side
+        return None
+
+
+def ways(predicate: str, a: Polynomial, b: Polynomial) -> Iterable[System]:
+    """Return the ways in which a comparison can hold, each as what is not negative then.
+
+    Examples
+    --------
+    >>> two, five = Polynomial({(): 2}), Polynomial({(): 5})
+    >>> [[p.constant for p in way] for way in ways("slt", two, five)]
+    [[2]]
+    """
+    match predicate:
+        case "slt":
+            return [[b - a - _ONE]]
+        case "sle":
+            return [[b - a]]
+        case "sgt":
+            return [[a - b - _ONE]]
+        case "sge":
+            return [[a - b]]
+        case "eq":
+            return [[a - b, b - a]]
+        case "ne":
+            return [[a - b - _ONE], [b - a - _ONE]]
+        case _:
+            return _unsigned(predicate, a, b)
+
+
+def _unsigned(predicate: str, a: Polynomial, b: Polynomial) -> Iterable[System]:
+    limit = b.constant
+    if limit is None or not 0 <= limit < 1 << 63:
+        return [[]]
+    match predicate:
+        case "ult":
+            return [[a, b - a - _ONE]]
+        case "ule":
+            return [[a, b - a]]
+        case "uge":
+            return [[a - b], [a.scaled(-1) - _ONE]]
+        case "ugt":
+            return [[a - b - _ONE], [a.scaled(-1) - _ONE]]
+        case _:
+            return [[]]
+
+
+def _linear(value: Polynomial) -> Inequality[Value] | None:
+    """Return that `value` is not negative, or None where it is not linear."""
+    if any(len(monomial) > 1 for monomial in value.terms):
+        return None
+    factors = {monomial[0]: factor for monomial, factor in value.terms.items() if monomial}
+    return Inequality(factors, value.terms.get((), 0))
