@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import product
+from typing import TypeGuard
 
 from coenzyme.analysis.affine import Polynomial, Polynomials
 from coenzyme.analysis.inequalities import Inequality, are_contradictory
 from coenzyme.ir.cfg import ControlFlow
 from coenzyme.ir.dominators import Dominators
-from coenzyme.ir.instructions import Block, Branch, Compare, Phi, Select
+from coenzyme.ir.instructions import Binary, Block, Branch, Compare, Phi, Select
 from coenzyme.ir.loops import Loop
 from coenzyme.ir.types import I64
 from coenzyme.ir.values import Value
@@ -22,7 +24,8 @@ from coenzyme.ir.values import Value
 __all__ = ["Gates", "ways"]
 
 _ONE = Polynomial({(): 1})
-_MOST_SPLITS = 6
+_MOST_CASES = 60
+"""With more cases to tell apart than this a question is given up."""
 _NEGATED = {
     "eq": "ne",
     "ne": "eq",
@@ -42,11 +45,19 @@ System = Sequence[Polynomial]
 
 @dataclass(frozen=True)
 class _Gate:
-    """A value that is one of two, as `condition` decides."""
+    """A value that is one of two, as `condition` decides.
+
+    Attributes
+    ----------
+    facts
+        What else holds where it is the one and where it is the other, by the ways in which it can: the extents
+        of operands agree, for example, or an error is raised.
+    """
 
     condition: Compare
     if_true: Value
     if_false: Value
+    facts: tuple[Sequence[System], Sequence[System]] = (([],), ([],))
 
 
 class Gates:
@@ -72,6 +83,7 @@ class Gates:
         self._flow = flow
         self._dominators = dominators
         self._known: dict[Value, _Gate | None] = {}
+        self._left = _MOST_CASES
 
     def follows(self, system: System, goal: Polynomial) -> bool:
         """Whether `goal` is not negative wherever the polynomials of `system` are not."""
@@ -79,6 +91,7 @@ class Gates:
 
     def contradicts(self, system: System, *claims: Polynomial) -> bool:
         """Whether `claims` cannot all be without a negative one where `system` holds."""
+        self._left = _MOST_CASES
         return self._refuted([*claims, *system], ())
 
     def _refuted(self, system: System, decided: tuple[Value, ...]) -> bool:
@@ -86,15 +99,16 @@ class Gates:
         linear = [i for p in system if (i := _linear(p)) is not None]
         if are_contradictory(linear):
             return True
-        gate = self._first_gate(system, decided) if len(decided) < _MOST_SPLITS else None
+        self._left -= 1
+        gate = self._first_gate(system, decided) if self._left > 0 else None
         if gate is None:
             return False
         a, b = (self._polynomials.of(o) for o in gate.condition.operands)
         for chosen in (True, False):
             known = self._equalities(system, gate.condition, chosen)
             predicate = gate.condition.predicate if chosen else _NEGATED[gate.condition.predicate]
-            for way in ways(predicate, a, b):
-                if not self._refuted([*system, *known, *way], (*decided, gate.condition)):
+            for way, facts in product(ways(predicate, a, b), gate.facts[0 if chosen else 1]):
+                if not self._refuted([*system, *known, *way, *facts], (*decided, gate.condition)):
                     return False
         return True
 
@@ -118,7 +132,8 @@ class Gates:
                 gate = self._gate(value)
                 if gate is not None and gate.condition not in decided:
                     return gate
-            near = [p for p in left if not reached.isdisjoint(self._concerned(p))]
+            # Those that share no value with it, last: a length that is 0 or 1 is not in what follows from it.
+            near = [p for p in left if not reached.isdisjoint(self._concerned(p))] or left
             if not near:
                 return None
             reached = {v for p in near for v in p.values}
@@ -140,17 +155,14 @@ class Gates:
         return self._known[value]
 
     def _find_gate(self, value: Value) -> _Gate | None:
-        if isinstance(value, Select):
-            condition, if_true, if_false = value.operands
-        elif isinstance(value, Phi) and (merged := self._merged(value)) is not None:
-            condition, if_true, if_false = merged
-        else:
+        if isinstance(value, Phi):
+            return self._merged(value)
+        if not isinstance(value, Select):
             return None
-        if not isinstance(condition, Compare) or condition.predicate not in _NEGATED:
-            return None
-        return _Gate(condition, if_true, if_false) if condition.operands[0].type == I64 else None
+        condition, if_true, if_false = value.operands
+        return _Gate(condition, if_true, if_false) if _is_asked(condition) else None
 
-    def _merged(self, phi: Phi) -> tuple[Value, Value, Value] | None:
+    def _merged(self, phi: Phi) -> _Gate | None:
         """Return what decides which way leads to `phi`, and what it is on each."""
         block = phi.block
         assert block is not None
@@ -161,16 +173,39 @@ class Gates:
         branch = above.terminator
         if not isinstance(branch, Branch) or not branch.operands or branch.targets[0] is branch.targets[1]:
             return None
+        condition = branch.operands[0]
         sides: list[Value | None] = [None, None]
+        facts: list[Sequence[System]] = [([],), ([],)]
         for value, source in phi.pairs:
             side = self._side(source, block, above, branch.targets)
-            if side is None or sides[side] not in (None, value):
+            if side is None or sides[side] is not None:
                 return None
             sides[side] = value
+            if source is not above:
+                facts[side] = self._facts(source, block)
         if_true, if_false = sides
-        if if_true is None or if_false is None:
+        if if_true is None or if_false is None or not _is_asked(condition):
             return None
-        return branch.operands[0], if_true, if_false
+        return _Gate(condition, if_true, if_false, (facts[0], facts[1]))
+
+    def _facts(self, source: Block, target: Block) -> Sequence[System]:
+        """Return the ways in which control can go from `source` to `target`, one of which it has gone."""
+        branch = source.terminator
+        if not isinstance(branch, Branch) or not branch.operands or branch.targets[0] is branch.targets[1]:
+            return ([],)
+        return self._holding(branch.operands[0], branch.targets[0] is target)
+
+    def _holding(self, condition: Value, holds: bool) -> Sequence[System]:
+        """Return the ways in which `condition` can hold, or not hold."""
+        if isinstance(condition, Binary) and condition.opcode in ("and", "or"):
+            first, second = (self._holding(o, holds) for o in condition.operands)
+            if (condition.opcode == "and") is holds:
+                return [[*a, *b] for a, b in product(first, second)]
+            return [*first, *second]
+        if not _is_asked(condition):
+            return ([],)
+        a, b = (self._polynomials.of(o) for o in condition.operands)
+        return list(ways(condition.predicate if holds else _NEGATED[condition.predicate], a, b))
 
     def _side(
         self, source: Block, block: Block, above: Block, targets: Sequence[Block]
@@ -183,6 +218,15 @@ class Gates:
             elif self._flow.predecessors[target] == [above] and self._dominators.dominates(target, source):
                 return side
         return None
+
+
+def _is_asked(condition: Value) -> TypeGuard[Compare]:
+    """Whether `condition` compares integers of 64 bits."""
+    return (
+        isinstance(condition, Compare)
+        and condition.predicate in _NEGATED
+        and condition.operands[0].type == I64
+    )
 
 
 def ways(predicate: str, a: Polynomial, b: Polynomial) -> Iterable[System]:
