@@ -50,8 +50,8 @@ class _Gate:
     Attributes
     ----------
     facts
-        What else holds where it is the one and where it is the other, by the ways in which it can: the extents
-        of operands agree, for example, or an error is raised.
+        What else holds where it is the one and where it is the other, in each way in which that can be: the
+        extents of operands agree, for example, or an error is raised.
     """
 
     condition: Compare
@@ -207,9 +207,7 @@ class Gates:
         a, b = (self._polynomials.of(o) for o in condition.operands)
         return list(ways(condition.predicate if holds else _NEGATED[condition.predicate], a, b))
 
-    def _side(
-        self, source: Block, block: Block, above: Block, targets: Sequence[Block]
-    ) -> int | None:
+    def _side(self, source: Block, block: Block, above: Block, targets: Sequence[Block]) -> int | None:
         """Return by which of the two `targets` of `above` control goes from there to `block`."""
         for side, target in enumerate(targets):
             if source is above:

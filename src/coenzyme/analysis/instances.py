@@ -2,10 +2,10 @@
 
 One nest of loops fills an array, another one reads it. Where the store's subscripts are those of a dense
 array, each of its executions writes a cell of its own, and the load's address says which of them it was: the
-indices that its loops had then. That these are indices they really had, and that the loops were run at all, is
-shown from what the loops around the load say, for both ways of what is broadcast.
-Source: Feautrier, "Dataflow analysis of array and scalar references" (1991), for the question; the answer here
-is for the one case of a single store.
+indices that its loops had then. That these are indices they really had, and that the loops were run at all,
+is shown from what the loops around the load say, for both ways of what is broadcast.
+Source: Feautrier, "Dataflow analysis of array and scalar references" (1991), for the question; the answer
+here is for the one case of a single store.
 """
 
 from __future__ import annotations

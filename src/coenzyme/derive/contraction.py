@@ -44,7 +44,13 @@ _MOST_OPERATIONS = 24
 _MOST_LOADS = 8
 _MOST_REPEATED = 2
 """How many operations are repeated where a cell is read more than once."""
-_RELEASING = (Effect.REFERENCE_COUNT, Effect.DEALLOCATION, Effect.REALLOCATION, Effect.STRUCTURE, Effect.UNKNOWN)
+_RELEASING = (
+    Effect.REFERENCE_COUNT,
+    Effect.DEALLOCATION,
+    Effect.REALLOCATION,
+    Effect.STRUCTURE,
+    Effect.UNKNOWN,
+)
 
 
 def contract_temporaries(shape: Shape, objects: Objects, aliasing: Aliasing, *, in_reverse: bool) -> bool:

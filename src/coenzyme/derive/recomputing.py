@@ -16,7 +16,6 @@ from coenzyme.ir.instructions import (
     Cast,
     Compare,
     Freeze,
-    GetElementPtr,
     Instruction,
     Load,
     Phi,
@@ -153,7 +152,11 @@ class Recomputation:
             return None
         pointers = [m for m in found.terms if any(v.type.is_pointer for v in m)]
         if value.type.is_pointer:
-            return found if len(pointers) == 1 and len(pointers[0]) == 1 and found.terms[pointers[0]] == 1 else None
+            return (
+                found
+                if len(pointers) == 1 and len(pointers[0]) == 1 and found.terms[pointers[0]] == 1
+                else None
+            )
         return None if pointers else found
 
     def emit(self, value: Value) -> Value:
@@ -191,9 +194,7 @@ class Recomputation:
     def _sum(self, polynomial: Polynomial) -> Value:
         """Emit an integer, what changes least first: it can be computed outside of the inner loops."""
         total: Value = const_int(I64, 0)
-        terms = [
-            ([self.emit(v) for v in monomial], factor) for monomial, factor in polynomial.terms.items()
-        ]
+        terms = [([self.emit(v) for v in monomial], factor) for monomial, factor in polynomial.terms.items()]
         at = Builder.before(self._target)
         for values, factor in sorted(terms, key=lambda t: max((self._depth(v) for v in t[0]), default=0)):
             term: Value | None = None
