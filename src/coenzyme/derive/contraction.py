@@ -66,7 +66,7 @@ def contract_temporaries(shape: Shape, objects: Objects, aliasing: Aliasing, *, 
     for block in shape.flow.reverse_postorder:
         for call in list(block.instructions):
             if isinstance(call, Call) and block in shape.live and _is_plain(call):
-                uses = _uses(call, shape)
+                uses = _uses(call, shape, objects)
                 if uses is not None:
                     changed |= _Contraction(shape, objects, aliasing, in_reverse, uses).run()
     return changed
@@ -91,7 +91,7 @@ class _Uses:
     loads: list[Load] = field(default_factory=list[Load])
 
 
-def _uses(call: Call, shape: Shape) -> _Uses | None:
+def _uses(call: Call, shape: Shape, objects: Objects) -> _Uses | None:
     """Return the only store to what `call` allocates, and the loads; None where there may be others."""
     found = _Uses()
     pending: list[Instruction] = [call]
@@ -119,6 +119,9 @@ def _uses(call: Call, shape: Shape) -> _Uses | None:
                     return None
     places = [*found.stores, *found.loads]
     if len(found.stores) != 1 or not found.loads or any(i.block not in shape.live for i in places):
+        return None
+    # What may be another array as well, others may write to.
+    if any(set(objects.of(i.pointer)) != set(objects.of(call)) for i in places):
         return None
     return found if found.stores[0].value.type.is_float else None
 
@@ -187,8 +190,6 @@ class _Contraction:
     def pays(self, found: Sequence[Recomputation]) -> bool:
         """Whether computing again costs less than what is kept in memory otherwise."""
         new = found[0]
-        if new.operations == 0 and len(new.loads) <= 1:
-            return True
         assert self.store.block is not None
         depth = len(self.nest(self.store.block))
         if any(load.block is None or len(self.nest(load.block)) > depth for load in self.loads):

@@ -245,6 +245,41 @@ def written_through_a_view(x, y):
 
 
 @nb.njit
+def perhaps_an_argument(x, y):
+    t = x * y if y[0] > 0.0 else y
+    for i in range(x.shape[0]):
+        t[i] = x[i] + 1.0
+    y[1] = 7.0
+    return np.sum(t)
+
+
+@nb.njit
+def perhaps_another_array(x, y, n):
+    n = x.shape[0]
+    s = 0.0
+    a, b = np.empty(n), np.zeros(n)
+    for k in range(n):
+        for i in range(n):
+            a[i] = x[i] * y[k]
+        b[0] += 1.0
+        a, b = b, a
+        for i in range(n):
+            s += b[i] * a[i]
+    return s
+
+
+@nb.njit
+def transposed_for_speed(m, n):
+    t = m.T.copy()
+    s = 0.0
+    for i in range(m.shape[0]):
+        for j in range(m.shape[0]):
+            for k in range(m.shape[1]):
+                s += m[i, k] * t[k, j]
+    return s
+
+
+@nb.njit
 def held_by_a_list(x, y):
     t = x * y
     rows = [t]
@@ -295,6 +330,9 @@ KEPT = [
     (overwritten_cell, (X, Y)),
     (overwritten_where_it_is_read, (X, Y)),
     (written_through_a_view, (X, Y)),
+    (perhaps_an_argument, (X, Y)),
+    (perhaps_another_array, (X, Y, 6)),
+    (transposed_for_speed, (M, 1)),
     (held_by_a_list, (X, Y)),
     (overlapping_argument, (X, Y)),
     (index_from_the_user, (X, Y, 4)),
