@@ -9,10 +9,12 @@ from itertools import count
 
 from coenzyme.analysis.activity import Activity, find_activity
 from coenzyme.analysis.content import Contents, find_contents
-from coenzyme.analysis.objects import Storage, called_effect
+from coenzyme.analysis.objects import Objects, Storage, called_effect
 from coenzyme.analysis.overwritten import Aliasing
 from coenzyme.analysis.passes import ALL_PASSES, Pass
 from coenzyme.analysis.points_to import find_objects
+from coenzyme.derive.border_text import take_borders_apart
+from coenzyme.derive.borders import find_borders
 from coenzyme.derive.calls import CallTable, Derivatives, replace_calls, replace_forward_call
 from coenzyme.derive.context import Context
 from coenzyme.derive.contraction import contract_temporaries
@@ -23,6 +25,7 @@ from coenzyme.derive.launches import fill_launch, run_launches
 from coenzyme.derive.normalise import Shape, normalise
 from coenzyme.derive.plan import ReversePlan, make_plan
 from coenzyme.derive.replay import drop_hidden_stores, outline_iterations
+from coenzyme.derive.reread import reread_carried_loads
 from coenzyme.derive.reverse import Seed, emit_reverse
 from coenzyme.derive.round_trips import resolve_round_trips
 from coenzyme.derive.ruled import fill_from_rule
@@ -38,12 +41,16 @@ from coenzyme.frontends.rule_code import RuleProvider
 from coenzyme.frontends.structs import NO_STRUCTS, Structs
 from coenzyme.ir.clone import clone_function
 from coenzyme.ir.devirtualise import is_indirect
-from coenzyme.ir.instructions import Call, Function, Instruction, Module
+from coenzyme.ir.instructions import Block, Call, Function, Instruction, Module
 from coenzyme.ir.types import PTR, Type
 from coenzyme.ir.values import Argument, ConstantNull, Value
 from coenzyme.rules import Effect
 
 __all__ = ["Request", "derive", "derive_split"]
+
+
+_MOST_NESTS = 40
+"""How many nests there may be, those taken apart counted by their parts, for more to be taken apart."""
 
 
 @dataclass(frozen=True)
@@ -233,6 +240,7 @@ class _Deriver:
         groups = {formals[i]: g for i, g in request.groups.items()}
         named = self.structs.parameters.get(function.name, {})
         structs = {formals[i]: name for i, name in named.items() if i < len(formals)}
+        apart: set[Block] = set()
         while True:
             shape = normalise(derivative, elements, request.has_status, request.passes)
             if Pass.ROUND_TRIPS in request.passes:
@@ -241,9 +249,10 @@ class _Deriver:
                 drop_wraparounds(shape)
             _refuse_indirect_calls(self.context, shape)
             objects = find_objects(derivative, groups, elements, self.structs, structs, parameters)
-            in_reverse = request.mode is Mode.REVERSE
+            if request.mode is Mode.REVERSE and _rearrange(shape, objects, request, apart):
+                continue
             if Pass.CONTRACT in request.passes and contract_temporaries(
-                shape, objects, request.aliasing, in_reverse=in_reverse
+                shape, objects, request.aliasing, in_reverse=request.mode is Mode.REVERSE
             ):
                 objects = find_objects(derivative, groups, elements, self.structs, structs, parameters)
             contents = find_contents(derivative, objects, elements)
@@ -358,6 +367,21 @@ class _Deriver:
             return
         _, halves = self.emit_reverse(draft, request)
         split_function(self.context, draft.function, halves, entry.augmented, entry.reverse, entry.discard)
+
+
+def _rearrange(shape: Shape, objects: Objects, request: Request, apart: set[Block]) -> bool:
+    """Bring loops into a form with a simpler adjoint, in place; return whether anything has changed.
+
+    `apart` holds the headers of nests that have been taken apart.
+    """
+    if Pass.REREAD in request.passes and reread_carried_loads(shape, objects, request.aliasing):
+        return True
+    borders = None
+    if Pass.BORDERS in request.passes and len(apart) < _MOST_NESTS:
+        borders = find_borders(shape, objects, request.aliasing, apart)
+    if borders is not None:
+        apart |= take_borders_apart(borders, shape)
+    return borders is not None
 
 
 def _refuse_indirect_calls(context: Context, shape: Shape) -> None:

@@ -25,7 +25,7 @@ from coenzyme.analysis.objects import (
     passed_pointers,
 )
 from coenzyme.analysis.overwritten import Aliasing, Overwrites, find_overwrites
-from coenzyme.analysis.passes import ALL_PASSES, Pass
+from coenzyme.analysis.passes import ALL_PASSES, NO_PASSES, Pass
 from coenzyme.analysis.payload import is_container
 from coenzyme.analysis.tape import Frame, Keep, Question, TapePlan, lay_out, plan_tape
 from coenzyme.derive.accumulations import Accumulations, clears_shadow, find_accumulations
@@ -34,14 +34,17 @@ from coenzyme.derive.chains import Chains, find_chains
 from coenzyme.derive.context import Context
 from coenzyme.derive.emission import rule_of
 from coenzyme.derive.growth import find_movable
+from coenzyme.derive.hoisting import find_hoisted
 from coenzyme.derive.late import LateShadows, find_late_shadows
 from coenzyme.derive.normalise import Shape
 from coenzyme.derive.releasing import is_release
 from coenzyme.derive.relocated import find_relocated
 from coenzyme.derive.replay import HIDDEN, stands_alone
 from coenzyme.derive.rows import Analyses, RowNest, find_row_nests, is_kept_in_place
+from coenzyme.derive.runtime import TapeMemory
 from coenzyme.derive.shadows import Shadows
 from coenzyme.derive.shared_columns import Column, find_shared_columns
+from coenzyme.derive.side_by_side import find_side_by_side
 from coenzyme.derive.subscripts import find_ranges, find_recurrences
 from coenzyme.ir.builder import Builder, const_int, neutral, zero
 from coenzyme.ir.cfg import incoming_edges
@@ -120,6 +123,12 @@ class ReversePlan:
         Where values are on the tapes of other loops.
     chains
         Adjoints that one iteration of the reverse sweep hands to the next in a register.
+    side_by_side
+        The loops that go along several rows of one shadow at once.
+    hides
+        Whether how addresses of rows and of frames were computed is hidden from LLVM.
+    hoisted
+        The loops whose tape has one place for a nest, with those around them in it, outermost first.
     """
 
     shape: Shape
@@ -150,6 +159,9 @@ class ReversePlan:
     late: LateShadows = field(default_factory=LateShadows)
     idle: Idle = NOTHING_IDLE
     chains: Chains = field(default_factory=Chains)
+    side_by_side: frozenset[Loop] = frozenset()
+    hides: bool = False
+    hoisted: Mapping[Loop, tuple[Loop, ...]] = field(default_factory=dict[Loop, tuple[Loop, ...]])
 
     @property
     def mirrored(self) -> set[Instruction]:
@@ -248,8 +260,7 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
     late = find_late_shadows(shape, lanes, recurrences) if Pass.LATE in passes else LateShadows()
     wanted.extend(operand for call in late.calls for operand in call.arguments)
     facts = _emit_facts(shape, conditional.values()) if conditional else None
-    if facts is not None:
-        wanted.append(facts)
+    wanted.extend([] if facts is None else [facts])
     rows: Mapping[Loop, RowNest] = {}
     if {Pass.ROWS, Pass.GATHER} <= passes:
         known = Analyses(shape, activity, contents, ranges.polynomials, aliasing, lanes)
@@ -271,6 +282,17 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
     )
     tape, columns = _share(plan_tape(question), shape, activity.objects, ranges.polynomials, aliasing, passes)
     assert idle.loops.isdisjoint(tape.frames), "a loop with nothing to do reads what it has taped"
+    rows_and_nests = _find_rows_and_nests(
+        shape,
+        activity,
+        contents,
+        ranges.polynomials,
+        aliasing,
+        tape,
+        # What will be differentiated again keeps to plain instructions.
+        passes if context.memory is TapeMemory.POOLED else NO_PASSES,
+        {column.loop for column in columns.values()},
+    )
     kept, withheld = _find_kept(
         shape, activity, lanes[0], tape, stored, copies, read_again_by_calls, late.calls, is_callee=is_callee
     )
@@ -300,12 +322,32 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
         facts,
         frozenset(o for pointer in unneeded for o in activity.objects.of(pointer) if Pass.UNNEEDED in passes),
         stored,
-        {loop: nest for loop, nest in rows.items() if is_kept_in_place(nest, tape)},
+        {loop: nest for loop, nest in rows.items() if is_kept_in_place(nest, tape, rows_and_nests[2])},
         late,
         idle,
         find_chains(shape, activity, contents, ranges.polynomials, aliasing, accumulations)
         if Pass.CHAINS in passes
         else Chains(),
+        *rows_and_nests,
+    )
+
+
+def _find_rows_and_nests(  # noqa: PLR0913, PLR0917 - the results of the analyses
+    shape: Shape,
+    activity: Activity,
+    contents: Contents,
+    polynomials: Polynomials,
+    aliasing: Aliasing,
+    tape: TapePlan,
+    passes: frozenset[Pass],
+    shared: Collection[Loop],
+) -> tuple[frozenset[Loop], bool, Mapping[Loop, tuple[Loop, ...]]]:
+    """Return the loops along several rows, whether addresses are hidden, and the tapes of nests."""
+    hides = Pass.SIDE_BY_SIDE in passes
+    return (
+        find_side_by_side(shape, activity, contents, polynomials, aliasing) if hides else frozenset(),
+        hides,
+        find_hoisted(shape, tape, shared) if Pass.NESTS in passes else {},
     )
 
 

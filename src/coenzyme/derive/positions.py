@@ -7,7 +7,7 @@ register). Within one inverse block a value is provided once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from coenzyme.analysis.tape import Keep, field_size
@@ -184,7 +184,13 @@ class ReverseValues:
         return self.get(last, at)
 
     def _tape_address(self, value: Instruction, home: Loop, at: Position) -> Value:
-        base = at.builder.load(PTR, self.base[home])
+        base: Value = at.builder.load(PTR, self.base[home])
+        around = self.plan.hoisted.get(home)
+        if around is not None:
+            facts = None if self.plan.facts is None else self.get(self.plan.facts, at)
+            indices = [at.builder.load(I64, self.index[loop]) for loop in around]
+            counts = [at.builder.add(self.get_last(loop, at), const_int(I64, 1)) for loop in (*around, home)]
+            base = self.frame_in_nest(home, base, indices, counts, facts, at.builder)
         index = at.builder.load(I64, self.index[home])
         return self.field_address(value, home, at, base, index)
 
@@ -198,6 +204,25 @@ class ReverseValues:
             start = at.builder.add(self.get_last(column.loop, at), start)
         index = at.builder.sub(start, own) if column.downward else at.builder.add(start, own)
         return self._read_field(value, at, self.field_address(column.load, column.loop, at, base, index))
+
+    def frame_in_nest(
+        self,
+        loop: Loop,
+        base: Value,
+        indices: Sequence[Value],
+        counts: Sequence[Value],
+        facts: Value | None,
+        at: Builder,
+    ) -> Value:
+        """Return the frame of a loop whose nest has one place at `base`, by the indices of the loops around.
+
+        `counts` says how often these loops run, and last the loop itself.
+        """
+        number: Value = const_int(I64, 0)
+        for index, count in zip(indices, counts, strict=False):
+            number = at.add(at.mul(number, count), index)
+        size = at.mul(counts[-1], self.frame_size(loop, facts, at))
+        return at.gep(I8, base, [at.mul(number, size)])
 
     def frame_size(self, loop: Loop, facts: Value | None, at: Builder) -> Value:
         """Return how many bytes of tape an iteration of `loop` has, `facts` being whether they hold."""

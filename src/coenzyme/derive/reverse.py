@@ -24,6 +24,7 @@ from coenzyme.derive.deferred import find_deferred
 from coenzyme.derive.forwarded import forward_stores
 from coenzyme.derive.fusing import find_fusions, fuse
 from coenzyme.derive.growth import keep_payloads
+from coenzyme.derive.hoisting import compute_outside
 from coenzyme.derive.limit import leave_status, push_kept
 from coenzyme.derive.plan import ReversePlan
 from coenzyme.derive.positions import Position, ReverseValues
@@ -32,6 +33,7 @@ from coenzyme.derive.runtime import DESTROY, KEEP_STACK, STACK, TapeMemory
 from coenzyme.derive.safety import Guard, clear_payload, guard
 from coenzyme.derive.scopes import Scopes, Side
 from coenzyme.derive.seeds import ResultPlaces, add_seed, drop_references
+from coenzyme.derive.side_by_side import hide_origin
 from coenzyme.derive.split import Halves
 from coenzyme.derive.unneeded import drop_unneeded
 from coenzyme.frontends.program import ComponentActivity, Status
@@ -289,27 +291,16 @@ class _Emitter:
         frame = self.plan.frame(loop)
         counted = self.shape.counted[loop]
         assert frame is not None
-        assert loop.preheader is not None
-        stack = self.stacks[loop]
-        push = self.context.require("coenzyme.tape.push")
-        if counted.last is not None:
-            at = Builder.before(loop.preheader.terminator)
-            count = at.add(counted.last, const_int(I64, 1))
-            # More iterations than memory has bytes: ask for what is never granted, not for a wrapped product.
-            absurd = at.icmp("ugt", counted.last, const_int(I64, MOST_ITERATIONS))
-            size = at.mul(count, self.values.frame_size(loop, self.plan.facts, at))
-            base = at.call(push, [stack, at.select(absurd, const_int(I64, 1 << 62), size)])
-        else:
-            header = loop.header
-            at = Builder(header, len(header.phis))
-            base = at.call(push, [stack, self.values.frame_size(loop, self.plan.facts, at)])
-            count = None
-        assert isinstance(base, Instruction)
-        self.guards.append(Guard(base, Status.TAPE_EXHAUSTED))
+        base, count = self.push_nest(loop) if counted.last is not None else (self.push_record(loop), None)
         for value, offset in zip(frame.fields, frame.offsets, strict=True):
             assert isinstance(value, Instruction)
             at = self.after(value)
+            if count is not None and len(loop.blocks) == 1 and self.plan.hides:
+                # LLVM carries what it has loaded to the next iteration, and vectorises that if it is not
+                # stored before the next load.
+                at = Builder.before(loop.header.terminator)
             if isinstance(value, Phi) and value.block is loop.header and count is None:
+                assert isinstance(base, Instruction)
                 at = Builder(loop.header, loop.header.instructions.index(base) + 1)
             if count is None:
                 address = at.gep(I8, base, [const_int(I64, offset)])
@@ -322,6 +313,64 @@ class _Emitter:
                 nowhere = self.make_slot(value.type, f"{value.name}.untaped")
                 address = at.select(self.plan.facts, nowhere, address)
             self.values.write_tape(at, value, address)
+
+    def push_record(self, loop: Loop) -> Value:
+        """Ask for the tape of one iteration of `loop`, at its beginning."""
+        at = Builder(loop.header, len(loop.header.phis))
+        return self.push(loop, self.values.frame_size(loop, self.plan.facts, at), at)
+
+    def push(self, loop: Loop, size: Value, at: Builder) -> Value:
+        """Ask for some bytes on the tape of `loop`."""
+        base = at.call(self.context.require("coenzyme.tape.push"), [self.stacks[loop], size])
+        assert isinstance(base, Instruction)
+        self.guards.append(Guard(base, Status.TAPE_EXHAUSTED))
+        return base
+
+    def push_nest(self, loop: Loop) -> tuple[Value, Value]:
+        """Ask for the tape of all iterations of `loop`, before the first loop in whose nest it has its place.
+
+        Return where it is in this run of the loop, and how many iterations that has.
+        """
+        around = self.plan.hoisted.get(loop, ())
+        loops = (*around, loop)
+        outermost = loops[0]
+        assert outermost.preheader is not None
+        assert loop.preheader is not None
+        at = Builder.before(outermost.preheader.terminator)
+        # More iterations than memory has bytes: ask for what is never granted, not for a wrapped product.
+        absurd: Value = const_int(I1, 0)
+        total: Value = const_int(I64, 1)
+        for part in reversed(loops):
+            last = compute_outside(self.last_of(part), outermost.blocks, at, lambda value: value)
+            room: Value = const_int(I64, MOST_ITERATIONS)
+            if part is not loop:
+                none = at.icmp("eq", total, const_int(I64, 0))
+                room = at.udiv(room, at.select(none, const_int(I64, 1), total))
+            absurd = at.or_(absurd, at.icmp("ugt", last, room))
+            total = at.mul(total, at.add(last, const_int(I64, 1)))
+        size = at.mul(total, self.values.frame_size(loop, self.plan.facts, at))
+        base = self.push(loop, at.select(absurd, const_int(I64, 1 << 62), size), at)
+        base = self.hidden(base, at)
+        at = Builder.before(loop.preheader.terminator)
+        counts = [at.add(self.last_of(part), const_int(I64, 1)) for part in loops]
+        if around:
+            indices = [self.shape.counted[part].index for part in around]
+            base = self.values.frame_in_nest(loop, base, indices, counts, self.plan.facts, at)
+        return base, counts[-1]
+
+    def last_of(self, loop: Loop) -> Value:
+        """Return the last index of a counted loop."""
+        last = self.shape.counted[loop].last
+        assert last is not None
+        return last
+
+    def placed_at(self, loop: Loop) -> list[Loop]:
+        """Return the loops whose tape has its place from before `loop` to after it."""
+        found = [inner for inner, around in self.plan.hoisted.items() if around[0] is loop]
+        counted = self.shape.counted[loop].last is not None
+        if counted and self.plan.frame(loop) is not None and loop not in self.plan.hoisted:
+            found.append(loop)
+        return found
 
     def keep_block(self, call: Call) -> None:
         """Hold on to the block that `call` returns, and to its shadows, for the reverse sweep to drop."""
@@ -542,8 +591,7 @@ class _Emitter:
         for lane in self.lanes:
             lane.gathering.flush(loop, Position(loop, out.builder))
             lane.chains.flush(loop, Position(loop, out.builder))
-        if trim is not None and counted.last is not None:
-            out.builder.call(trim, [self.stacks[loop]])
+        self.trim_nest(loop, out.builder)
         self.add_incoming(bars, loop.preheader, out)
         out.builder.branch(self.inverse[loop.preheader])
 
@@ -587,8 +635,14 @@ class _Emitter:
             block = self.new_block(f"{loop.header.name}.reverse.enter")
             current.builder.branch(block)
             current = Position(loop.parent, Builder(block))
+            self.pop_nest(loop, current)
             if loop in self.plan.rows and loop.preheader is not None:
                 leave = self.inverse[loop.preheader]
+                if self.placed_at(loop):
+                    leave = self.new_block("rows.leave")
+                    done = Builder(leave)
+                    self.trim_nest(loop, done)
+                    done.branch(self.inverse[loop.preheader])
                 current = self.rows.emit(self.plan.rows[loop], current, leave)
             self.enter_loop(loop, index, current)
             self.entries[source, target, loop] = current
@@ -634,12 +688,28 @@ class _Emitter:
             return
         if counted.last is None:
             self.pop_record(loop, at)
-            return
-        pop = self.context.require("coenzyme.tape.pop")
-        count = at.builder.add(self.values.get_last(loop, at), const_int(I64, 1))
-        size = at.builder.mul(count, self.frame_size(loop, at))
-        base = at.builder.call(pop, [self.stacks[loop], size])
-        at.builder.store(base, self.values.base[loop])
+
+    def pop_nest(self, loop: Loop, at: Position) -> None:
+        """Find what has its place on the tape from before `loop` on."""
+        for inner in self.placed_at(loop):
+            pop = self.context.require("coenzyme.tape.pop")
+            size = self.frame_size(inner, at)
+            for part in (*self.plan.hoisted.get(inner, ()), inner):
+                last = compute_outside(
+                    self.last_of(part), loop.blocks, at.builder, lambda value: self.values.get(value, at)
+                )
+                size = at.builder.mul(size, at.builder.add(last, const_int(I64, 1)))
+            base = at.builder.call(pop, [self.stacks[inner], size])
+            at.builder.store(self.hidden(base, at.builder), self.values.base[inner])
+
+    def trim_nest(self, loop: Loop, at: Builder) -> None:
+        """Give back what :meth:`pop_nest` has found."""
+        for inner in self.placed_at(loop):
+            at.call(self.context.require("coenzyme.tape.trim"), [self.stacks[inner]])
+
+    def hidden(self, base: Value, at: Builder) -> Value:
+        """Return the address of a frame so that it is not seen to be one of two, as where the tape grows."""
+        return hide_origin(self.module, base, at) if self.plan.hides else base
 
     def find_frames_beside(self, loop: Loop, at: Position) -> None:
         """Note where the frames are that `loop` reads, of loops that are swept back later."""
@@ -695,13 +765,17 @@ class _Emitter:
     def fill_carried(self) -> None:
         """At each entry of a loop's reverse, store the values that its inside reads."""
         done = 0
+        shadows = {twin for lane in self.plan.lanes for twin in lane.pointers.values()}
         while done < len(self.values.requests):
             value, loop = self.values.requests[done]
             done += 1
             slot = self.values.carried[value, loop]
             for source, target in self.shape.counted[loop].edges:
                 position = self.entries[source, target, loop]
-                position.builder.store(self.values.get(value, position), slot)
+                carried = self.values.get(value, position)
+                if loop in self.plan.side_by_side and value in shadows:
+                    carried = hide_origin(self.module, carried, position.builder)
+                position.builder.store(carried, slot)
 
     # -- the ends
 

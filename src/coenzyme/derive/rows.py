@@ -50,6 +50,7 @@ _NEAR = 8
 _DEEPEST = 4
 _MOST_TEXT = 4000
 """How many instructions the copies of a body may have, for compilation to stay quick."""
+_ON_TAPE = (Keep.TAPE, Keep.EITHER)
 _IN_PLACE = (Keep.INDEX, Keep.RECURRENCE, Keep.RECOMPUTE)
 
 
@@ -170,10 +171,14 @@ def find_row_nests(known: Analyses) -> dict[Loop, RowNest]:
     return found
 
 
-def is_kept_in_place(nest: RowNest, tape: TapePlan) -> bool:
-    """Whether all that the reverse sweep needs in `nest` can be computed for any iteration at any time."""
-    return not any(loop in tape.frames for loop in nest.loops) and all(
-        how in _IN_PLACE
+def is_kept_in_place(nest: RowNest, tape: TapePlan, hoisted: Mapping[Loop, tuple[Loop, ...]]) -> bool:
+    """Whether all that the reverse sweep needs in `nest` is there for any iteration at any time."""
+    for loop in nest.loops:
+        # One place for all iterations of the nest, at least.
+        if loop in tape.frames and nest.outermost not in (loop, *hoisted.get(loop, ())):
+            return False
+    return all(
+        how in _IN_PLACE or how in _ON_TAPE
         for value, how in tape.keep.items()
         if isinstance(value, Instruction) and value.block in nest.outermost.blocks
     )
