@@ -45,6 +45,7 @@ class Pass(Enum):
     UNNEEDED = "what nobody asks for is left out of the forward sweep"
     LANES = "tangents of several directions are vectors, and lie side by side in local memory"
     LATE = "shadows of what an iteration allocates for itself are allocated in its reverse sweep"
+    NEARBY = "tapes begin in the stack frame of the derivative"
     NEGATIVE_ZERO = "adjoints start at −0.0, to which the first addition costs nothing"
 
     def __repr__(self) -> str:

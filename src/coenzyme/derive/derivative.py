@@ -214,7 +214,7 @@ class _Deriver:
                 Seed(request.result, result, pointers[result], seed)
                 for pointers, seed in zip(draft.pointers, given, strict=True)
             ]
-        plan, _ = self.emit_reverse(draft, request, seeds)
+        plan, _ = self.emit_reverse(draft, request, seeds, whole=True)
         return Derived(draft.function, plan)
 
     def split(self, function: Function, request: Request, name: str) -> tuple[SplitFunctions, ReversePlan]:
@@ -303,7 +303,7 @@ class _Deriver:
         )
 
     def emit_reverse(
-        self, draft: _Draft, request: Request, seeds: Sequence[Seed] = ()
+        self, draft: _Draft, request: Request, seeds: Sequence[Seed] = (), *, whole: bool = False
     ) -> tuple[ReversePlan, Halves]:
         calls = replace_calls(
             draft.shape, draft.activity, draft.contents, draft.lanes, self.table, request.aliasing
@@ -328,7 +328,10 @@ class _Deriver:
         )
         if self.observe is not None:
             self.observe(draft.function.name, plan)
-        halves = emit_reverse(self.context, plan, draft.scalars, calls, seeds)
+        # A limit counts what is taken from the pool.
+        pooled = self.context.memory is TapeMemory.POOLED and self.context.memory_limit is None
+        nearby = whole and pooled and Pass.NEARBY in self.passes
+        halves = emit_reverse(self.context, plan, draft.scalars, calls, seeds, nearby=nearby)
         return plan, halves
 
     def fill(self, callee: Function, entry: Derivatives, mode: Mode, number: int) -> None:
@@ -356,7 +359,7 @@ class _Deriver:
             aliasing = Aliasing(arguments_disjoint=self.disjoint)
             request = replace(request, aliasing=aliasing, is_callee=False)
             draft = self.draft(callee, request, f"{entry.reverse.name}.draft")
-            self.emit_reverse(draft, request)
+            self.emit_reverse(draft, request, whole=True)
             drop_hidden_stores(draft.function)
             _move_body(draft.function, entry.reverse)
             return

@@ -26,6 +26,7 @@ from coenzyme.derive.fusing import find_fusions, fuse
 from coenzyme.derive.growth import keep_payloads
 from coenzyme.derive.hoisting import compute_outside
 from coenzyme.derive.limit import leave_status, push_kept
+from coenzyme.derive.nearby import begin_nearby
 from coenzyme.derive.plan import ReversePlan
 from coenzyme.derive.positions import Position, ReverseValues
 from coenzyme.derive.row_text import RowText
@@ -88,6 +89,8 @@ def emit_reverse(
     adjoint_outputs: Sequence[Mapping[Argument, Argument]],
     calls: ReverseCalls | None = None,
     seeds: Sequence[Seed] = (),
+    *,
+    nearby: bool = False,
 ) -> Halves:
     """Complete the augmented primal of `plan` with its reverse sweep, in place.
 
@@ -99,13 +102,15 @@ def emit_reverse(
         The derivatives of functions kept out of line.
     seeds
         The cotangents of a result that holds arrays, one for each lane.
+    nearby
+        Whether tapes may begin in the function's stack frame: it is not cut in two.
 
     Returns
     -------
     Halves
         What is needed to cut the function in two.
     """
-    return _Emitter(context, plan, adjoint_outputs, calls, seeds).run()
+    return _Emitter(context, plan, adjoint_outputs, calls, seeds, nearby=nearby).run()
 
 
 class _Emitter:
@@ -116,8 +121,11 @@ class _Emitter:
         adjoint_outputs: Sequence[Mapping[Argument, Argument]],
         calls: ReverseCalls | None,
         seeds: Sequence[Seed],
+        *,
+        nearby: bool,
     ) -> None:
         self.seeds = seeds
+        self.nearby = nearby
         self.context = context
         self.module = context.module
         self.plan = plan
@@ -243,6 +251,8 @@ class _Emitter:
             if loop is not None and (column.loop, loop) not in self.values.beside:
                 slot = self.make_slot(PTR, f"{column.loop.header.name}.frame.beside")
                 self.values.beside[column.loop, loop] = slot
+        if self.nearby:
+            self.prologue += begin_nearby(list(self.stacks.values()))
         for call in self.plan.kept:
             release = allocation_of(call).release
             if release not in self.keep_stacks:

@@ -123,6 +123,12 @@ entry:
 head:
   %i = phi i64 [ 0, %entry ], [ %i.next, %next ]
   %slot = getelementptr ptr, ptr @coenzyme.pool, i64 %i
+  ; Another thread may come in between; but an exchange costs as much as many looks.
+  %seen = load atomic ptr, ptr %slot monotonic, align 8
+  %bare = icmp eq ptr %seen, null
+  br i1 %bare, label %next, label %claim
+
+claim:
   %found = atomicrmw xchg ptr %slot, ptr null acq_rel, align 8
   %empty = icmp eq ptr %found, null
   br i1 %empty, label %next, label %look
@@ -168,6 +174,11 @@ entry:
 head:
   %i = phi i64 [ 0, %entry ], [ %i.next, %next ]
   %slot = getelementptr ptr, ptr @coenzyme.pool, i64 %i
+  %seen = load atomic ptr, ptr %slot monotonic, align 8
+  %bare = icmp eq ptr %seen, null
+  br i1 %bare, label %claim, label %next
+
+claim:
   %pair = cmpxchg ptr %slot, ptr null, ptr %chunk acq_rel monotonic, align 8
   %stored = extractvalue {{ ptr, i1 }} %pair, 1
   br i1 %stored, label %out, label %next
