@@ -2,8 +2,8 @@
 
 A tape takes its chunks from a pool that threads share; to ask for one, and to give it back, costs as much as
 a few dozen operations. A function of a few numbers tapes less than that is worth, and so does an iteration
-that is run again in the reverse sweep, thousands of times. So a stack starts with some bytes of the function's
-own frame; what is beyond goes into chunks, on top of them.
+that is run again in the reverse sweep, thousands of times. So a stack starts with some bytes of the frame of
+the function; what is beyond goes into chunks, on top of them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LINE = 64
 
 
 def begin_nearby(stacks: Sequence[Value]) -> list[Instruction]:
-    """Return the instructions, for the entry of a function, that let its empty `stacks` begin in its frame."""
+    """Return what lets empty `stacks` begin in the frame of the function to whose entry it is added."""
     size = MOST // max(1, len(stacks)) // _LINE * _LINE
     made: list[Instruction] = []
     for stack in stacks if size >= LEAST else ():
