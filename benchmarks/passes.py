@@ -55,6 +55,7 @@ MEASURED: Mapping[str, tuple[Pass, ...]] = {
     "conv2d 8 × 32² × 3, 16 filters of 2²": (Pass.CONTRACT, Pass.LATE, Pass.ROUND_TRIPS),
     "go_fast 2000²": (Pass.CONTRACT,),
     "softmax 16 × 16 × 32 × 128": (Pass.CONTRACT, Pass.CARRIED),
+    "GMM d2 K5 n1000": (Pass.NEARBY,),
     "LSTM l2 c1024": (Pass.CUT, Pass.CARRIED),
     "FFT and inverse, n = 65 536": (Pass.IDLE,),
     "Hand dense Jacobian c100": (Pass.LANES, Pass.BORROWED),
