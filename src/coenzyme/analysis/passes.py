@@ -23,6 +23,7 @@ class Pass(Enum):
     CARRIED = "indices of array expressions that a loop carries round are resolved"
     SPECULATE = "branches around a few harmless operations become selections"
     EQUAL_PHIS = "one integer computed in two places is computed again instead of recorded"
+    INVARIANT = "what a loop reads alike in every iteration is read before it"
     ROUND_TRIPS = "addresses that a nest of loops takes back are those that it began with"
     WRAPAROUND = "the test for a negative subscript goes away where the loops decide it"
     IDLE = "loops and branches in which nothing is differentiated leave no trace"

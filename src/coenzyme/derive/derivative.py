@@ -20,6 +20,7 @@ from coenzyme.derive.context import Context
 from coenzyme.derive.contraction import contract_temporaries
 from coenzyme.derive.forward import emit_forward
 from coenzyme.derive.interleaving import NOT_INTERLEAVED
+from coenzyme.derive.invariant_loads import hoist_invariant_loads
 from coenzyme.derive.lane_costs import plan_interleaving
 from coenzyme.derive.launches import fill_launch, run_launches
 from coenzyme.derive.normalise import Shape, normalise
@@ -255,6 +256,8 @@ class _Deriver:
                 shape, objects, request.aliasing, in_reverse=request.mode is Mode.REVERSE
             ):
                 objects = find_objects(derivative, groups, elements, self.structs, structs, parameters)
+            if Pass.INVARIANT in request.passes:
+                hoist_invariant_loads(shape, objects, request.aliasing)
             contents = find_contents(derivative, objects, elements)
             activity = find_activity(derivative, shape.exits.live, parameters, objects, contents)
             if not replays or not outline_iterations(
