@@ -51,7 +51,7 @@ MEASURED: Mapping[str, tuple[Pass, ...]] = {
     "Burgers with limiter, 1000 cells, 500 steps": (Pass.SPECULATE, Pass.WRAPAROUND),
     "cholesky in place 400²": (Pass.SURVIVAL, Pass.EQUAL_PHIS, Pass.NEGATIVE_ZERO),
     "lu in place 400²": (Pass.SURVIVAL, Pass.WRAPAROUND),
-    "GMM d10 K25 n1000": (Pass.REPLAY, Pass.FUSE, Pass.CUT, Pass.NEGATIVE_ZERO),
+    "GMM d10 K25 n1000": (Pass.REPLAY, Pass.FUSE, Pass.CUT, Pass.INVARIANT, Pass.NEGATIVE_ZERO),
     "conv2d 8 × 32² × 3, 16 filters of 2²": (Pass.CONTRACT, Pass.LATE, Pass.ROUND_TRIPS),
     "go_fast 2000²": (Pass.CONTRACT,),
     "softmax 16 × 16 × 32 × 128": (Pass.CONTRACT, Pass.CARRIED),

@@ -265,7 +265,7 @@ def test_reverse_sweep_that_is_not_granted_memory_gives_back_what_it_has() -> No
         y_bar = np.ones(machine.cells + 1)
         exact = machine.reverse(machine.point, y_bar)
         assert (exact.status, exact.leaked, exact.held) == (0, 0, 0)
-        assert exact.asked > 4
+        assert exact.asked >= 4
         for number in range(exact.asked):
             call = machine.reverse(machine.point, y_bar, fails=number)
             assert (call.status, call.leaked, call.held) == (Status.TAPE_EXHAUSTED, 0, 0)
