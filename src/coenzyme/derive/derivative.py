@@ -256,9 +256,7 @@ class _Deriver:
                 shape, objects, request.aliasing, in_reverse=request.mode is Mode.REVERSE
             ):
                 objects = find_objects(derivative, groups, elements, self.structs, structs, parameters)
-            if Pass.INVARIANT in request.passes:
-                hoist_invariant_loads(shape, objects, request.aliasing)
-            contents = find_contents(derivative, objects, elements)
+            contents = _hoist(shape, objects, request, elements)
             activity = find_activity(derivative, shape.exits.live, parameters, objects, contents)
             if not replays or not outline_iterations(
                 self.module, shape, activity, request.aliasing, request.passes, self.numbers
@@ -388,6 +386,13 @@ def _rearrange(shape: Shape, objects: Objects, request: Request, apart: set[Bloc
     if borders is not None:
         apart |= take_borders_apart(borders, shape)
     return borders is not None
+
+
+def _hoist(shape: Shape, objects: Objects, request: Request, elements: dict[Argument, Type]) -> Contents:
+    """Move loads out of loops, and return what memory holds."""
+    if Pass.INVARIANT in request.passes:
+        hoist_invariant_loads(shape, objects, request.aliasing)
+    return find_contents(shape.function, objects, elements)
 
 
 def _refuse_indirect_calls(context: Context, shape: Shape) -> None:
