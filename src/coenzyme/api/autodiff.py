@@ -138,7 +138,7 @@ class AnnotatedCall(Call):
             else:
                 source.add(f"if not {test}:")
                 self._add_sweep(prepared, Sharing.READ, depth=1)
-        add_alias_checks(source, prepared.arrangement, sharing, memory)
+                add_alias_checks(source, prepared.arrangement, sharing, memory)
         self._add_sweep(prepared, sharing)
         return implementation(source, self.function, len(argtypes))
 
@@ -186,7 +186,10 @@ class AnnotatedCall(Call):
         return tuple_of(values) if self.batch else values[0]
 
     def _prepare(self, argtypes: tuple[types.Type, ...]) -> Prepared:
-        """Return the beginning of a body: annotations and shadows are checked."""
+        """Return the beginning of a body: annotations and shadows are checked, and who shares memory.
+
+        What may be shared in the same way by shadows is left to be checked.
+        """
         count = len(self.kinds)
         chosen = frozenset(i for i, kind in enumerate(self.kinds) if kind is not Const)
         for i in sorted(chosen):
@@ -198,6 +201,8 @@ class AnnotatedCall(Call):
         lanes = [self._shadows(source, arrangement, argtypes, lane) for lane in range(self.width)]
         arrays = {leaf.path for leaf in arrangement.leaves if leaf.is_array}
         memory = [{path: dx for path, dx in shadows.items() if path in arrays} for shadows in lanes]
+        if self.sharing is not Sharing.MIRRORED:
+            add_alias_checks(source, arrangement, self.sharing, memory)
         return Prepared(source, arrangement, restype, active, lanes, memory)
 
     @property

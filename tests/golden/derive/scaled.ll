@@ -1,8 +1,8 @@
-; y[i] ← x[0]·y[i]: the adjoint of x[0] is summed in a register, in any order, and added to memory once.
+; y[i] ← x[0]·y[i]: x[0] is read once, its adjoint summed in a register, in any order, and added to memory once.
 ; SHADOWED x: double = 3
 ; SHADOWED y: double = 1 2 5
 ; FIXED n: i64 = 3
-; CHECK reverse: %a.sum
+; CHECK reverse: %a.bar
 ; CHECK reverse: fadd reassoc
 ; FORWARD x=1, y=0 1 0 -> x=1, y=1 2+3 5
 ; REVERSE x=0.5, y=1 10 100 -> x=0.5+1+20+500, y=3 30 300
