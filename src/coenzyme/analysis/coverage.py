@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from coenzyme.analysis.affine import Polynomial
+from coenzyme.analysis.induction import NEGATED_SIGNED
 from coenzyme.analysis.inequalities import Inequality, are_contradictory
 from coenzyme.analysis.ranges import Ranges
 from coenzyme.ir.cfg import ControlFlow
@@ -25,7 +26,6 @@ __all__ = ["Coverage"]
 _System = list[Inequality[Value]]
 
 _ONE = Polynomial({(): 1})
-_NEGATED = {"eq": "ne", "ne": "eq", "slt": "sge", "sge": "slt", "sgt": "sle", "sle": "sgt"}
 
 
 class Coverage:
@@ -167,12 +167,12 @@ class Coverage:
         if not isinstance(branch, Branch) or not branch.operands:
             return False
         condition = branch.operands[0]
-        if not isinstance(condition, Compare) or condition.predicate not in _NEGATED:
+        if not isinstance(condition, Compare) or condition.predicate not in NEGATED_SIGNED:
             return False
         a, b = (self._ranges.polynomials.of(o) for o in condition.operands)
         otherwise = condition.predicate
         if branch.targets[0] is target:
-            otherwise = _NEGATED[otherwise]
+            otherwise = NEGATED_SIGNED[otherwise]
         cases = list(_cases(otherwise, a, b))
         return bool(cases) and all(case and are_contradictory([*domain, *case]) for case in cases)
 

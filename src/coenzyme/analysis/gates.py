@@ -13,6 +13,7 @@ from itertools import product
 from typing import TypeGuard
 
 from coenzyme.analysis.affine import Polynomial, Polynomials
+from coenzyme.analysis.induction import NEGATED
 from coenzyme.analysis.inequalities import Inequality, are_contradictory
 from coenzyme.ir.cfg import ControlFlow
 from coenzyme.ir.dominators import Dominators
@@ -26,18 +27,6 @@ __all__ = ["Gates", "ways"]
 _ONE = Polynomial({(): 1})
 _MOST_CASES = 60
 """With more cases to tell apart than this a question is given up."""
-_NEGATED = {
-    "eq": "ne",
-    "ne": "eq",
-    "slt": "sge",
-    "sge": "slt",
-    "sgt": "sle",
-    "sle": "sgt",
-    "ult": "uge",
-    "uge": "ult",
-    "ugt": "ule",
-    "ule": "ugt",
-}
 
 System = Sequence[Polynomial]
 """Polynomials that are not negative."""
@@ -106,7 +95,7 @@ class Gates:
         a, b = (self._polynomials.of(o) for o in gate.condition.operands)
         for chosen in (True, False):
             known = self._equalities(system, gate.condition, chosen)
-            predicate = gate.condition.predicate if chosen else _NEGATED[gate.condition.predicate]
+            predicate = gate.condition.predicate if chosen else NEGATED[gate.condition.predicate]
             for way, facts in product(ways(predicate, a, b), gate.facts[0 if chosen else 1]):
                 if not self._refuted([*system, *known, *way, *facts], (*decided, gate.condition)):
                     return False
@@ -205,7 +194,7 @@ class Gates:
         if not _is_asked(condition):
             return ([],)
         a, b = (self._polynomials.of(o) for o in condition.operands)
-        return list(ways(condition.predicate if holds else _NEGATED[condition.predicate], a, b))
+        return list(ways(condition.predicate if holds else NEGATED[condition.predicate], a, b))
 
     def _side(self, source: Block, block: Block, above: Block, targets: Sequence[Block]) -> int | None:
         """Return by which of the two `targets` of `above` control goes from there to `block`."""
@@ -222,7 +211,7 @@ def _is_asked(condition: Value) -> TypeGuard[Compare]:
     """Whether `condition` compares integers of 64 bits."""
     return (
         isinstance(condition, Compare)
-        and condition.predicate in _NEGATED
+        and condition.predicate in NEGATED
         and condition.operands[0].type == I64
     )
 

@@ -16,7 +16,15 @@ from coenzyme.ir.loops import Loop
 from coenzyme.ir.types import Type
 from coenzyme.ir.values import ConstantInt, Value
 
-__all__ = ["CountedExit", "Recurrence", "find_counted_exit", "find_recurrence", "is_invariant"]
+__all__ = [
+    "NEGATED",
+    "NEGATED_SIGNED",
+    "CountedExit",
+    "Recurrence",
+    "find_counted_exit",
+    "find_recurrence",
+    "is_invariant",
+]
 
 
 @dataclass(frozen=True)
@@ -54,7 +62,7 @@ _SWAPPED = {
     "ule": "uge",
     "uge": "ule",
 }
-_NEGATED = {
+NEGATED = {
     "eq": "ne",
     "ne": "eq",
     "slt": "sge",
@@ -66,6 +74,8 @@ _NEGATED = {
     "ugt": "ule",
     "ule": "ugt",
 }
+"""What holds of two integers where a predicate does not."""
+NEGATED_SIGNED = {a: b for a, b in NEGATED.items() if not a.startswith("u")}
 _UPWARD = {"slt", "sle", "ult", "ule", "ne"}
 _DOWNWARD = {"sgt", "sge", "ugt", "uge", "ne"}
 
@@ -129,7 +139,7 @@ def _counted(loop: Loop, exiting: Block, target: Block) -> CountedExit | None:
             predicate = _SWAPPED[predicate]
         if not counter.type.is_int or not is_invariant(bound, loop):
             continue
-        stay = _NEGATED[predicate] if branch.targets[0] is target else predicate
+        stay = NEGATED[predicate] if branch.targets[0] is target else predicate
         found = _affine(counter, loop)
         if found is not None and _terminates(stay, found[2]):
             return CountedExit(exiting, target, found[0], found[1], found[2], stay, bound)

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from coenzyme.analysis.affine import Polynomial
 from coenzyme.analysis.coverage import Coverage
 from coenzyme.analysis.gates import Gates, ways
+from coenzyme.analysis.induction import NEGATED_SIGNED
 from coenzyme.analysis.ranges import Ranges
 from coenzyme.analysis.tape import field_size
 from coenzyme.ir.cfg import ControlFlow
@@ -26,7 +27,6 @@ from coenzyme.ir.values import Value
 __all__ = ["Instances"]
 
 _ONE = Polynomial({(): 1})
-_NEGATED = {"eq": "ne", "ne": "eq", "slt": "sge", "sge": "slt", "sgt": "sle", "sle": "sgt"}
 
 
 class Instances:
@@ -180,12 +180,12 @@ class Instances:
         if not isinstance(branch, Branch) or not branch.operands:
             return False
         condition = branch.operands[0]
-        if not isinstance(condition, Compare) or condition.predicate not in _NEGATED:
+        if not isinstance(condition, Compare) or condition.predicate not in NEGATED_SIGNED:
             return False
         a, b = (_substituted(self._ranges.polynomials.of(o), chosen) for o in condition.operands)
         otherwise = condition.predicate
         if branch.targets[0] is target:
-            otherwise = _NEGATED[otherwise]
+            otherwise = NEGATED_SIGNED[otherwise]
         return all(self._gates.contradicts(system, *way) for way in ways(otherwise, a, b))
 
 

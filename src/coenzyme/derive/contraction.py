@@ -277,9 +277,7 @@ def _erase(store: Store, shape: Shape) -> None:
     """Erase `store` and what only it has used."""
     kept: set[Value] = set()
     for counted in shape.counted.values():
-        kept |= {counted.index, *counted.exit_index.values()}
-        if counted.last is not None:
-            kept.add(counted.last)
+        kept |= {counted.index, *counted.ends}
     pending = [o for o in store.operands if isinstance(o, Instruction)]
     store.erase()
     while pending:

@@ -41,9 +41,7 @@ class _Resolver:
         self.polynomials = Polynomials(indices, find_recurrences(shape))
         self.kept: set[Value] = set()
         for counted in shape.counted.values():
-            self.kept |= {counted.index, *counted.exit_index.values()}
-            if counted.last is not None:
-                self.kept.add(counted.last)
+            self.kept |= {counted.index, *counted.ends}
 
     def run(self) -> bool:
         """Replace what can be, and return whether there was anything."""
