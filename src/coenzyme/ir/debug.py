@@ -61,7 +61,7 @@ class SourceMap:
             if "file" in fields:
                 entry = self._fields(fields["file"])
                 name, directory = entry.get("filename", ""), entry.get("directory", "")
-                return posixpath.join(directory, name) if directory else name
+                return posixpath.join(directory, name) if directory not in {"", "."} else name
             scope = fields.get("scope", "")
             if not scope:
                 break
