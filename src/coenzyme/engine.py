@@ -34,6 +34,7 @@ from coenzyme.derive.amounts import extents_of
 from coenzyme.derive.derivative import Request, derive, derive_split
 from coenzyme.derive.emission import type_named
 from coenzyme.derive.explained import Explained, explain_plan
+from coenzyme.derive.finishing import finish, with_definitions
 from coenzyme.derive.launches import know_launches
 from coenzyme.derive.plan import ReversePlan
 from coenzyme.derive.promotion import may_promote, promote_small_blocks
@@ -62,7 +63,7 @@ from coenzyme.ir.parser import parse_module
 from coenzyme.ir.printer import print_module
 from coenzyme.ir.reducible import make_reducible
 from coenzyme.ir.values import Argument
-from coenzyme.rules import container_definitions, definitions, find_container_rule, is_inactive
+from coenzyme.rules import find_container_rule, is_inactive
 
 __all__ = [
     "Derivative",
@@ -79,7 +80,6 @@ __all__ = [
 _RESULT_PARAMETERS = 2
 _OWN = ("<coenzyme", *(os.path.join(os.path.dirname(__file__), part) for part in ("api", "frontends")))
 """How the files of code begin that is ours, not the user's."""
-SCOPED = ("alias.scope", "noalias")
 _IN_MEMORY = (Role.MEMINFO, Role.PARENT, Role.DATA, Role.CONTAINER, Role.BLOCK, Role.FIELDS)
 _CONTAINERS = (Role.CONTAINER, Role.BLOCK, Role.FIELDS)
 _FOREIGN = (Storage.REACHED, Storage.UNKNOWN)
@@ -472,8 +472,8 @@ def _split_derivative(
                 module, entry, request, name, SourceMap(module).locate, program.qualname
             )
         for half in (made.augmented, made.reverse, made.discard):
-            _finish(module, half, entry)
-        text = _with_definitions(module)
+            finish(module, half, entry)
+        text = with_definitions(module)
         linked = link_split(
             text,
             SplitSymbols(made.augmented.name, made.reverse.name, made.discard.name),
@@ -497,8 +497,8 @@ def _derive_text(
     module, entry = _parse_program(source, program, request.passes)
     with _named_arguments():
         derived = derive(module, entry, request, name, SourceMap(module).locate, program.qualname)
-    _finish(module, derived.function, entry)
-    text = _with_definitions(module, again=request.memory is TapeMemory.PLAIN)
+    finish(module, derived.function, entry)
+    text = with_definitions(module, again=request.memory is TapeMemory.PLAIN)
     verify(text, program.qualname)
     return text, derived.plan
 
@@ -597,56 +597,10 @@ def _unneeded(program: Program, options: Options) -> frozenset[int]:
     return frozenset(found)
 
 
-def _finish(module: Module, derived: Function, entry: Function) -> None:
-    """Leave only what the derivative needs; line numbers are not carried into machine code."""
-    pending: list[str] = []
-    for function in module.functions.values():
-        function.suffix = re.sub(r"\s*!dbg !\d+", "", function.suffix)
-        for instruction in function.instructions():
-            for kind in list(instruction.metadata):
-                if kind in SCOPED:
-                    pending.append(instruction.metadata[kind])
-                else:
-                    del instruction.metadata[kind]
-    derived.prefix = ""
-    derived.suffix = "nounwind"
-    kept: set[str] = set()
-    while pending:
-        node = pending.pop()
-        if node not in kept:
-            kept.add(node)
-            pending.extend(re.findall(r"![0-9]+", module.metadata[node]))
-    module.metadata = {node: text for node, text in module.metadata.items() if node in kept}
-    entry.prefix = "internal"
-
-
 def _holds_names(text: str) -> bool:
     """Return whether `text` calls what must not be inlined before it is differentiated."""
     defined = re.findall(r'^define [^@\n]*@"?([^"(\s]+)', text, re.MULTILINE)
     return any(is_ruled(name) or is_inactive(name) or find_container_rule(name) for name in defined)
-
-
-def _with_definitions(module: Module, *, again: bool = False) -> str:
-    """Return the text of `module`, with the functions that derivatives call and no library has.
-
-    Parameters
-    ----------
-    again
-        The text will be differentiated: what is no more than a name to differentiation stays one.
-    """
-    text = print_module(module)
-    called = (f.name for f in module.functions.values() if f.is_declaration)
-    extra = definitions(name for name in called if not (again and is_inactive(name)))
-    if not again:
-        extra += container_definitions(f.name for f in module.functions.values() if f.is_declaration)
-    if not extra:
-        return text
-    known = parse_module(extra)
-    for name, function in known.functions.items():
-        found = module.functions.get(name)
-        if found is None or (found.is_declaration and not function.is_declaration):
-            module.functions[name] = function
-    return print_module(module)
 
 
 def _plain(name: str) -> str:

@@ -23,7 +23,7 @@ _SCOPE_CALL = re.compile(
     r"^  (?:tail )?call void @llvm\.experimental\.noalias\.scope\.decl\(.*\n", re.MULTILINE
 )
 _SCOPE_MARK = re.compile(r", !(?:noalias|alias\.scope) !\d+")
-_DEFERRED = re.compile(r"^(%(?:deferred\.[\w.]+|\d+)) = type ([<{].*)\n", re.MULTILINE)
+_NAMED = re.compile(r'^(%(?:[-\w.$]+|"[^"\n]+")) = type ([<{].*)\n', re.MULTILINE)
 _NODE = re.compile(r"!(\d+)")
 _NODE_LINE = re.compile(r"^!(\d+) = ")
 
@@ -104,8 +104,8 @@ def optimise(text: str, level: int = 3) -> str:
 
 
 def _spell_out_types(text: str) -> str:
-    """Return LLVM text with the bodies of Numba's deferred types where their names, or numbers, stood."""
-    while (found := _DEFERRED.search(text)) is not None:
+    """Return LLVM text with the bodies of types where their names, or numbers, stood."""
+    while (found := _NAMED.search(text)) is not None:
         name, body = found.groups()
         use = re.compile(rf"{re.escape(name)}(?![-\w.$])")
         text = use.sub(lambda _, body=body: body, text[: found.start()] + text[found.end() :])

@@ -83,6 +83,7 @@ class Status(int, Enum):
     RULE_MISMATCH = 4244
     RULE_FAILED = 4245
     TAPE_LIMIT = 4246
+    UNKNOWN_FUNCTION = 4247
 
 
 _MEMORY = (Role.DATA, Role.CONTAINER)

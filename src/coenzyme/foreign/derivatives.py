@@ -1,0 +1,212 @@
+"""Derivatives of the functions of a plain LLVM module, as more functions of that module.
+
+Nothing is known of the arguments but their types: pointers may lead to the same memory, and to whatever the
+loads and stores of the function find there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+from coenzyme.analysis.overwritten import Aliasing
+from coenzyme.analysis.passes import Pass, passes_in_force
+from coenzyme.codegen import canonicalise_loops, prepare, verify
+from coenzyme.derive.derivative import Request, derive, derive_split
+from coenzyme.derive.finishing import finish, with_definitions
+from coenzyme.derive.foreign import give_status
+from coenzyme.derive.plan import ReversePlan
+from coenzyme.derive.runtime import TapeMemory
+from coenzyme.errors import UnsupportedIRError
+from coenzyme.frontends.program import ComponentActivity, Mode
+from coenzyme.ir.debug import SourceMap
+from coenzyme.ir.devirtualise import devirtualise
+from coenzyme.ir.instructions import Function, Module
+from coenzyme.ir.parser import parse_module
+from coenzyme.ir.printer import print_module
+from coenzyme.ir.reducible import make_reducible
+
+__all__ = ["ForeignDerivative", "ForeignRequest", "derive_foreign", "share_globals"]
+
+_PRIVATE_GLOBAL = re.compile(
+    r'^(@(?:"[^"\n]+"|[-\w.$]+) = )(?:private|internal) ((?:[a-z_]+(?:\([^)\n]*\))? )*?global )', re.MULTILINE
+)
+_SYMBOL = re.compile(r'^(?:define [^@\n]*)?@(?:"([^"\n]+)"|([-\w.$]+))', re.MULTILINE)
+_LINKAGE = re.compile(
+    r"^(?:(?:private|internal|linkonce_odr|linkonce|weak_odr|weak|common|appending|available_externally) )"
+)
+_COMDAT = re.compile(r", comdat(?:\(\$[^)]*\))?")
+
+
+@dataclass(frozen=True)
+class ForeignRequest:
+    """What derivative of a function is wanted.
+
+    Attributes
+    ----------
+    mode
+        Forward or reverse.
+    activities
+        How each parameter of the function takes part, as LLVM sees parameters. In reverse mode a scalar is
+        ``ACTIVE``, in forward mode ``DUPLICATED``; a pointer is ``DUPLICATED`` or constant.
+    return_active
+        Whether the result is differentiated.
+    width
+        How many directions one sweep follows.
+    split
+        Whether the two sweeps of a reverse derivative are functions of their own.
+    again
+        Whether the derivative will be differentiated.
+    passes
+        The passes to make it by.
+    """
+
+    mode: Mode
+    activities: tuple[ComponentActivity, ...]
+    return_active: bool
+    width: int = 1
+    split: bool = False
+    again: bool = False
+    passes: frozenset[Pass] = field(default_factory=passes_in_force)
+
+
+@dataclass(frozen=True)
+class ForeignDerivative:
+    """A derivative, as LLVM text that declares what it takes from the module it was made from.
+
+    Attributes
+    ----------
+    text
+        What to link with that module. Whatever of it is not new is a declaration.
+    symbols
+        The derivative; of a split one the augmented primal, the reverse sweep, and what frees a record whose
+        reverse sweep is not run.
+    plan
+        What the reverse sweep does (None in forward mode).
+
+    Notes
+    -----
+    With `p` the parameters of the function, and one shadow for each that is not constant (for an active
+    scalar in reverse mode a pointer to where its adjoint is added):
+
+    - ``i32 derivative(ptr result, ptr null, p…, [ptr shadow of result,] shadows…)``;
+    - ``i32 augmented(ptr result, ptr null, p…, [shadow of result,] shadows of pointers…, ptr record)`` and
+      ``i32 reverse(ptr result, ptr null, p…, [shadow of result,] shadows…, ptr record)``.
+
+    `result` is memory for the function's result, its shadow memory for the tangent, or with the seed.
+    For several directions, the shadows of the first come first. What is returned is 0, or a `Status`.
+    """
+
+    text: str
+    symbols: tuple[str, ...]
+    plan: ReversePlan | None
+
+
+def share_globals(text: str) -> str:
+    """Return module `text` with its variables visible to other modules; constants stay as they are.
+
+    A variable that nobody else sees and that nobody here writes is a constant to LLVM.
+    """
+    return _PRIVATE_GLOBAL.sub(r"\1\2", text)
+
+
+def derive_foreign(text: str, symbol: str, request: ForeignRequest, name: str) -> ForeignDerivative:
+    """Return a derivative of the function `symbol` of the module `text`.
+
+    Parameters
+    ----------
+    text
+        LLVM text, not optimised. Its variables are visible outside: see :func:`share_globals`.
+    name
+        What the symbols of the derivative begin with.
+
+    Raises
+    ------
+    ActivityError, MissingRuleError, UnsupportedIRError
+        Where something active has no derivative.
+    """
+    module, entry = _parse(prepare_foreign(text, symbol), symbol)
+    locate = SourceMap(module).locate
+    made = _request(request)
+    plan: ReversePlan | None
+    if request.split:
+        halves, plan = derive_split(module, entry, made, name, locate, symbol)
+        symbols = (halves.augmented.name, halves.reverse.name, halves.discard.name)
+    else:
+        derived = derive(module, entry, made, name, locate, symbol)
+        plan, symbols = derived.plan, (derived.function.name,)
+    for made_symbol in symbols:
+        finish(module, module.functions[made_symbol], entry)
+    _leave_only(module, symbols, {m.group(1) or m.group(2) for m in _SYMBOL.finditer(text)})
+    result = with_definitions(module, again=request.again)
+    verify(result, symbol)
+    return ForeignDerivative(result, symbols, plan)
+
+
+def prepare_foreign(text: str, symbol: str) -> str:
+    """Return the module `text` simplified, with the function `symbol` and what it needs."""
+    prepared = prepare(text, symbol)
+    while _has_indirect_calls(prepared):
+        module = parse_module(prepared)
+        if not devirtualise(module, closed=True):
+            break
+        prepared = prepare(print_module(module), symbol)
+    return prepared
+
+
+_INDIRECT = re.compile(r"\bcall [^@\n]*%[^\s(]+\(")
+
+
+def _has_indirect_calls(text: str) -> bool:
+    return _INDIRECT.search(text) is not None
+
+
+def _parse(text: str, symbol: str) -> tuple[Module, Function]:
+    """Return the objects of prepared text, and the function `symbol` in the engine's convention."""
+    module = parse_module(text)
+    changed = [make_reducible(f) for f in module.functions.values() if not f.is_declaration]
+    if any(changed):
+        module = parse_module(canonicalise_loops(print_module(module)))
+    entry = module.functions[symbol]
+    if entry.is_declaration:
+        raise UnsupportedIRError(
+            f"the function {symbol!r} is declared, but its code is not in the module",
+            function=symbol,
+            remedy="give the module the code of the function, or register a derivative for it",
+        )
+    return module, give_status(module, [entry])[entry]
+
+
+def _request(request: ForeignRequest) -> Request:
+    result = ComponentActivity.DUPLICATED if request.return_active else ComponentActivity.CONST
+    return Request(
+        mode=request.mode,
+        activities=[result, ComponentActivity.CONST, *request.activities],
+        elements={},
+        groups={},
+        aliasing=Aliasing(arguments_disjoint=False, caller_keeps=not request.split),
+        passes=request.passes - {Pass.LANES} if request.again else request.passes,
+        memory=TapeMemory.PLAIN,
+        width=request.width,
+    )
+
+
+def _leave_only(module: Module, symbols: Sequence[str], known: Collection[str]) -> None:
+    """Turn what `module` has of the `known` symbols into declarations; let only `symbols` be seen outside."""
+    for function in module.functions.values():
+        if function.is_declaration:
+            continue
+        if function.name in known:
+            function.blocks.clear()
+            function.prefix = function.suffix = ""
+            for argument in function.arguments:
+                argument.attributes = ""
+        else:
+            function.prefix = "" if function.name in symbols else "internal"
+    for variable in module.globals.values():
+        if not variable.is_constant and variable.name in known:
+            words = _LINKAGE.sub("", _COMDAT.sub("", variable.text))
+            if not words.startswith("external"):
+                # Its memory is the other module's.
+                variable.text = f"available_externally {words}"
