@@ -88,7 +88,7 @@ class ForeignDerivative:
     Notes
     -----
     With `p` the parameters of the function, and one shadow for each that is not constant (for an active
-    scalar in reverse mode a pointer to where its adjoint is added):
+    scalar in reverse mode a pointer to where its adjoint is stored):
 
     - ``i32 derivative(ptr result, ptr null, p…, [ptr shadow of result,] shadows…)``;
     - ``i32 augmented(ptr result, ptr null, p…, [shadow of result,] shadows of pointers…, ptr record)`` and
