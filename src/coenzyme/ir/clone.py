@@ -17,7 +17,7 @@ _I = TypeVar("_I", bound=Instruction)
 
 # A subprogram may be attached to one definition only.
 _SUBPROGRAM = re.compile(r"\s*!dbg !\d+")
-_MUTABLE_TEXT_LISTS = ("argument_attributes", "cases")
+_MUTABLE_TEXT_LISTS = ("argument_attributes", "cases", "kinds")
 
 
 def clone_instruction(

@@ -14,12 +14,17 @@ from coenzyme.errors import ParseError
 from coenzyme.ir.instructions import Block, Function, GlobalVariable, Module
 from coenzyme.ir.lexer import decode_name, join_tokens, parse_error
 from coenzyme.ir.parser_instructions import InstructionReader
+from coenzyme.ir.parser_values import name_block
 from coenzyme.ir.types import FunctionType, Type
 from coenzyme.ir.values import Argument
 
 __all__ = ["parse_module"]
 
 _LABEL = re.compile(r'\s*("[^"]*"|[-\w.$]+):\s*(?:;.*)?\Z')
+_CONTINUED = " " * 8
+"""How LLVM begins the lines on which it goes on with a landing pad, or with a call that ends a block."""
+_ON_SEVERAL_LINES = re.compile(r"(?:%\S+ = )?(?:invoke|landingpad|callbr) ")
+_NUMBERED_ADDRESS = re.compile(r'(blockaddress\(@(?:"[^"]*"|[-\w.$]+), )(%\d+)\)')
 _SWITCH_END = re.compile(r"\](?:, !.*)?\s*\Z")
 _HEADER_WORDS = ("target ", "source_filename", "module asm")
 
@@ -84,6 +89,8 @@ class _ModuleReader(InstructionReader):
             first = line[:1]
             if not first or first == ";" or line.isspace():
                 continue
+            if first == "^":
+                continue  # a summary for link-time optimisation
             if first == "!" or line.startswith("attributes "):
                 key, _, value = line.removeprefix("attributes ").partition(" = ")
                 (module.metadata if first == "!" else module.attributes)[key] = value
@@ -117,6 +124,8 @@ class _ModuleReader(InstructionReader):
             raise self.error("expected a definition")
         name = decode_name(spelled[1:])
         if spelled[0] == "@":
+            # The text is kept as it is, but blocks that had numbers have names here.
+            value = _NUMBERED_ADDRESS.sub(lambda m: f"{m.group(1)}%{name_block(m.group(2))})", value)
             variable = self.module.globals[name] = GlobalVariable(name, value)
             self.symbols[spelled] = variable
         elif spelled[0] == "$":
@@ -210,6 +219,10 @@ class _ModuleReader(InstructionReader):
             number = index
             if stripped.startswith("switch "):
                 while not _SWITCH_END.search(lines[index - 1]) and index < body.end:
+                    line = f"{line} {lines[index].strip()}"
+                    index += 1
+            elif lines[index][:8] == _CONTINUED and _ON_SEVERAL_LINES.match(stripped):
+                while lines[index][:8] == _CONTINUED:
                     line = f"{line} {lines[index].strip()}"
                     index += 1
             if block is None:

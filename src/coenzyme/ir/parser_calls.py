@@ -6,6 +6,7 @@ Source: LLVM Language Reference Manual, "'call' Instruction" and "Parameter Attr
 from __future__ import annotations
 
 from coenzyme.ir.instructions import Call, Function, Instruction
+from coenzyme.ir.jumps import CallingJump
 from coenzyme.ir.lexer import join_tokens
 from coenzyme.ir.opcodes import CONVENTIONS, FAST_MATH
 from coenzyme.ir.parser_values import ValueReader
@@ -21,12 +22,34 @@ _DEBUG_PREFIX = "@llvm.dbg."
 class CallReader(ValueReader):
     """Reads what comes after ``call``."""
 
+    def read_calling_jump(self, opcode: str) -> Instruction | None:
+        """Return the ``invoke`` or ``callbr`` of the current line."""
+        call = self._read_call_after("")
+        assert call is not None
+        self.expect("to")
+        targets = [self.read_label()]
+        if opcode == "invoke":
+            self.expect("unwind")
+            targets.append(self.read_label())
+        else:
+            self.expect("[")
+            while not self.accept("]"):
+                if len(targets) > 1:
+                    self.expect(",")
+                targets.append(self.read_label())
+        jump = CallingJump(opcode, call, targets)
+        call.drop_operands()
+        return jump
+
     def read_call(self, opcode: str) -> Instruction | None:
         """Return the call of the current line, or None where it only serves a debugger."""
         tail = ""
         if opcode != "call":
             tail = opcode
             self.expect("call")
+        return self._read_call_after(tail)
+
+    def _read_call_after(self, tail: str) -> Call | None:
         flags, convention, return_attributes = self._read_call_head()
         result = self.read_type()
         declared = self._read_signature(result) if self.tokens[self.at] == "(" else None
@@ -105,7 +128,7 @@ class CallReader(ValueReader):
 
     def _read_call_tail(self, call: Call) -> None:
         begin = self.at
-        while self.tokens[self.at] not in {",", "[", ""}:
+        while self.tokens[self.at] not in {",", "[", "to", ""}:
             if self.tokens[self.at] == "(":
                 self.balanced()
             else:

@@ -34,6 +34,7 @@ from coenzyme.ir.instructions import (
     Unary,
     Unreachable,
 )
+from coenzyme.ir.jumps import IndirectBranch, LandingPad, Resume, VariadicArgument
 from coenzyme.ir.lexer import decode_name, join_tokens
 from coenzyme.ir.opcodes import BINARIES, CASTS
 from coenzyme.ir.parser_calls import CallReader
@@ -333,6 +334,34 @@ class InstructionReader(CallReader):
             cases.append((case, self.read_label()))
         return Switch(value, default, cases)
 
+    def _read_indirect_branch(self, opcode: str) -> Instruction:
+        address = self.read_typed()
+        self.expect(",")
+        self.expect("[")
+        targets: list[Block] = []
+        while not self.accept("]"):
+            if targets:
+                self.expect(",")
+            targets.append(self.read_label())
+        return IndirectBranch(address, targets)
+
+    def _read_landing_pad(self, opcode: str) -> Instruction:
+        type = self.read_type()
+        is_cleanup = self.accept("cleanup")
+        clauses: list[tuple[str, Constant]] = []
+        while self.tokens[self.at] in {"catch", "filter"}:
+            kind = self.next()
+            clauses.append((kind, self.read_constant(self.read_type())))
+        return LandingPad(type, clauses, is_cleanup=is_cleanup)
+
+    def _read_resume(self, opcode: str) -> Instruction:
+        return Resume(self.read_typed())
+
+    def _read_variadic(self, opcode: str) -> Instruction:
+        arguments = self.read_typed()
+        self.expect(",")
+        return VariadicArgument(self.read_type(), arguments)
+
     def _read_return(self, opcode: str) -> Instruction:
         type = self.read_type()
         return Return(None if type is VOID else self.read_value(type))
@@ -368,6 +397,11 @@ _READERS: dict[str, Callable[[InstructionReader, str], Instruction | None]] = {
     "extractelement": _R._read_extract_element,
     "insertelement": _R._read_insert_element,
     "shufflevector": _R._read_shuffle,
+    **dict.fromkeys(("invoke", "callbr"), _R.read_calling_jump),
+    "indirectbr": _R._read_indirect_branch,
+    "landingpad": _R._read_landing_pad,
+    "resume": _R._read_resume,
+    "va_arg": _R._read_variadic,
     "br": _R._read_branch,
     "switch": _R._read_switch,
     "ret": _R._read_return,

@@ -24,6 +24,7 @@ from coenzyme.ir.types import (
     VectorType,
 )
 from coenzyme.ir.values import (
+    BlockAddress,
     Constant,
     ConstantAggregate,
     ConstantBytes,
@@ -40,7 +41,7 @@ from coenzyme.ir.values import (
     Value,
 )
 
-__all__ = ["ForwardReference", "ValueReader"]
+__all__ = ["ForwardReference", "ValueReader", "name_block"]
 
 _FLOATS = ("half", "bfloat", "float", "double", "x86_fp80", "fp128", "ppc_fp128")
 
@@ -55,6 +56,11 @@ _NAMED_TYPES: dict[str, Type] = {
 }
 
 _CLOSING = {"{": "}", "[": "]", "<": ">"}
+
+
+def name_block(spelled: str) -> str:
+    """Return the name of the block that LLVM spells so, its sigil included."""
+    return f"b{spelled[1:]}" if spelled[1:].isdigit() else decode_name(spelled[1:])
 
 
 class ForwardReference(Value):
@@ -203,8 +209,7 @@ class ValueReader(TokenReader):
             if token[:1] != "%":
                 self.at -= 1
                 raise self.error("expected the name of a block")
-            name = f"b{token[1:]}" if token[1:].isdigit() else decode_name(token[1:])
-            found = self.labels[token] = Block(name)
+            found = self.labels[token] = Block(name_block(token))
         return found
 
     def symbol(self, token: str) -> Global:
@@ -274,15 +279,15 @@ class ValueReader(TokenReader):
             return self._read_splat(type)
         if token == "asm":
             return self._read_assembly()
+        if token == "blockaddress":
+            return self._read_block_address()
         if token in CASTS or token in CONSTANT_BINARIES or token == "getelementptr":
             return self._read_expression(type, token)
         raise self.error("expected a value")
 
     def _read_aggregate(self, type: Type) -> Constant:
         opening = self.next()
-        packed = opening == "<" and isinstance(type, StructType) and self.accept("{")
-        if isinstance(type, NamedType) and self.tokens[self.at] == "{" and opening == "<":
-            raise self.error("a constant of a packed named struct")
+        packed = opening == "<" and isinstance(type, StructType | NamedType) and self.accept("{")
         closing = "}" if packed else _CLOSING[opening]
         elements: list[Constant] = []
         while not self.accept(closing):
@@ -291,7 +296,7 @@ class ValueReader(TokenReader):
             elements.append(self.read_constant(self.read_type()))
         if packed:
             self.expect(">")
-        return ConstantAggregate(type, tuple(elements))
+        return ConstantAggregate(type, tuple(elements), packed=packed)
 
     def _read_splat(self, type: Type) -> Constant:
         self.at += 1
@@ -312,6 +317,18 @@ class ValueReader(TokenReader):
         self.at += 1
         text = self.tokens[begin : self.at]
         return InlineAssembly(f"{' '.join(text[:-3])} {text[-3]}, {text[-1]}")
+
+    def _read_block_address(self) -> BlockAddress:
+        self.at += 1
+        self.expect("(")
+        function = self.symbol(self.next())
+        self.expect(",")
+        token = self.next()
+        if token[:1] != "%":
+            self.at -= 1
+            raise self.error("expected the name of a block")
+        self.expect(")")
+        return BlockAddress(function, name_block(token))
 
     def _read_expression(self, type: Type, opcode: str) -> ConstantExpression:
         self.at += 1

@@ -28,9 +28,11 @@ from coenzyme.ir.instructions import (
     Store,
     Switch,
 )
+from coenzyme.ir.jumps import CallingJump, IndirectBranch, LandingPad
 from coenzyme.ir.opcodes import BINARIES, CASTS
 from coenzyme.ir.types import I1, VOID, ArrayType, NamedType, StructType, Type, spell_name
 from coenzyme.ir.values import (
+    BlockAddress,
     Constant,
     ConstantAggregate,
     ConstantBytes,
@@ -127,6 +129,8 @@ def print_constant(constant: Constant) -> str:  # noqa: PLR0911 - one return for
             return f'c"{constant.text}"'
         case ConstantExpression():
             return _print_expression(constant)
+        case BlockAddress():
+            return f"blockaddress(@{spell_name(constant.function.name)}, %{spell_name(constant.block)})"
         case InlineAssembly() | MetadataValue():
             return constant.text
         case _:
@@ -142,8 +146,8 @@ def _print_aggregate(constant: ConstantAggregate) -> str:
             body = f"{{ {inner} }}" if inner else "{}"
             return f"<{body}>" if packed else body
         case NamedType():
-            # A packed one would need another pair of brackets; the parser refuses those.
-            return f"{{ {inner} }}"
+            body = f"{{ {inner} }}" if inner else "{}"
+            return f"<{body}>" if constant.packed else body
         case _:
             return f"<{inner}>"
 
@@ -288,7 +292,7 @@ class _Writer:
         return f"{i.opcode} {operands}, {', '.join(map(str, i.indices))}"
 
     def write_call(self, i: Instruction) -> str:
-        assert isinstance(i, Call)
+        assert isinstance(i, Call | CallingJump)
         arguments: list[str] = []
         for value, attributes in zip(i.arguments, i.argument_attributes, strict=True):
             spelled = self.typed(value) if not attributes else None
@@ -296,7 +300,7 @@ class _Writer:
         called = self.type(i.function_type if i.function_type.variadic else i.function_type.result)
         return _words(
             i.tail,
-            "call",
+            i.opcode,
             *i.flags,
             i.convention,
             i.return_attributes,
@@ -305,6 +309,24 @@ class _Writer:
             i.function_attributes,
             i.bundles,
         )
+
+    def write_calling_jump(self, i: Instruction) -> str:
+        assert isinstance(i, CallingJump)
+        back, *others = map(self.label, i.targets)
+        rest = f"unwind {others[0]}" if i.opcode == "invoke" else f"[{', '.join(others)}]"
+        return f"{self.write_call(i)} to {back} {rest}"
+
+    def write_indirect_branch(self, i: Instruction) -> str:
+        assert isinstance(i, IndirectBranch)
+        return f"indirectbr {self.typed(i.operands[0])}, [{', '.join(map(self.label, i.targets))}]"
+
+    def write_landing_pad(self, i: Instruction) -> str:
+        assert isinstance(i, LandingPad)
+        clauses = [f"{kind} {self.typed(o)}" for kind, o in zip(i.kinds, i.operands, strict=True)]
+        return _words(f"landingpad {self.type(i.type)}", "cleanup" if i.is_cleanup else "", *clauses)
+
+    def write_variadic(self, i: Instruction) -> str:
+        return f"va_arg {self.typed(i.operands[0])}, {self.type(i.type)}"
 
     def write_atomic(self, i: Instruction) -> str:
         assert isinstance(i, AtomicReadModifyWrite)
@@ -357,6 +379,11 @@ _WRITERS: dict[str, Callable[[_Writer, Instruction], str]] = {
     "atomicrmw": _Writer.write_atomic,
     "cmpxchg": _Writer.write_exchange,
     "fence": _Writer.write_fence,
+    "invoke": _Writer.write_calling_jump,
+    "callbr": _Writer.write_calling_jump,
+    "indirectbr": _Writer.write_indirect_branch,
+    "landingpad": _Writer.write_landing_pad,
+    "va_arg": _Writer.write_variadic,
     "br": _Writer.write_branch,
     "switch": _Writer.write_switch,
 }

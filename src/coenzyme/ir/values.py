@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Argument",
+    "BlockAddress",
     "Constant",
     "ConstantAggregate",
     "ConstantBytes",
@@ -172,13 +173,14 @@ class Poison(Constant):
 
 
 class ConstantAggregate(Constant):
-    """A literal struct, array or vector of constants."""
+    """A literal struct, array or vector of constants; `packed` says that a struct is one without padding."""
 
-    __slots__ = ("elements",)
+    __slots__ = ("elements", "packed")
 
-    def __init__(self, type: Type, elements: tuple[Constant, ...]) -> None:
+    def __init__(self, type: Type, elements: tuple[Constant, ...], *, packed: bool = False) -> None:
         super().__init__(type)
         self.elements = elements
+        self.packed = packed
 
     def key(self) -> tuple[object, ...]:
         """Return what identifies this constant by value."""
@@ -239,6 +241,21 @@ class Global(Constant):
     def key(self) -> tuple[object, ...]:
         """Return what identifies this constant by value."""
         return ("global", self.name)
+
+
+class BlockAddress(Constant):
+    """``blockaddress(function, block)``; `block` is the name that the block has among our objects."""
+
+    __slots__ = ("block", "function")
+
+    def __init__(self, function: Global, block: str) -> None:
+        super().__init__(PTR)
+        self.function = function
+        self.block = block
+
+    def key(self) -> tuple[object, ...]:
+        """Return what identifies this constant by value."""
+        return ("blockaddress", self.function.name, self.block)
 
 
 class InlineAssembly(Constant):

@@ -254,7 +254,7 @@ attributes #1 = { nounwind }
         ("%a = fadd double %x, %x %x", "did not expect this", "%x"),
         ("%a = call double @f(double %x", "expected ','", ""),
         ('call void @f() [ "deopt"(ptr %p) ]', "operand bundle that names a local", ""),
-        ("invoke void @f() to label %a unwind label %b", "unknown instruction 'invoke'", "invoke"),
+        ("catchret from %p to label %b", "unknown instruction 'catchret'", "catchret"),
         ("br label %nowhere", "no block is labelled %nowhere", None),
     ],
 )
