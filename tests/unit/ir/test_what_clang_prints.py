@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -11,12 +10,10 @@ import llvmlite.binding as llvm
 import pytest
 
 from coenzyme.errors import ParseError
+from coenzyme.frontends.clang import find_clang
 from coenzyme.ir import parse_module, print_module
+from tests.unit.frontends.c_code import needs_clang
 from tests.unit.ir.c_sources import SOURCES
-
-CLANG = shutil.which("clang-19") or shutil.which("clang")
-
-needs_clang = pytest.mark.skipif(CLANG is None, reason="no clang is installed")
 
 
 CONSTRUCTS = (
@@ -30,10 +27,9 @@ CONSTRUCTS = (
 
 def compiled(name: str, folder: Path, *flags: str) -> str:
     """Return the LLVM text of one of the sources, as clang prints it."""
-    assert CLANG is not None
     source = folder / (name if "." in name else f"{name}.c")
     source.write_text(SOURCES[name])
-    command = [CLANG, *flags, "-S", "-emit-llvm", "-w", str(source), "-o", "-"]
+    command = [find_clang().path, *flags, "-S", "-emit-llvm", "-w", str(source), "-o", "-"]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
