@@ -15,7 +15,6 @@ from coenzyme.ir import parse_module, print_module
 from tests.unit.frontends.c_code import needs_clang
 from tests.unit.ir.c_sources import SOURCES
 
-
 CONSTRUCTS = (
     "blockaddress(|indirectbr |callbr |invoke |landingpad |resume |switch |fence |atomicrmw |cmpxchg "
     "|asm sideeffect|module asm| alias | ifunc |comdat|section |thread_local|sret(|byval(|#dbg_declare"
