@@ -73,6 +73,11 @@ class Content:
         return before != (len(self.floats), self.integers, self.pointers)
 
     @property
+    def is_unknown(self) -> bool:
+        """Whether nothing is known to lie there."""
+        return not (self.floats or self.integers or self.pointers)
+
+    @property
     def only_float(self) -> FloatType | None:
         """The float type, where the object holds floats of one type and nothing else."""
         if len(self.floats) == 1 and not self.integers and not self.pointers:

@@ -451,6 +451,12 @@ class _Augmenter:
             self._visit_mixed_transfer(call)
             return
         content = self.contents.behind(call.operands[0])
+        if content.is_unknown and effect is not Effect.MEMSET and not self.mirror_floats:
+            raise self.context.unsupported(
+                call,
+                "a block of data is moved of which nothing tells whether it holds numbers",
+                "copy it element by element",
+            )
         if content.floats and not self.mirror_floats:
             if not (content.pointers or content.integers):
                 return
