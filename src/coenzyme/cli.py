@@ -1,16 +1,17 @@
 """The command line: `coenzyme demo` runs the main job on real data, `coenzyme doctor` a self-test, ….
 
-`coenzyme cache` shows, or clears, what is kept on disk.
+`coenzyme cache` shows, or clears, what is kept on disk; `coenzyme cc` differentiates C programs.
 """
 
 from __future__ import annotations
 
 import platform
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module, metadata
 from pathlib import Path
+from textwrap import dedent
 from typing import Annotated, NoReturn, cast
 
 import llvmlite.binding
@@ -29,6 +30,9 @@ from scipy.optimize import minimize
 import coenzyme as cz
 from coenzyme.api.explain_text import render
 from coenzyme.errors import CoenzymeError
+from coenzyme.foreign.cc import compile_and_resolve
+from coenzyme.foreign.enzyme import ResolvedCall
+from coenzyme.foreign.running import run_main
 from coenzyme.problems.datafiles import Floats
 from coenzyme.problems.gmm import GmmData, gmm, load_gmm
 from coenzyme.problems.timing import interleaved_medians, seconds_of
@@ -368,3 +372,66 @@ def parse_positions(text: str | None) -> tuple[int, ...] | None:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
         fail(f"{text!r} are no positions\n  remedy: write numbers with commas between them: --argnums 0,2")
+
+
+# --- cc ----------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def cc(  # noqa: PLR0913 - one for each option
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A C file.", exists=True, dir_okay=False)],
+    arguments: Annotated[
+        list[str] | None, typer.Argument(metavar="[-- ARGUMENTS]", help="What --run passes to the program.")
+    ] = None,
+    optimise: Annotated[
+        int, typer.Option("-O", min=0, max=3, help="How much to optimise: -O0, -O1, -O2 or -O3.")
+    ] = 2,
+    run: Annotated[bool, typer.Option("--run", help="Run main, and exit with its status.")] = False,
+    emit_llvm: Annotated[
+        str | None, typer.Option("--emit-llvm", metavar="OUT.ll", help="Write LLVM text; - prints it.")
+    ] = None,
+    include: Annotated[
+        list[Path] | None, typer.Option("-I", metavar="DIR", help="Look for headers there, too.")
+    ] = None,
+    define: Annotated[
+        list[str] | None, typer.Option("-D", metavar="NAME=VALUE", help="Define a macro.")
+    ] = None,
+    standard: Annotated[
+        str | None, typer.Option("-std", "--std", metavar="STANDARD", help="Which C it is: c11, gnu17.")
+    ] = None,
+    flag: Annotated[
+        list[str] | None, typer.Option("--flag", metavar="FLAG", help="Another argument for clang.")
+    ] = None,
+) -> None:
+    """Compile C in which Enzyme's functions are called, such as __enzyme_autodiff.
+
+    Those calls become calls of derivatives that Coenzyme makes. Without --run and --emit-llvm, what they
+    mean is shown.
+    """
+    flags = [f"-I{folder}" for folder in include or ()] + [f"-D{macro}" for macro in define or ()]
+    flags += ([f"-std={standard}"] if standard else []) + list(flag or ())
+    resolution = compile_and_resolve(file, flags, level=optimise)
+    if emit_llvm == "-":
+        typer.echo(resolution.text)
+    elif emit_llvm is not None:
+        try:
+            Path(emit_llvm).write_text(resolution.text, encoding="utf-8")
+        except OSError as error:
+            fail(f"the text cannot be written: {error}")
+    if run:
+        raise typer.Exit(run_main(resolution.text, optimise, arguments or (), name=str(file)))
+    if emit_llvm is None:
+        console.print(table_of(resolution.calls))
+
+
+def table_of(calls: Sequence[ResolvedCall]) -> Table | str:
+    """Return what was resolved, as a table."""
+    if not calls:
+        return "no function of Enzyme's is called"
+    table = Table(box=None)
+    for heading in ("call", "line", "function", "mode", "arguments"):
+        table.add_column(heading, overflow="fold")
+    for call in calls:
+        mode, _, arguments = ("size of the tape", "", "") if call.plan is None else str(call.plan).partition("\n")
+        table.add_row(call.called, call.location, call.function, mode, dedent(arguments))
+    return table

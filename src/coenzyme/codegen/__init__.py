@@ -1,6 +1,6 @@
 """LLVM at work: preparation of a primal, optimisation, verification."""
 
-from coenzyme.codegen.prepare import canonicalise_loops, optimise, prepare
+from coenzyme.codegen.prepare import canonicalise_loops, optimise, prepare, spell_out_types
 from coenzyme.codegen.verify import verify
 
-__all__ = ["canonicalise_loops", "optimise", "prepare", "verify"]
+__all__ = ["canonicalise_loops", "optimise", "prepare", "spell_out_types", "verify"]

@@ -16,7 +16,7 @@ from coenzyme.codegen import passes
 from coenzyme.codegen.marking import mark, state_results
 from coenzyme.codegen.verify import verify
 
-__all__ = ["canonicalise_loops", "optimise", "prepare"]
+__all__ = ["canonicalise_loops", "optimise", "prepare", "spell_out_types"]
 
 _ENVIRONMENT = re.compile(r"@_ZN08NumbaEnv[-\w.$]*")
 _SCOPE_CALL = re.compile(
@@ -86,7 +86,7 @@ def prepare(
     passes.drop_dead_globals(prepared)
     passes.canonicalise(prepared)
     prepared.verify()
-    return _drop_unused_environments(_drop_alias_scopes(_spell_out_types(str(prepared))))
+    return _drop_unused_environments(_drop_alias_scopes(spell_out_types(str(prepared))))
 
 
 def canonicalise_loops(text: str) -> str:
@@ -103,7 +103,7 @@ def optimise(text: str, level: int = 3) -> str:
     return str(module)
 
 
-def _spell_out_types(text: str) -> str:
+def spell_out_types(text: str) -> str:
     """Return LLVM text with the bodies of types where their names, or numbers, stood."""
     while (found := _NAMED.search(text)) is not None:
         name, body = found.groups()

@@ -1,0 +1,259 @@
+"""A module in which Enzyme's functions are called becomes one that calls derivatives made by our engine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import count
+
+import llvmlite.binding as llvm
+
+from coenzyme.codegen import spell_out_types, verify
+from coenzyme.derive.finishing import with_definitions
+from coenzyme.errors import ActivityError, CoenzymeError, UnsupportedIRError
+from coenzyme.foreign.derivatives import ForeignRequest, derive_foreign
+from coenzyme.foreign.enzyme_calls import Site, define_markers, find_sites, pointee_of, read_actuals, target_of
+from coenzyme.foreign.enzyme_emission import Standing, emit_standing
+from coenzyme.foreign.enzyme_failure import define_failure
+from coenzyme.foreign.enzyme_plan import TAPE_BYTES, CallPlan, EnzymeMode, plan_call
+from coenzyme.foreign.visibility import hide, show
+from coenzyme.frontends.program import ComponentActivity, Mode
+from coenzyme.ir.debug import SourceMap
+from coenzyme.ir.instructions import Call, Function, Module
+from coenzyme.ir.parser import parse_module
+from coenzyme.ir.printer import print_module
+from coenzyme.ir.types import IntType
+from coenzyme.ir.values import ConstantInt
+
+__all__ = ["Resolution", "ResolvedCall", "resolve_enzyme"]
+
+
+@dataclass(frozen=True)
+class ResolvedCall:
+    """A call of Enzyme's functions that has been resolved.
+
+    Attributes
+    ----------
+    called
+        The name that is called, such as ``__enzyme_autodiff1``.
+    caller
+        The function that the call stands in.
+    location
+        The line of the call, empty where it is not known.
+    function
+        The function that is differentiated.
+    plan
+        What the call means; None where it asks for a size alone.
+    """
+
+    called: str
+    caller: str
+    location: str
+    function: str
+    plan: CallPlan | None
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """A module without calls of Enzyme's functions.
+
+    Attributes
+    ----------
+    text
+        The module, not optimised, ready to be run.
+    calls
+        What was resolved, in the order of the text.
+    """
+
+    text: str
+    calls: tuple[ResolvedCall, ...]
+
+
+def resolve_enzyme(text: str) -> Resolution:
+    """Return module `text` with derivatives in the place of calls of Enzyme's functions.
+
+    Parameters
+    ----------
+    text
+        LLVM text as a front end makes it, not optimised.
+
+    Raises
+    ------
+    ActivityError, MissingRuleError, UnsupportedIRError
+        Where a call cannot be resolved, or the function has no derivative; with the line of the call.
+    """
+    module = parse_module(spell_out_types(str(verify(text))))
+    hidden = show(module)
+    resolver = _Resolver(module)
+    resolver.run()
+    module = parse_module(with_definitions(resolver.module))
+    define_failure(module)
+    define_markers(module)
+    hide(module, hidden, "coenzyme.")
+    return Resolution(str(verify(print_module(module))), tuple(resolver.resolved))
+
+
+class _Resolver:
+    def __init__(self, module: Module) -> None:
+        self.module = module
+        self.resolved: list[ResolvedCall] = []
+        self.made: dict[tuple[str, ForeignRequest], tuple[str, ...]] = {}
+        self.pending: list[str] = []
+        """The texts of derivatives that are not linked yet."""
+        self.numbers = count()
+
+    def run(self) -> None:
+        """Resolve all calls: those in functions that are differentiated before those that differentiate them."""
+        while True:
+            sites = list(find_sites(self.module))
+            if not sites:
+                return
+            ready = self._ready(sites)
+            text = print_module(self.module)
+            for site in ready:
+                self._resolve(site, text)
+            self._link()
+
+    def _ready(self, sites: Sequence[Site]) -> list[Site]:
+        """Return the calls that differentiate nothing in which there are calls that are not resolved."""
+        holders = {site.caller.name for site in sites}
+        unknown = [site for site in sites if target_of(site) is None]
+        found = [
+            site
+            for site in sites
+            if (target := target_of(site)) is not None and holders.isdisjoint(_reached(self.module, target))
+        ]
+        if found:
+            return found
+        culprit = (unknown or list(sites))[0]
+        if unknown:
+            raise _placed(
+                UnsupportedIRError(
+                    "it is not known which function is to be differentiated",
+                    operation=str(culprit.call.callee_name),
+                    remedy="pass the name of the function, or call the function that passes it on from a place "
+                    "where the name is known",
+                ),
+                culprit,
+                self.module,
+            )
+        raise _placed(
+            UnsupportedIRError(
+                "a function asks for a derivative of itself",
+                operation=str(culprit.call.callee_name),
+                remedy="write the recursion so that each function differentiates another one",
+            ),
+            culprit,
+            self.module,
+        )
+
+    def _resolve(self, site: Site, text: str) -> None:
+        target = target_of(site)
+        assert target is not None
+        name, line = str(site.call.callee_name), _line(site, self.module)
+        try:
+            plan = self._replace(site, target, text)
+        except CoenzymeError as error:
+            raise _placed(error, site, self.module) from None
+        self.resolved.append(ResolvedCall(name, site.caller.name, line, target.name, plan))
+
+    def _replace(self, site: Site, target: Function, text: str) -> CallPlan | None:
+        call = site.call
+        if site.mode is EnzymeMode.SIZE:
+            assert isinstance(call.type, IntType)
+            call.replace_all_uses_with(ConstantInt(call.type, TAPE_BYTES))
+            call.erase()
+            return None
+        if site.mode is EnzymeMode.VIRTUAL:
+            call.replace_all_uses_with(target)
+            call.erase()
+            return None
+        actuals = read_actuals(site)
+        structure = pointee_of(target.arguments[0].attributes, "sret") if target.arguments else None
+        plan = plan_call(
+            site.mode,
+            target.function_type,
+            actuals,
+            structure=structure,
+            into_memory=site.into is not None,
+        )
+        line = _line(site, self.module)
+        standing = Standing(
+            name=self._fresh("coenzyme.enzyme.call"),
+            plan=plan,
+            actuals=actuals,
+            returns=call.type,
+            into=site.into,
+            derivatives=self._derive(target, plan, text),
+            place=f"the derivative of {target.name} in {site.caller.name}{line and f' ({line})'}",
+        )
+        function = emit_standing(self.module, standing)
+        _redirect(call, function)
+        return plan
+
+    def _derive(self, target: Function, plan: CallPlan, text: str) -> tuple[str, ...]:
+        request = ForeignRequest(
+            mode=Mode.FORWARD if plan.mode.is_forward else Mode.REVERSE,
+            activities=tuple(p.activity for p in plan.parameters),
+            return_active=plan.return_activity is not ComponentActivity.CONST,
+            width=plan.width,
+            split=plan.mode.is_split,
+            again=True,
+        )
+        key = (target.name, request)
+        if key not in self.made:
+            name = self._fresh(f"coenzyme.{request.mode.value}.{target.name}")
+            derived = derive_foreign(text, target.name, request, name)
+            self.pending.append(derived.text)
+            self.made[key] = derived.symbols
+        return self.made[key]
+
+    def _fresh(self, name: str) -> str:
+        return f"{name}.{next(self.numbers)}"
+
+    def _link(self) -> None:
+        """Add the derivatives that have been made to the module."""
+        module = verify(print_module(self.module))
+        for text in self.pending:
+            module.link_in(llvm.parse_assembly(text))
+        self.pending.clear()
+        self.module = parse_module(spell_out_types(str(module)))
+
+
+def _reached(module: Module, function: Function) -> set[str]:
+    """Return the names of the functions that `function` mentions, itself included, and so on."""
+    found: set[str] = set()
+    pending = [function.name]
+    while pending:
+        name = pending.pop()
+        if name in found or name not in module.functions:
+            continue
+        found.add(name)
+        for instruction in module.functions[name].instructions():
+            pending += [o.name for o in instruction.operands if isinstance(o, Function)]
+    return found
+
+
+def _redirect(call: Call, function: Function) -> None:
+    """Let `call` call `function`, which takes its arguments as they are."""
+    call.function_type = function.function_type
+    call.set_operand(len(call.operands) - 1, function)
+    call.argument_attributes = ["" for _ in call.arguments]
+    call.return_attributes = ""
+    call.function_attributes = ""
+    call.tail = ""
+
+
+def _line(site: Site, module: Module) -> str:
+    location = SourceMap(module).locate(site.call)
+    return "" if location is None else str(location)
+
+
+def _placed(error: CoenzymeError, site: Site, module: Module) -> CoenzymeError:
+    """Let `error` name the place of the call, where it names no other."""
+    if error.location is None:
+        error.location = SourceMap(module).locate(site.call)
+    if error.function is None:
+        error.function = site.caller.name
+    error.args = (error.describe(),)
+    return error
