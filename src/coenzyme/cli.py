@@ -378,7 +378,7 @@ def parse_positions(text: str | None) -> tuple[int, ...] | None:
 
 
 @app.command()
-def cc(  # noqa: PLR0913 - one for each option
+def cc(  # noqa: PLR0913, PLR0917 - one for each option
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A C file.", exists=True, dir_okay=False)],
     arguments: Annotated[
         list[str] | None, typer.Argument(metavar="[-- ARGUMENTS]", help="What --run passes to the program.")
@@ -432,6 +432,8 @@ def table_of(calls: Sequence[ResolvedCall]) -> Table | str:
     for heading in ("call", "line", "function", "mode", "arguments"):
         table.add_column(heading, overflow="fold")
     for call in calls:
-        mode, _, arguments = ("size of the tape", "", "") if call.plan is None else str(call.plan).partition("\n")
+        mode, _, arguments = (
+            ("size of the tape", "", "") if call.plan is None else str(call.plan).partition("\n")
+        )
         table.add_row(call.called, call.location, call.function, mode, dedent(arguments))
     return table

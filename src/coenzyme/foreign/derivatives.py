@@ -205,7 +205,7 @@ def _leave_only(module: Module, symbols: Sequence[str], known: Collection[str]) 
         else:
             function.prefix = "" if function.name in symbols else "internal"
     for variable in module.globals.values():
-        if not variable.is_constant and variable.name in known:
+        if variable.name in known and not variable.text.startswith(("private", "internal")):
             words = _LINKAGE.sub("", _COMDAT.sub("", variable.text))
             if not words.startswith("external"):
                 # Its memory is the other module's.

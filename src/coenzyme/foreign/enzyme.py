@@ -10,9 +10,16 @@ import llvmlite.binding as llvm
 
 from coenzyme.codegen import spell_out_types, verify
 from coenzyme.derive.finishing import with_definitions
-from coenzyme.errors import ActivityError, CoenzymeError, UnsupportedIRError
+from coenzyme.errors import CoenzymeError, UnsupportedIRError
 from coenzyme.foreign.derivatives import ForeignRequest, derive_foreign
-from coenzyme.foreign.enzyme_calls import Site, define_markers, find_sites, pointee_of, read_actuals, target_of
+from coenzyme.foreign.enzyme_calls import (
+    Site,
+    define_markers,
+    find_sites,
+    pointee_of,
+    read_actuals,
+    target_of,
+)
 from coenzyme.foreign.enzyme_emission import Standing, emit_standing
 from coenzyme.foreign.enzyme_failure import define_failure
 from coenzyme.foreign.enzyme_plan import TAPE_BYTES, CallPlan, EnzymeMode, plan_call
@@ -84,6 +91,7 @@ def resolve_enzyme(text: str) -> Resolution:
     """
     module = parse_module(spell_out_types(str(verify(text))))
     hidden = show(module)
+    module.globals.pop("llvm.global.annotations", None)
     resolver = _Resolver(module)
     resolver.run()
     module = parse_module(with_definitions(resolver.module))
@@ -103,7 +111,7 @@ class _Resolver:
         self.numbers = count()
 
     def run(self) -> None:
-        """Resolve all calls: those in functions that are differentiated before those that differentiate them."""
+        """Resolve all calls, those in functions that are differentiated before those that do it."""
         while True:
             sites = list(find_sites(self.module))
             if not sites:
@@ -131,8 +139,8 @@ class _Resolver:
                 UnsupportedIRError(
                     "it is not known which function is to be differentiated",
                     operation=str(culprit.call.callee_name),
-                    remedy="pass the name of the function, or call the function that passes it on from a place "
-                    "where the name is known",
+                    remedy="pass the name of the function, or call the function that passes it on where the "
+                    "name is known",
                 ),
                 culprit,
                 self.module,
@@ -159,6 +167,12 @@ class _Resolver:
 
     def _replace(self, site: Site, target: Function, text: str) -> CallPlan | None:
         call = site.call
+        if target.is_declaration:
+            raise UnsupportedIRError(
+                f"the code of {target.name} is not in the module",
+                operation=f"__enzyme_{site.mode.value}",
+                remedy="compile it together with the call, or register its derivative",
+            )
         if site.mode is EnzymeMode.SIZE:
             assert isinstance(call.type, IntType)
             call.replace_all_uses_with(ConstantInt(call.type, TAPE_BYTES))

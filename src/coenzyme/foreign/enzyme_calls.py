@@ -13,7 +13,15 @@ from coenzyme.ir.parser import parse_module
 from coenzyme.ir.types import Type
 from coenzyme.ir.values import ConstantExpression, ConstantInt, Global, Value
 
-__all__ = ["Site", "define_markers", "find_sites", "mentions_enzyme", "pointee_of", "read_actuals", "target_of"]
+__all__ = [
+    "Site",
+    "define_markers",
+    "find_sites",
+    "mentions_enzyme",
+    "pointee_of",
+    "read_actuals",
+    "target_of",
+]
 
 _MARKER = re.compile(r"enzyme_[a-z_]+")
 _DECLARED = re.compile(r"^external (?:\w+ )*?global (\w+)")
@@ -72,7 +80,7 @@ def find_sites(module: Module) -> Iterator[Site]:
             name = instruction.callee_name
             if name is None or not mentions_enzyme(name) or _HINTS.search(name):
                 continue
-            # The longest name that fits: one is the beginning of none of the others, but users add suffixes.
+            # Users add suffixes, and C++ what it mangles names with.
             mode = next((m for known, m in _NAMES.items() if known in name), None)
             if mode is None:
                 raise UnsupportedIRError(
@@ -117,9 +125,9 @@ def _read(value: Value) -> Actual:
 
 def _without_casts(value: Value) -> Value:
     while True:
-        if isinstance(value, (Cast, Freeze)):
-            value = value.operands[0]
-        elif isinstance(value, ConstantExpression) and value.opcode in _CASTS:
+        if isinstance(value, (Cast, Freeze)) or (
+            isinstance(value, ConstantExpression) and value.opcode in _CASTS
+        ):
             value = value.operands[0]
         else:
             return value

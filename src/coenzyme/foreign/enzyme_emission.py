@@ -6,7 +6,8 @@ results side by side, as C lays out a struct of them, read as whatever the calle
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from coenzyme.analysis.places import size_of
@@ -79,7 +80,9 @@ def emit_standing(module: Module, standing: Standing) -> Function:
     """
     types = tuple(actual.type for actual in standing.actuals)
     arguments = [Argument(t, f"a{i}", i) for i, t in enumerate(types)]
-    function = Function(standing.name, FunctionType(standing.returns, types), arguments, "internal", "alwaysinline")
+    function = Function(
+        standing.name, FunctionType(standing.returns, types), arguments, "internal", "alwaysinline"
+    )
     function.add_block(Block("entry"))
     module.add_function(function)
     _Writer(module, standing, function).write()
@@ -120,7 +123,9 @@ class _Writer:
     def _write_forward(self) -> list[Value]:
         result = self._result_memory()
         wanted = self.plan.return_activity is not _CONST
-        tangents = [self._memory(self.plan.returns) if wanted else ConstantNull() for _ in range(self.plan.width)]
+        tangents = [
+            self._memory(self.plan.returns) if wanted else ConstantNull() for _ in range(self.plan.width)
+        ]
         extras = self._extras(tangents, {})
         self._call(self.standing.derivatives[0], [result, ConstantNull(), *self._primals(), *extras])
         found = self._primal_result(result)
@@ -129,7 +134,9 @@ class _Writer:
     def _write_augmented(self) -> list[Value]:
         result = self._result_memory()
         wanted = self.plan.return_activity is not _CONST
-        shadows = [self._memory(self.plan.returns) if wanted else ConstantNull() for _ in range(self.plan.width)]
+        shadows = [
+            self._memory(self.plan.returns) if wanted else ConstantNull() for _ in range(self.plan.width)
+        ]
         extras = self._extras(shadows, None)
         tape = self._tape_memory()
         primals = self._primals()
@@ -181,7 +188,9 @@ class _Writer:
         return {p: [self._memory(p.type) for _ in range(plan.width)] for p in active}
 
     def _read_adjoints(self, adjoints: dict[Parameter, list[Value]]) -> list[Value]:
-        return [self.at.load(parameter.type, place) for parameter, lanes in adjoints.items() for place in lanes]
+        return [
+            self.at.load(parameter.type, place) for parameter, lanes in adjoints.items() for place in lanes
+        ]
 
     def _primal_result(self, result: Value) -> list[Value]:
         return [self.at.load(self.plan.returns, result)] if self.plan.primal_return else []
@@ -217,7 +226,9 @@ class _Writer:
                 found.append(self._memory(self.plan.structure))
         return found
 
-    def _extras(self, of_result: Sequence[Value], adjoints: dict[Parameter, list[Value]] | None) -> list[Value]:
+    def _extras(
+        self, of_result: Sequence[Value], adjoints: dict[Parameter, list[Value]] | None
+    ) -> list[Value]:
         """Return what comes with the arguments: for each direction, shadows and places of adjoints."""
         found: list[Value] = []
         for number in range(self.plan.width):
@@ -301,6 +312,10 @@ class _Writer:
         if into is None and len(types) == 1 and types[0].is_float and returns.is_float:
             self.at.ret(self.at.cast("fpext" if returns == F64 else "fptrunc", found[0], returns))
             return
+        if not found:
+            # The caller's declaration says more than there is; who reads it shall notice.
+            self.at.ret(_nothing(returns) if into is None else None)
+            return
         side_by_side = StructType(tuple(types))
         spare = self._room(side_by_side, into if into is not None else returns)
         where: Value = self.function.arguments[0]
@@ -315,17 +330,17 @@ class _Writer:
     def _room(self, given: StructType, wanted: Type) -> int:
         """Return how many bytes more `wanted` has, in registers; refuse what is of another size."""
         have, room = size_of(given), _bytes(wanted)
-        if given.elements and have is not None and room is not None:
+        if have is not None and room is not None:
             # A register may be wider than what is returned in it.
             spare = room - have[0]
             if spare == 0 or (self.standing.into is not None and spare > 0) or 0 < spare < 8:
                 return spare
-        what = ", ".join(map(str, given.elements)) or "nothing"
+        what = ", ".join(map(str, given.elements))
         raise ActivityError(
             f"the call returns {what}, and the caller takes it for a {wanted}",
             operation=f"__enzyme_{self.plan.mode.value}",
-            remedy="declare the function with a struct of these as its result; mark arguments whose derivative "
-            "is not wanted enzyme_const",
+            remedy="declare the function with a struct of these as its result; mark arguments whose "
+            "derivative is not wanted enzyme_const",
         )
 
 
@@ -345,12 +360,22 @@ def _bytes(type: Type) -> int | None:
 
 def _ones(type: Type) -> Constant:
     """Return a value of `type` whose real numbers are 1 and whose other numbers are 0."""
+    return _filled(type, lambda real: const_float(real, 1.0))
+
+
+def _nothing(type: Type) -> Constant:
+    """Return a value of `type` whose real numbers are no numbers."""
+    return _filled(type, lambda real: const_float(real, math.nan))
+
+
+def _filled(type: Type, real: Callable[[FloatType], Constant]) -> Constant:
     match type:
-        case FloatType():
-            return const_float(type, 1.0)
+        case FloatType(name="double" | "float"):
+            return real(type)
         case StructType():
-            return ConstantAggregate(type, tuple(_ones(element) for element in type.elements))
+            elements = tuple(_filled(element, real) for element in type.elements)
+            return ConstantAggregate(type, elements, packed=type.packed)
         case ArrayType() | VectorType():
-            return ConstantAggregate(type, (_ones(type.element),) * type.count)
+            return ConstantAggregate(type, (_filled(type.element, real),) * type.count)
         case _:
             return zero(type)

@@ -1,4 +1,4 @@
-"""What a call of Enzyme's functions means: for each parameter of the function, where its value and shadows are.
+"""What a call of Enzyme's functions means: where the value and the shadows of each parameter are.
 
 Enzyme's functions take the function to differentiate and its arguments, each of which may be preceded by
 markers, integers whose names say how it takes part. Without a marker the type of the parameter says it: a
@@ -16,7 +16,16 @@ from coenzyme.errors import ActivityError, UnsupportedIRError
 from coenzyme.frontends.program import ComponentActivity
 from coenzyme.ir.types import PTR, ArrayType, FloatType, FunctionType, StructType, Type, VectorType
 
-__all__ = ["Actual", "TAPE_BYTES", "CallPlan", "EnzymeMode", "Lane", "Parameter", "classify_type", "plan_call"]
+__all__ = [
+    "TAPE_BYTES",
+    "Actual",
+    "CallPlan",
+    "EnzymeMode",
+    "Lane",
+    "Parameter",
+    "classify_type",
+    "plan_call",
+]
 
 
 TAPE_BYTES = 8
@@ -82,7 +91,9 @@ class Lane:
     number: int = 0
 
     def __str__(self) -> str:
-        return f"#{self.position}" if self.offset is None else f"#{self.position} + {self.number}·#{self.offset}"
+        return (
+            f"#{self.position}" if self.offset is None else f"#{self.position} + {self.number}·#{self.offset}"
+        )
 
 
 @dataclass(frozen=True)
@@ -338,7 +349,7 @@ class _Reader:
         if self.mode.is_forward:
             if self.width > 1 or self.primal_return or not self.into_memory:
                 raise UnsupportedIRError(
-                    "of a function that returns a large struct one tangent can be returned, in a struct like it",
+                    "a function that returns a large struct has one tangent, returned in a struct like it",
                     remedy="let the function write to memory that it is given a pointer to",
                 )
             return [Parameter(PTR, how, None, (Lane(0),))]
@@ -395,7 +406,7 @@ class _Reader:
             raise ActivityError(
                 f"the function takes {len(self.function.parameters)} arguments, and fewer are passed",
                 operation=f"__enzyme_{self.mode.value}",
-                remedy="pass each argument of the function, each pointer that is not enzyme_const followed by "
+                remedy="pass each argument of the function, and after each pointer that is not enzyme_const "
                 "its shadow",
             )
         self.next += 1
@@ -407,7 +418,10 @@ class _Reader:
         if how is ComponentActivity.DUPLICATED:
             lanes = tuple(self._read_shadow(lane) for lane in range(self.width))
         if default is ComponentActivity.CONST:
-            how, lanes = ComponentActivity.CONST, ()  # an integer has no derivative, whatever is passed with it
+            how, lanes = (
+                ComponentActivity.CONST,
+                (),
+            )  # an integer has no derivative, whatever is passed with it
         return Parameter(type, how, number, lanes)
 
     def _require_possible(
@@ -420,8 +434,8 @@ class _Reader:
             f"argument {number} is {real}, whose derivative cannot be asked for in this way",
             argument=f"#{number}",
             operation="enzyme_dup" if how is ComponentActivity.DUPLICATED else "enzyme_out",
-            remedy="mark a pointer enzyme_dup, and a number enzyme_out (in forward mode enzyme_dup), followed "
-            "by its shadow where it is enzyme_dup",
+            remedy="mark a pointer enzyme_dup, and a number enzyme_out, in forward mode enzyme_dup; what is "
+            "marked enzyme_dup is followed by its shadow",
         )
 
     def _read_shadow(self, lane: int) -> Lane:

@@ -1,4 +1,4 @@
-"""What a module keeps to itself is shown to the modules that its derivatives are made in, and hidden again."""
+"""What a module keeps to itself is shown to the modules of its derivatives, and hidden again."""
 
 from __future__ import annotations
 
