@@ -15,6 +15,9 @@ from typing import Any
 from coenzyme.codegen import passes
 from coenzyme.codegen.marking import mark, state_results
 from coenzyme.codegen.verify import verify
+from coenzyme.ir.parser import parse_module
+from coenzyme.ir.printer import print_module
+from coenzyme.ir.scalarise import holds_vectors, scalarise
 
 __all__ = ["canonicalise_loops", "optimise", "prepare", "spell_out_types"]
 
@@ -69,7 +72,7 @@ def prepare(
     Cost: about 0.2 s for a typical array kernel, a sixth of lowering it.  Preparing twice is allowed: a
     derivative is prepared again before it is differentiated.
     """
-    text = module if isinstance(module, str) else str(module)
+    text = _without_vectors(module if isinstance(module, str) else str(module))
     prepared = verify(mark(text, entry, keep_out_of_line, apart))
     # Simplifying before inlining makes less to inline; after each step that brings code together, simplify
     # again.
@@ -77,7 +80,8 @@ def prepare(
     passes.inline_marked(prepared)
     passes.simplify_functions(prepared)
     simplified = str(prepared)
-    stated = state_results(simplified)
+    # Those that were passed to functions have become values only now.
+    stated = _without_vectors(state_results(simplified))
     if stated != simplified:
         prepared = verify(stated)
     passes.prune_reference_counts(prepared)
@@ -87,6 +91,14 @@ def prepare(
     passes.canonicalise(prepared)
     prepared.verify()
     return _drop_unused_environments(_drop_alias_scopes(spell_out_types(str(prepared))))
+
+
+def _without_vectors(text: str) -> str:
+    """Return LLVM text with the elements of vectors where vectors stood."""
+    if not holds_vectors(text):
+        return text
+    module = parse_module(str(verify(text)))  # as the LLVM that is there prints it
+    return print_module(module) if scalarise(module) else text
 
 
 def canonicalise_loops(text: str) -> str:

@@ -14,6 +14,7 @@ from coenzyme.errors import (
     UnsupportedIRError,
 )
 from coenzyme.ir.instructions import Call, Function, Instruction, Module
+from coenzyme.ir.types import VectorType
 from coenzyme.rules import OUTSIDE
 
 __all__ = ["Context"]
@@ -83,6 +84,15 @@ class Context:
 
     def missing_rule(self, instruction: Instruction) -> MissingRuleError:
         """Return an error that says that no derivative of `instruction` is known."""
+        if any(isinstance(value.type, VectorType) for value in (instruction, *instruction.operands)):
+            return MissingRuleError(
+                "a vector of active numbers does not come apart: it is passed to a function that is not"
+                " inlined, or to an operation of one machine",
+                function=self.function_name,
+                operation=operation_name(instruction),
+                location=self.locate(instruction),
+                remedy="pass the numbers one by one, or through memory",
+            )
         subject = "a function called with" if isinstance(instruction, Call) else "an operation on"
         return MissingRuleError(
             f"no derivative is known for {subject} active data",

@@ -10,7 +10,14 @@ from collections.abc import Iterable
 from coenzyme.ir.instructions import Block, Branch, Function, Instruction, Phi
 from coenzyme.ir.values import Poison
 
-__all__ = ["ControlFlow", "incoming_edges", "remove_unreachable", "split_block", "split_edge"]
+__all__ = [
+    "ControlFlow",
+    "incoming_edges",
+    "remove_unreachable",
+    "split_block",
+    "split_block_at",
+    "split_edge",
+]
 
 
 class ControlFlow:
@@ -131,7 +138,14 @@ def split_block(function: Function, instruction: Instruction) -> Block:
     """
     block = instruction.block
     assert block is not None
-    position = block.instructions.index(instruction) + 1
+    assert block.function is function
+    return split_block_at(block, block.instructions.index(instruction) + 1)
+
+
+def split_block_at(block: Block, position: int) -> Block:
+    """Move the instructions of `block` from `position` on into a new block, as `split_block` does."""
+    function = block.function
+    assert function is not None
     rest = Block(f"{block.name}.rest")
     rest.function = function
     function.blocks.insert(function.blocks.index(block) + 1, rest)
