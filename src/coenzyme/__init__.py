@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from coenzyme import errors as errors
+    from coenzyme.api import c as c
     from coenzyme.api import cache as cache
     from coenzyme.api import debug as debug
+    from coenzyme.api import llvm as llvm
     from coenzyme.api.annotations import (
         Active,
         BatchDuplicated,
@@ -81,7 +83,14 @@ _HOMES = {
     "value_and_grad": "api.transforms",
     "vjp": "api.transforms",
 }
-_SUBMODULES = {"cache": "api.cache", "debug": "api.debug", "errors": "errors", "testing": "testing"}
+_SUBMODULES = {
+    "c": "api.c",
+    "cache": "api.cache",
+    "debug": "api.debug",
+    "errors": "errors",
+    "llvm": "api.llvm",
+    "testing": "testing",
+}
 
 __all__ = [
     "Active",

@@ -35,6 +35,7 @@ from coenzyme.derive.derivative import Request, derive, derive_split
 from coenzyme.derive.emission import type_named
 from coenzyme.derive.explained import Explained, explain_plan
 from coenzyme.derive.finishing import finish, with_definitions
+from coenzyme.derive.foreign import give_status
 from coenzyme.derive.launches import know_launches
 from coenzyme.derive.plan import ReversePlan
 from coenzyme.derive.promotion import may_promote, promote_small_blocks
@@ -43,6 +44,7 @@ from coenzyme.derive.runtime import TapeMemory
 from coenzyme.derive.seeds import find_places
 from coenzyme.derive.written import find_written_parameters
 from coenzyme.errors import ActivityError, CoenzymeError, Location, MissingRuleError, UnsupportedIRError
+from coenzyme.frontends.native_module import calls_native, is_native
 from coenzyme.frontends.numba_link import Linked, link
 from coenzyme.frontends.numba_link_split import SplitSymbols, link_split
 from coenzyme.frontends.numba_lower import lower
@@ -58,10 +60,11 @@ from coenzyme.frontends.program import (
 from coenzyme.ir.carried import resolve_carried_selections
 from coenzyme.ir.debug import SourceMap
 from coenzyme.ir.devirtualise import devirtualise
-from coenzyme.ir.instructions import Function, Instruction, Module
+from coenzyme.ir.instructions import Call, Function, Instruction, Module
 from coenzyme.ir.parser import parse_module
 from coenzyme.ir.printer import print_module
 from coenzyme.ir.reducible import make_reducible
+from coenzyme.ir.types import I32
 from coenzyme.ir.values import Argument
 from coenzyme.rules import find_container_rule, is_inactive
 
@@ -360,7 +363,7 @@ def prepared(
     text = prepare(program.text, program.entry, _stays_out_of_line, alone)
     while _INDIRECT.search(text):
         module = parse_module(text)
-        if not devirtualise(module):
+        if not devirtualise(module, closed=calls_native(program.text), known=_has_cs_convention):
             break
         text = prepare(print_module(module), program.entry, _stays_out_of_line, alone)
     while promoted and may_promote(text):
@@ -509,7 +512,17 @@ def _parse_program(source: str, program: Program, passes: frozenset[Pass]) -> tu
     for callee in module.functions.values():
         callee.ruled = is_ruled(callee.name) and not callee.is_declaration
     know_launches(module, find_launch)
-    return module, module.functions[program.entry]
+    entry = module.functions[program.entry]
+    if calls_native(program.text):
+        give_status(module, [entry], lambda function: is_native(function.name))
+    return module, entry
+
+
+def _has_cs_convention(call: Call) -> bool:
+    """Return whether a function is called that is certainly none of Numba's."""
+    kind = call.function_type
+    pointers = [p.is_pointer for p in kind.parameters[:2]]
+    return kind.result != I32 or pointers != [True, True]
 
 
 @contextmanager

@@ -16,7 +16,9 @@ __all__ = [
     "canonicalise",
     "canonicalise_loops",
     "drop_dead_globals",
+    "drop_unreachable",
     "inline_marked",
+    "mark_constants",
     "optimise_module",
     "propagate_constants",
     "prune_reference_counts",
@@ -85,6 +87,17 @@ def propagate_constants(module: Any) -> None:
 def drop_dead_globals(module: Any) -> None:
     """Remove functions, globals and declarations that nothing refers to."""
     _run(module, "global_opt", "global_dead_code_eliminate", "strip_dead_prototype")
+
+
+def drop_unreachable(module: Any) -> None:
+    """Remove what nothing visible leads to, and change nothing else."""
+    _run(module, "global_dead_code_eliminate")
+
+
+def mark_constants(module: Any) -> None:
+    """Mark variables that nobody writes as constants, where that can be seen."""
+    simplify_functions(module)
+    _run(module, "global_opt")
 
 
 def canonicalise(module: Any) -> None:

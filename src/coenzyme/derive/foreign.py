@@ -79,6 +79,7 @@ def give_status(
         seen[function] = None
         pending += [c.callee for c in _calls(function) if isinstance(c.callee, Function)]
     for function in [twins.get(f, f) for f in seen]:
+        _report_unknown(function)
         for call in _calls(function):
             target = twins.get(call.callee) if isinstance(call.callee, Function) else None
             if target is not None:
@@ -113,7 +114,6 @@ def _rewrite(function: Function) -> Function:
                 at.store(last.operands[0], into)
             at.ret(const_int(I32, 0))
             last.erase()
-    _report_unknown(twin)
     return twin
 
 

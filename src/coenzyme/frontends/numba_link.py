@@ -54,7 +54,7 @@ from coenzyme.frontends.numba_signature import LinkedSignature, adjoint_type
 from coenzyme.frontends.numba_target import IRContext, compiled_rules
 from coenzyme.frontends.program import ArgumentActivity, ComponentActivity, Mode, Program, Status
 
-__all__ = ["EmittedCall", "Linked", "LinkedType", "link", "set_environments"]
+__all__ = ["EmittedCall", "Linked", "LinkedType", "link", "make_library", "set_environments"]
 
 _STATUS_ERRORS: dict[Status, tuple[type[Exception], str]] = {
     Status.TAPE_EXHAUSTED: (MemoryError, "the tape of the reverse sweep does not fit into memory"),
@@ -66,6 +66,10 @@ _STATUS_ERRORS: dict[Status, tuple[type[Exception], str]] = {
     Status.RULE_FAILED: (
         RuntimeError,
         "a rule raised an error in the reverse sweep: a matrix has no derivative here, or memory ran out",
+    ),
+    Status.UNKNOWN_FUNCTION: (
+        RuntimeError,
+        "a function was called by its address that is none of those whose addresses its code takes",
     ),
 }
 
@@ -226,7 +230,7 @@ def _make_linked(text: str, symbol: str, name: str, signature: LinkedSignature) 
     _check_parameters(module, unique, signature)
     _set_linkage(module, unique)
     _provide_environments(module, signature.program, unique)
-    return Linked(signature, unique, name, _make_library(module, unique))
+    return Linked(signature, unique, name, make_library(module, unique))
 
 
 def _set_linkage(module: Any, symbol: str, *, again: bool = False) -> None:
@@ -251,10 +255,11 @@ def _make_again(linked: Linked, text: Callable[[], str], symbol: str) -> Any:
     module = verify(renamed, linked.signature.program.qualname)
     module.name = linked.symbol
     _set_linkage(module, linked.symbol, again=True)
-    return _make_library(module, linked.symbol)
+    return make_library(module, linked.symbol)
 
 
-def _make_library(module: Any, symbol: str) -> Any:
+def make_library(module: Any, symbol: str) -> Any:
+    """Return a module as a library that is compiled as part of its callers."""
     library = _DerivativeLibrary(cpu_target.target_context.codegen(), symbol)
     if uses_threads(module):
         library._reload_init.add(provide_threads)

@@ -1,4 +1,4 @@
-"""Where in the user's Python an instruction comes from.
+"""Where in the user's code an instruction comes from.
 
 Source: LLVM, "Source Level Debugging with LLVM" (DILocation, DISubprogram, DIFile).
 """
@@ -16,6 +16,7 @@ __all__ = ["SourceMap"]
 
 _FIELD = re.compile(r'(\w+): (?:"([^"]*)"|(![0-9]+)|([^,()"]+))')
 _MAX_DEPTH = 1000
+_PYTHON = "DW_LANG_Python"
 
 
 class SourceMap:
@@ -25,11 +26,19 @@ class SourceMap:
         self._metadata = module.metadata
         self._chains: dict[str, tuple[Location, ...]] = {}
         self._nodes: dict[str, dict[str, str]] = {}
+        self._foreign: set[str] = set()
+        """Files with code in other languages than Python."""
 
     def locate(self, instruction: Instruction) -> Location | None:
-        """Return the line of the outermost function: the end of the chain; None where nothing is known."""
+        """Return the line to tell the user, None where nothing is known.
+
+        In Python that is the line of the outermost function, the end of the chain: inner ones may be a
+        library's.
+        In other languages it is the line itself.
+        """
         chain = self.chain(instruction)
-        return chain[-1] if chain else None
+        foreign = (place for place in chain if place.file in self._foreign)
+        return next(foreign, chain[-1] if chain else None)
 
     def chain(self, instruction: Instruction) -> list[Location]:
         """Return the instruction's line, then the lines of the calls it was inlined through, inside out."""
@@ -56,16 +65,22 @@ class SourceMap:
         return chain
 
     def _file_of(self, scope: str) -> str:
+        found = ""
         for _ in range(_MAX_DEPTH):
             fields = self._fields(scope)
-            if "file" in fields:
+            if "file" in fields and not found:
                 entry = self._fields(fields["file"])
                 name, directory = entry.get("filename", ""), entry.get("directory", "")
-                return posixpath.join(directory, name) if directory not in {"", "."} else name
+                found = posixpath.join(directory, name) if directory not in {"", "."} else name
+            if "unit" in fields:
+                language = self._fields(fields["unit"]).get("language", _PYTHON)
+                if language != _PYTHON:
+                    self._foreign.add(found)
+                break
             scope = fields.get("scope", "")
             if not scope:
                 break
-        return ""
+        return found
 
     def _fields(self, node: str) -> dict[str, str]:
         found = self._nodes.get(node)

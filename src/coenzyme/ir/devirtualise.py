@@ -11,6 +11,7 @@ module takes and whose type fits; that it is none of them ends the call with an 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from coenzyme.ir.builder import Builder
 from coenzyme.ir.cfg import split_block
@@ -55,13 +56,17 @@ def is_indirect(call: Call) -> bool:
     return not isinstance(callee, Constant)
 
 
-def devirtualise(module: Module, *, closed: bool = False) -> bool:
+def devirtualise(
+    module: Module, *, closed: bool = False, known: Callable[[Call], bool] = lambda _: True
+) -> bool:
     """Replace the indirect calls in `module` whose targets are known; return whether there were any.
 
     Parameters
     ----------
     closed
         Functions that are called by address are functions of this module: no call is left.
+    known
+        Says of a call by address whether that holds for it.
     """
     changed = False
     taken = _address_taken(module) if closed else []
@@ -71,7 +76,7 @@ def devirtualise(module: Module, *, closed: bool = False) -> bool:
             if targets and all(target.function_type == call.function_type for target in targets):
                 _expand(function, call, targets)
                 changed = True
-            elif closed:
+            elif closed and known(call):
                 fitting = [t for t in taken if t.function_type == call.function_type]
                 _expand(function, call, [*fitting, _unknown(module)])
                 changed = True

@@ -52,3 +52,21 @@ def test_an_instruction_without_location_is_nowhere() -> None:
     found = locations()
     assert found["c"] == []
     assert found["e"] == []
+
+
+def test_a_line_of_c_is_told_before_the_line_of_python_that_it_was_called_from() -> None:
+    text = (
+        TEXT
+        + """!6 = distinct !DICompileUnit(language: DW_LANG_Python, file: !1)
+!8 = distinct !DICompileUnit(language: DW_LANG_C11, file: !20)
+!20 = !DIFile(filename: "power.c", directory: ".")
+!21 = distinct !DISubprogram(name: "power", scope: !20, file: !20, line: 1, unit: !8)
+!22 = distinct !DILexicalBlock(scope: !21, file: !20, line: 2)
+!23 = distinct !DILocation(line: 9, scope: !21, inlinedAt: !11)
+!99 = !DILocation(line: 3, scope: !22, inlinedAt: !23)
+"""
+    )
+    module = parse_module(text)
+    found = {i.name: SourceMap(module).locate(i) for i in module.functions["f"].instructions()}
+    assert found["e"] == Location("power.c", 3)
+    assert found["b"] == Location("/home/a b/user.py", 6)

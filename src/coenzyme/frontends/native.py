@@ -1,0 +1,292 @@
+"""Functions of LLVM modules as Numba functions: called from Python, from `@njit` code, and differentiated.
+
+`make_function` returns a dispatcher for a generated Python function with the parameters of the C function.
+All it does is to call an intrinsic, which checks the types of the arguments, passes pointers to the data of
+arrays, and links the module of the function with its caller's: the machine code with that of the CPU's
+target, the text to differentiate with that of ours.
+"""
+
+# Numba's own annotations are partial, and wrong about its properties and the types it registers at run time.
+# pyright: reportAttributeAccessIssue=false, reportGeneralTypeIssues=false, reportCallIssue=false
+# pyright: reportArgumentType=false
+
+from __future__ import annotations
+
+import itertools
+import keyword
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import llvmlite.binding as llvm
+import numba
+from llvmlite import ir as llvmir
+from numba.core import cgutils, types
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.registry import cpu_target
+from numba.extending import intrinsic
+from numba.np import numpy_support
+
+from coenzyme.errors import CompilationError
+from coenzyme.frontends.c_types import COther, CPointer, CScalar, CStruct, Kind, fits_into, read_type
+from coenzyme.frontends.native_module import NativeCode
+from coenzyme.frontends.numba_link import make_library
+from coenzyme.frontends.numba_target import IRContext
+
+__all__ = ["NativeType", "make_function", "parameter_names"]
+
+NativeType = CScalar | CPointer
+"""What a parameter or a result can be."""
+
+
+@dataclass(eq=False)
+class _Native:
+    """A function of a module, and what passing its arguments takes."""
+
+    name: str
+    code: NativeCode
+    result: CScalar | None
+    parameters: tuple[tuple[str, NativeType], ...]
+    compiled: Any
+    differentiated: Any
+
+    def library_for(self, context: Any) -> Any:
+        """Return what to link into a module of `context`: machine code, or something to differentiate."""
+        return self.differentiated if isinstance(context, IRContext) else self.compiled
+
+
+_natives: dict[int, _Native] = {}
+"""By the number that the generated function knows it by; they live as long as the process."""
+_numbers = itertools.count(1)
+_states: dict[str, Any] = {}
+"""The modules with variables that are loaded, by name."""
+
+
+def make_function(
+    code: NativeCode,
+    name: str,
+    result: CScalar | None,
+    parameters: Sequence[tuple[str, NativeType]],
+    description: str = "",
+) -> Any:
+    """Return a function of a module as a Numba function.
+
+    Parameters
+    ----------
+    code
+        The function, taken out of its module.
+    name
+        What to call it in Python.
+    result
+        The type of its result, None for ``void``.
+    parameters
+        Name and type of each parameter; the names are identifiers, each another.
+    description
+        Its docstring.
+    """
+    with global_compiler_lock:
+        if code.state is not None:
+            _load_state(*code.state)
+        native = _Native(
+            name,
+            code,
+            result,
+            tuple(parameters),
+            make_library(llvm.parse_assembly(code.code), code.symbol),
+            make_library(llvm.parse_assembly(code.text), code.symbol),
+        )
+        number = next(_numbers)
+        _natives[number] = native
+    listed = ", ".join(name for name, _ in parameters)
+    packed = f"({listed},)" if listed else "()"
+    source = f"def {name}({listed}):\n    return _call_native({number}, {packed})\n"
+    namespace: dict[str, Any] = {"_call_native": _call_native, "__name__": "coenzyme.native"}
+    exec(compile(source, f"<coenzyme {name}>", "exec"), namespace)
+    namespace[name].__doc__ = description
+    return numba.njit(namespace[name])
+
+
+def parameter_names(given: Sequence[str]) -> list[str]:
+    """Return identifiers for parameters that have these names, or none, in LLVM."""
+    found: list[str] = []
+    for position, name in enumerate(given):
+        plain = name if name.isidentifier() and not keyword.iskeyword(name) else f"a{position}"
+        while plain in found or plain == "_call_native":
+            plain += "_"
+        found.append(plain)
+    return found
+
+
+def _load_state(name: str, text: str) -> None:
+    """Load the variables of a module, once for all functions of that module."""
+    if name not in _states:
+        library = cpu_target.target_context.codegen().create_library(name)
+        library.add_llvm_module(llvm.parse_assembly(text))
+        library.finalize()
+        _states[name] = library
+
+
+# --- types --------------------------------------------------------------------------------------------------
+
+
+def numba_type_of(scalar: CScalar) -> Any:
+    """Return the Numba type of a number."""
+    return numpy_support.from_dtype(scalar.dtype)
+
+
+def _check(native: _Native, given: Sequence[Any]) -> None:
+    """Refuse arguments of types that the function cannot be given."""
+    for (name, wanted), kind in zip(native.parameters, given, strict=True):
+        if isinstance(wanted, CScalar):
+            problem = _scalar_problem(wanted, types.unliteral(kind))
+        else:
+            problem = _array_problem(wanted, kind)
+        if problem is not None:
+            reason, remedy = problem
+            raise CompilationError(
+                f"{native.name}() takes {_described(wanted)} for {name!r}, and was given {reason}",
+                function=native.name,
+                argument=name,
+                remedy=remedy,
+            )
+
+
+def _described(wanted: NativeType) -> str:
+    if isinstance(wanted, CScalar):
+        return f"a number of type {wanted}"
+    if isinstance(wanted.target, CScalar):
+        return f"an array of {wanted.target}"
+    return f"an array for {wanted}"
+
+
+def _scalar_problem(wanted: CScalar, kind: Any) -> tuple[str, str] | None:
+    match wanted.kind:
+        case Kind.FLOAT:
+            fits = isinstance(kind, types.Float | types.Integer | types.Boolean)
+            remedy = "pass a number"
+        case Kind.COMPLEX:
+            fits = isinstance(kind, types.Number)
+            remedy = "pass a number"
+        case _:
+            fits = isinstance(kind, types.Integer | types.Boolean)
+            remedy = "pass an integer: int(x)"
+    return None if fits else (f"{kind}", remedy)
+
+
+def _array_problem(wanted: CPointer, kind: Any) -> tuple[str, str] | None:
+    if isinstance(kind, types.NoneType):
+        return None  # the null pointer
+    if not isinstance(kind, types.Array):
+        return f"{kind}", "pass a NumPy array, or None for the null pointer"
+    target = wanted.target
+    dtype = target.dtype.name if isinstance(target, CScalar) else "the struct's dtype, with align=True"
+    found = read_type(types.Array(kind.dtype, 1, "C")) if _is_plain(kind.dtype) else None
+    if not isinstance(found, CPointer) or not _leads_to(found.target, target):
+        return f"{kind}", f"convert it: x.astype(numpy.{dtype})" if isinstance(target, CScalar) else (
+            f"give the array {dtype}: offsets and sizes must be those of C"
+        )
+    if kind.layout not in "CF":
+        return f"{kind}, which need not be contiguous", "pass numpy.ascontiguousarray(x)"
+    if not kind.aligned:
+        return f"{kind}, which is not aligned", "pass x.copy(), or give a structured dtype align=True"
+    if not kind.mutable and not wanted.is_constant:
+        return f"{kind}, which must not be written", "pass x.copy(), or declare the parameter const in C"
+    return None
+
+
+def _is_plain(dtype: Any) -> bool:
+    return isinstance(dtype, types.Number | types.Boolean | types.Record)
+
+
+def _leads_to(found: CScalar | CStruct | COther | None, target: CScalar | CStruct | COther | None) -> bool:
+    return found is not None and not isinstance(found, COther) and fits_into(found, target)
+
+
+# --- the call -----------------------------------------------------------------------------------------------
+
+
+@intrinsic(prefer_literal=True)
+def _call_native(typingctx: Any, number: Any, arguments: Any) -> Any:
+    if not isinstance(number, types.IntegerLiteral):
+        return None
+    key = number.literal_value
+    native = _natives[key]
+    _check(native, arguments)
+    restype = types.none if native.result is None else numba_type_of(native.result)
+
+    def emit(context: Any, builder: Any, sig: Any, llvm_arguments: Any) -> Any:
+        native = _natives[key]
+        _, packed = llvm_arguments
+        kinds = sig.args[1]
+
+        def release() -> None:
+            # Numba's raise does not release what the frame holds: this tuple.
+            context.nrt.decref(builder, kinds, packed)
+
+        context.active_code_library.add_linking_library(native.library_for(context))
+        passed = [
+            _pass(context, builder, builder.extract_value(packed, i), kind, parameter, release)
+            for i, (kind, parameter) in enumerate(zip(kinds, native.parameters, strict=True))
+        ]
+        spelled = native.code
+        kind = llvmir.FunctionType(_llvm_type(spelled.result), [_llvm_type(t) for t in spelled.parameters])
+        function = cgutils.get_or_insert_function(builder.module, kind, spelled.symbol)
+        value = builder.call(function, passed)
+        return context.get_dummy_value() if native.result is None else value
+
+    return restype(number, arguments), emit
+
+
+def _llvm_type(spelled: str) -> Any:
+    match spelled:
+        case "void":
+            return llvmir.VoidType()
+        case "double":
+            return llvmir.DoubleType()
+        case "float":
+            return llvmir.FloatType()
+        case "ptr":
+            return cgutils.voidptr_t
+        case _:
+            return llvmir.IntType(int(spelled.removeprefix("i")))
+
+
+def _pass(
+    context: Any, builder: Any, value: Any, kind: Any, parameter: tuple[str, NativeType], release: Any
+) -> Any:
+    """Return the LLVM value to pass for a value of a Numba type."""
+    name, wanted = parameter
+    if isinstance(wanted, CPointer):
+        if isinstance(kind, types.NoneType):
+            return cgutils.voidptr_t(None)
+        array = context.make_array(kind)(context, builder, value)
+        return builder.bitcast(array.data, cgutils.voidptr_t)
+    target = numba_type_of(wanted)
+    source = types.unliteral(kind)
+    if wanted.is_integer and isinstance(source, types.Integer):
+        value = context.cast(builder, value, kind, source)
+        outside = _outside(builder, value, source, target)
+        if outside is not None:
+            with cgutils.if_unlikely(builder, outside):
+                release()
+                message = f"{name} does not fit into a C integer of {target.bitwidth} bits"
+                context.call_conv.return_user_exc(builder, OverflowError, (message,))
+        return context.cast(builder, value, source, target)
+    return context.cast(builder, value, kind, target)
+
+
+def _outside(builder: Any, value: Any, source: Any, target: Any) -> Any:
+    """Return whether an integer does not fit into another integer type; None where it always does."""
+    zero = value.type(0)
+    if source.bitwidth > target.bitwidth:
+        narrow = llvmir.IntType(target.bitwidth)
+        if not source.signed:
+            largest = (1 << (target.bitwidth - int(target.signed))) - 1
+            return builder.icmp_unsigned(">", value, value.type(largest))
+        extend = builder.sext if target.signed else builder.zext
+        return builder.icmp_signed("!=", extend(builder.trunc(value, narrow), value.type), value)
+    if source.signed and not target.signed:
+        return builder.icmp_signed("<", value, zero)
+    if not source.signed and target.signed and source.bitwidth == target.bitwidth:
+        return builder.icmp_signed("<", value, zero)
+    return None
