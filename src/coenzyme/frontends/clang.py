@@ -23,8 +23,8 @@ from coenzyme.errors import BackendUnavailableError, CompilationError
 __all__ = ["Clang", "compile_c", "find_clang"]
 
 _VARIABLE = "COENZYME_CLANG"
-_OLDEST = 15
-"""The first clang whose pointers are opaque, as those of every LLVM are that we can read."""
+_OLDEST = 14
+"""The oldest major version that has been tried."""
 _INSTALL = (
     "install clang (Debian and Ubuntu: apt install clang-19; Fedora: dnf install clang; macOS: "
     "xcode-select --install; conda: conda install -c conda-forge clang; Windows: winget install LLVM.LLVM), "

@@ -15,7 +15,6 @@ __all__ = ["host_layout", "read_module"]
 
 _MAGIC = (b"BC\xc0\xde", b"\xde\xc0\x17\x0b")  # bitcode, and its wrapper
 _MADE_BY = re.compile(r'= !\{!"[^"]*?\b(?:clang|rustc|flang|LLVM)[^"]*? version[^"0-9]*(\d+)[^"]*"\}')
-_TYPED_POINTER = re.compile(r"^[^;\n]*\b(?:double|float|i8|i32|i64|void \([^)]*\))\*+[ ,)]", re.MULTILINE)
 _DOCUMENTED = "produce it with clang -S -emit-llvm, or what your compiler has for that"
 
 
@@ -37,8 +36,7 @@ def read_module(given: str | bytes | os.PathLike[str]) -> str:
 
     Notes
     -----
-    LLVM reads the bitcode of all earlier versions. Assembly it reads as far back as LLVM 15: before, pointers
-    had types.
+    LLVM reads the bitcode of all earlier versions, and the assembly of most.
     """
     name, data = _contents(given)
     if isinstance(data, bytes) and data.startswith(_MAGIC):
@@ -99,11 +97,6 @@ def _read_assembly(text: str, name: str) -> Any:
             remedy = (
                 f"it comes from LLVM {max(made_by)}, and llvmlite has LLVM {ours}: compile it with "
                 f"clang-{ours} or older, or install a newer llvmlite"
-            )
-        elif _TYPED_POINTER.search(text):
-            remedy = (
-                "its pointers have types, as they had before LLVM 15: compile it with a newer clang, or turn "
-                "it into bitcode, which can be read, with the llvm-as of the version that it comes from"
             )
         raise ParseError(f"LLVM cannot read {name}: {str(problem).strip()}", remedy=remedy) from problem
 

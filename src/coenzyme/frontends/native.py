@@ -58,6 +58,8 @@ class _Native:
 _natives: dict[int, _Native] = {}
 """By the number that the generated function knows it by; they live as long as the process."""
 _numbers = itertools.count(1)
+_NOT_KEPT = '\n@"numba.dynamic.globals.coenzyme.native" = weak constant i8 0\n'
+"""Tells Numba's cache (`cache=True`), which would not notice that C code has changed, to stay out of it."""
 _states: dict[str, Any] = {}
 """The modules with variables that are loaded, by name."""
 
@@ -92,7 +94,7 @@ def make_function(
             code,
             result,
             tuple(parameters),
-            make_library(llvm.parse_assembly(code.code), code.symbol),
+            make_library(llvm.parse_assembly(code.code + _NOT_KEPT), code.symbol),
             make_library(llvm.parse_assembly(code.text), code.symbol),
         )
         number = next(_numbers)
