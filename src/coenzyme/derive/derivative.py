@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import count
 
 from coenzyme.analysis.activity import Activity, find_activity
@@ -25,6 +25,7 @@ from coenzyme.derive.lane_costs import plan_interleaving
 from coenzyme.derive.launches import fill_launch, run_launches
 from coenzyme.derive.normalise import Shape, normalise
 from coenzyme.derive.plan import ReversePlan, make_plan
+from coenzyme.derive.registered import Registered, fill_registered
 from coenzyme.derive.replay import drop_hidden_stores, outline_iterations
 from coenzyme.derive.reread import reread_carried_loads
 from coenzyme.derive.reverse import Seed, emit_reverse
@@ -99,6 +100,8 @@ class Request:
     """Is shown each plan before it is carried out, with the name of what it is a plan for."""
     structs: Structs = NO_STRUCTS
     """The instances of classes that the module handles."""
+    registered: Mapping[str, Registered] = field(default_factory=dict[str, Registered])
+    """Functions that the user has written derivatives of, by the names of what stands for them."""
 
 
 @dataclass
@@ -194,6 +197,7 @@ class _Deriver:
         self.module = context.module
         self.passes = request.passes
         self.structs = request.structs
+        self.registered = request.registered
         self.observe = request.observe
         self.table = CallTable(context, self.fill)
         self.numbers = count()
@@ -340,6 +344,9 @@ class _Deriver:
         if callee.ruled:
             assert self.provide is not None
             fill_from_rule(self.context, callee, entry, mode, self.provide, number)
+            return
+        if callee.name in self.registered:
+            fill_registered(self.context, self.registered[callee.name], entry, mode)
             return
         launch = self.launches(callee.name)
         if launch is not None:

@@ -9,7 +9,7 @@ address may be known to others.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 
 from coenzyme.frontends.program import Status
 from coenzyme.ir.builder import Builder, const_int
@@ -29,9 +29,10 @@ from coenzyme.ir.parser import parse_module
 from coenzyme.ir.types import I32, PTR, VOID, FunctionType
 from coenzyme.ir.values import Argument, ConstantNull, Value
 
-__all__ = ["follows_status", "give_status"]
+__all__ = ["SUFFIX", "follows_status", "give_status"]
 
-_SUFFIX = ".status"
+SUFFIX = ".status"
+"""What the name of a function that stands for another ends with."""
 _BY_VALUE = re.compile(r"\bbyval\(")
 _RESULT, _ERROR = "retptr", "excinfo"
 
@@ -48,7 +49,10 @@ def follows_status(function: Function) -> bool:
 
 
 def give_status(
-    module: Module, roots: Iterable[Function], is_foreign: Callable[[Function], bool] = lambda _: True
+    module: Module,
+    roots: Iterable[Function],
+    is_foreign: Callable[[Function], bool] = lambda _: True,
+    opaque: Container[str] = (),
 ) -> dict[Function, Function]:
     """Add to `module` what the functions reachable from `roots` are in the engine's calling convention.
 
@@ -59,6 +63,8 @@ def give_status(
         rewritten functions.
     is_foreign
         Says of a function that does not follow the engine's convention whether to rewrite it.
+    opaque
+        The names of functions that are not looked into: what stands for one calls it.
 
     Returns
     -------
@@ -70,7 +76,9 @@ def give_status(
     seen: dict[Function, None] = {}
     while pending:
         function = pending.pop()
-        if function in seen or function.is_declaration or function.ruled:
+        if function.name in opaque and function not in twins:
+            twins[function] = module.add_function(_call_through(function))
+        if function in seen or function in twins or function.is_declaration or function.ruled:
             continue
         if not follows_status(function):
             if not is_foreign(function):
@@ -94,7 +102,7 @@ def _calls(function: Function) -> list[Call]:
 def _rewrite(function: Function) -> Function:
     """Return a copy of `function` that returns a status; its calls are as they were."""
     result = function.function_type.result
-    twin, _, _ = clone_function(function, f"{function.name}{_SUFFIX}")
+    twin, _, _ = clone_function(function, f"{function.name}{SUFFIX}")
     given = twin.arguments
     into, error = Argument(PTR, _RESULT, 0), Argument(PTR, _ERROR, 1)
     twin.arguments = [into, error, *given]
@@ -114,6 +122,20 @@ def _rewrite(function: Function) -> Function:
                 at.store(last.operands[0], into)
             at.ret(const_int(I32, 0))
             last.erase()
+    return twin
+
+
+def _call_through(function: Function) -> Function:
+    """Return a function that returns a status, and calls `function`."""
+    given = [Argument(a.type, a.name or f"parameter.{i}", i + 2) for i, a in enumerate(function.arguments)]
+    arguments = [Argument(PTR, _RESULT, 0), Argument(PTR, _ERROR, 1), *given]
+    kind = FunctionType(I32, tuple(a.type for a in arguments))
+    twin = Function(f"{function.name}{SUFFIX}", kind, arguments, "internal", "nounwind")
+    at = Builder(twin.add_block(Block("entry")))
+    value = at.call(function, list(given))
+    if value.type != VOID:
+        at.store(value, arguments[0])
+    at.ret(const_int(I32, 0))
     return twin
 
 

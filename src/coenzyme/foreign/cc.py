@@ -13,6 +13,7 @@ __all__ = ["compile_and_resolve"]
 # The attributes that Enzyme's plugin adds to clang; to the compiler these are annotations.
 _ATTRIBUTES = (
     '-Denzyme_inactive=annotate("enzyme_inactive")',
+    '-Denzyme_inactive_noblock=annotate("enzyme_inactive_noblock")',
     '-Denzyme_function_like(name)=annotate("enzyme_function_like=" name)',
 )
 

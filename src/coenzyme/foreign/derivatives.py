@@ -7,16 +7,18 @@ loads and stores of the function find there.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from coenzyme.analysis.overwritten import Aliasing
 from coenzyme.analysis.passes import Pass, passes_in_force
 from coenzyme.codegen import canonicalise_loops, prepare, verify
 from coenzyme.derive.derivative import Request, derive, derive_split
 from coenzyme.derive.finishing import finish, with_definitions
-from coenzyme.derive.foreign import give_status
+from coenzyme.derive.foreign import SUFFIX, give_status
 from coenzyme.derive.plan import ReversePlan
+from coenzyme.derive.registered import Registered
 from coenzyme.derive.runtime import TapeMemory
 from coenzyme.errors import UnsupportedIRError
 from coenzyme.frontends.program import ComponentActivity, Mode
@@ -29,6 +31,7 @@ from coenzyme.ir.reducible import make_reducible
 
 __all__ = ["ForeignDerivative", "ForeignRequest", "derive_foreign", "share_globals"]
 
+_NO_FUNCTIONS: Mapping[str, Registered] = MappingProxyType({})
 _PRIVATE_GLOBAL = re.compile(
     r'^(@(?:"[^"\n]+"|[-\w.$]+) = )(?:private|internal) ((?:[a-z_]+(?:\([^)\n]*\))? )*?global )', re.MULTILINE
 )
@@ -111,7 +114,13 @@ def share_globals(text: str) -> str:
     return _PRIVATE_GLOBAL.sub(r"\1\2", text)
 
 
-def derive_foreign(text: str, symbol: str, request: ForeignRequest, name: str) -> ForeignDerivative:
+def derive_foreign(
+    text: str,
+    symbol: str,
+    request: ForeignRequest,
+    name: str,
+    registered: Mapping[str, Registered] = _NO_FUNCTIONS,
+) -> ForeignDerivative:
     """Return a derivative of the function `symbol` of the module `text`.
 
     Parameters
@@ -120,15 +129,17 @@ def derive_foreign(text: str, symbol: str, request: ForeignRequest, name: str) -
         LLVM text, not optimised. Its variables are visible outside: see :func:`share_globals`.
     name
         What the symbols of the derivative begin with.
+    registered
+        Functions that the user has written derivatives of, by name.
 
     Raises
     ------
     ActivityError, MissingRuleError, UnsupportedIRError
         Where something active has no derivative.
     """
-    module, entry = _parse(prepare_foreign(text, symbol), symbol)
+    module, entry = _parse(prepare_foreign(text, symbol, registered), symbol, registered)
     locate = SourceMap(module).locate
-    made = _request(request)
+    made = _request(request, registered)
     plan: ReversePlan | None
     if request.split:
         halves, plan = derive_split(module, entry, made, name, locate, symbol)
@@ -144,14 +155,17 @@ def derive_foreign(text: str, symbol: str, request: ForeignRequest, name: str) -
     return ForeignDerivative(result, symbols, plan)
 
 
-def prepare_foreign(text: str, symbol: str) -> str:
-    """Return the module `text` simplified, with the function `symbol` and what it needs."""
-    prepared = prepare(text, symbol)
+def prepare_foreign(text: str, symbol: str, apart: Container[str] = ()) -> str:
+    """Return the module `text` simplified, with the function `symbol` and what it needs.
+
+    Calls of the functions that are named in `apart` stay calls.
+    """
+    prepared = prepare(text, symbol, apart.__contains__)
     while _has_indirect_calls(prepared):
         module = parse_module(prepared)
         if not devirtualise(module, closed=True):
             break
-        prepared = prepare(print_module(module), symbol)
+        prepared = prepare(print_module(module), symbol, apart.__contains__)
     return prepared
 
 
@@ -162,7 +176,7 @@ def _has_indirect_calls(text: str) -> bool:
     return _INDIRECT.search(text) is not None
 
 
-def _parse(text: str, symbol: str) -> tuple[Module, Function]:
+def _parse(text: str, symbol: str, opaque: Container[str]) -> tuple[Module, Function]:
     """Return the objects of prepared text, and the function `symbol` in the engine's convention."""
     module = parse_module(text)
     changed = [make_reducible(f) for f in module.functions.values() if not f.is_declaration]
@@ -175,10 +189,10 @@ def _parse(text: str, symbol: str) -> tuple[Module, Function]:
             function=symbol,
             remedy="give the module the code of the function, or register a derivative for it",
         )
-    return module, give_status(module, [entry])[entry]
+    return module, give_status(module, [entry], opaque=opaque)[entry]
 
 
-def _request(request: ForeignRequest) -> Request:
+def _request(request: ForeignRequest, registered: Mapping[str, Registered]) -> Request:
     result = ComponentActivity.DUPLICATED if request.return_active else ComponentActivity.CONST
     return Request(
         mode=request.mode,
@@ -189,6 +203,7 @@ def _request(request: ForeignRequest) -> Request:
         passes=request.passes - {Pass.LANES} if request.again else request.passes,
         memory=TapeMemory.PLAIN,
         width=request.width,
+        registered={f"{name}{SUFFIX}": one for name, one in registered.items()},
     )
 
 

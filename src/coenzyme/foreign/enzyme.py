@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 
@@ -10,6 +10,7 @@ import llvmlite.binding as llvm
 
 from coenzyme.codegen import spell_out_types, verify
 from coenzyme.derive.finishing import with_definitions
+from coenzyme.derive.registered import Registered
 from coenzyme.errors import CoenzymeError, UnsupportedIRError
 from coenzyme.foreign.derivatives import ForeignRequest, derive_foreign
 from coenzyme.foreign.enzyme_calls import (
@@ -23,14 +24,19 @@ from coenzyme.foreign.enzyme_calls import (
 from coenzyme.foreign.enzyme_emission import Standing, emit_standing
 from coenzyme.foreign.enzyme_failure import define_failure
 from coenzyme.foreign.enzyme_plan import TAPE_BYTES, CallPlan, EnzymeMode, plan_call
+from coenzyme.foreign.enzyme_registrations import take_registrations
 from coenzyme.foreign.visibility import hide, show
 from coenzyme.frontends.program import ComponentActivity, Mode
+from coenzyme.ir.builder import Builder
 from coenzyme.ir.debug import SourceMap
-from coenzyme.ir.instructions import Call, Function, Module
+from coenzyme.ir.instructions import Block, Call, Function, Module
 from coenzyme.ir.parser import parse_module
 from coenzyme.ir.printer import print_module
-from coenzyme.ir.types import IntType
-from coenzyme.ir.values import ConstantInt
+from coenzyme.ir.types import VOID, IntType
+from coenzyme.ir.values import Argument, ConstantInt
+
+_OWN = "coenzyme."
+"""What the names of our own functions begin with."""
 
 __all__ = ["Resolution", "ResolvedCall", "resolve_enzyme"]
 
@@ -91,19 +97,20 @@ def resolve_enzyme(text: str) -> Resolution:
     """
     module = parse_module(spell_out_types(str(verify(text))))
     hidden = show(module)
-    module.globals.pop("llvm.global.annotations", None)
-    resolver = _Resolver(module)
+    registered = take_registrations(module)
+    resolver = _Resolver(module, registered)
     resolver.run()
     module = parse_module(with_definitions(resolver.module))
     define_failure(module)
     define_markers(module)
-    hide(module, hidden, "coenzyme.")
+    hide(module, hidden, _OWN)
     return Resolution(str(verify(print_module(module))), tuple(resolver.resolved))
 
 
 class _Resolver:
-    def __init__(self, module: Module) -> None:
+    def __init__(self, module: Module, registered: Mapping[str, Registered]) -> None:
         self.module = module
+        self.registered = registered
         self.resolved: list[ResolvedCall] = []
         self.made: dict[tuple[str, ForeignRequest], tuple[str, ...]] = {}
         self.pending: list[str] = []
@@ -117,6 +124,10 @@ class _Resolver:
             if not sites:
                 return
             ready = self._ready(sites)
+            for site in ready:
+                target = target_of(site)
+                assert target is not None
+                self._entry(target)
             text = print_module(self.module)
             for site in ready:
                 self._resolve(site, text)
@@ -129,7 +140,7 @@ class _Resolver:
         found = [
             site
             for site in sites
-            if (target := target_of(site)) is not None and holders.isdisjoint(_reached(self.module, target))
+            if (target := target_of(site)) is not None and holders.isdisjoint(self._reached(target))
         ]
         if found:
             return found
@@ -155,6 +166,37 @@ class _Resolver:
             self.module,
         )
 
+    def _reached(self, function: Function) -> set[str]:
+        """Return the names of the functions that `function` mentions, itself included, and so on.
+
+        Functions with derivatives of their own are not looked into.
+        """
+        found: set[str] = set()
+        pending = [function.name]
+        while pending:
+            name = pending.pop()
+            if name in found or name not in self.module.functions:
+                continue
+            found.add(name)
+            if name not in self.registered:
+                for instruction in self.module.functions[name].instructions():
+                    pending += [o.name for o in instruction.operands if isinstance(o, Function)]
+        return found - self.registered.keys()
+
+    def _entry(self, target: Function) -> str:
+        """Return the name of what is differentiated: what calls `target`, where that has derivatives."""
+        if target.name not in self.registered:
+            return target.name
+        name = f"coenzyme.calls.{target.name}"
+        if name not in self.module.functions:
+            arguments = [Argument(a.type, f"a{n}", n) for n, a in enumerate(target.arguments)]
+            caller = Function(name, target.function_type, arguments)
+            self.module.add_function(caller)
+            at = Builder(caller.add_block(Block("entry")))
+            value = at.call(target, list(arguments))
+            at.ret(None if value.type == VOID else value)
+        return name
+
     def _resolve(self, site: Site, text: str) -> None:
         target = target_of(site)
         assert target is not None
@@ -163,11 +205,12 @@ class _Resolver:
             plan = self._replace(site, target, text)
         except CoenzymeError as error:
             raise _placed(error, site, self.module) from None
-        self.resolved.append(ResolvedCall(name, site.caller.name, line, target.name, plan))
+        if not site.caller.name.startswith(_OWN):
+            self.resolved.append(ResolvedCall(name, site.caller.name, line, target.name, plan))
 
     def _replace(self, site: Site, target: Function, text: str) -> CallPlan | None:
         call = site.call
-        if target.is_declaration:
+        if target.is_declaration and target.name not in self.registered:
             raise UnsupportedIRError(
                 f"the code of {target.name} is not in the module",
                 operation=f"__enzyme_{site.mode.value}",
@@ -217,7 +260,7 @@ class _Resolver:
         key = (target.name, request)
         if key not in self.made:
             name = self._fresh(f"coenzyme.{request.mode.value}.{target.name}")
-            derived = derive_foreign(text, target.name, request, name)
+            derived = derive_foreign(text, self._entry(target), request, name, self.registered)
             self.pending.append(derived.text)
             self.made[key] = derived.symbols
         return self.made[key]
@@ -232,20 +275,6 @@ class _Resolver:
             module.link_in(llvm.parse_assembly(text))
         self.pending.clear()
         self.module = parse_module(spell_out_types(str(module)))
-
-
-def _reached(module: Module, function: Function) -> set[str]:
-    """Return the names of the functions that `function` mentions, itself included, and so on."""
-    found: set[str] = set()
-    pending = [function.name]
-    while pending:
-        name = pending.pop()
-        if name in found or name not in module.functions:
-            continue
-        found.add(name)
-        for instruction in module.functions[name].instructions():
-            pending += [o.name for o in instruction.operands if isinstance(o, Function)]
-    return found
 
 
 def _redirect(call: Call, function: Function) -> None:
