@@ -8,6 +8,7 @@ order and canonicalise.
 from __future__ import annotations
 
 import functools
+from collections.abc import Collection
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -18,8 +19,10 @@ __all__ = [
     "drop_dead_globals",
     "drop_unreachable",
     "inline_marked",
+    "inline_marked_calls",
     "mark_constants",
     "optimise_module",
+    "promote_in",
     "propagate_constants",
     "prune_reference_counts",
     "simplify_functions",
@@ -67,6 +70,23 @@ def simplify_functions(module: Any) -> None:
     for function in module.functions:
         if not function.is_declaration:
             manager.run(function, builder)
+
+
+def promote_in(module: Any, names: Collection[str]) -> None:
+    """Turn the local variables of the functions called `names` into values, and simplify what follows."""
+    manager = llvm.create_new_function_pass_manager()
+    manager.add_sroa_pass()
+    manager.add_instruction_combine_pass()
+    manager.add_simplify_cfg_pass()
+    builder = _builder(1)
+    for function in module.functions:
+        if function.name in names and not function.is_declaration:
+            manager.run(function, builder)
+
+
+def inline_marked_calls(module: Any) -> None:
+    """Inline what is marked `alwaysinline`; nothing is removed."""
+    _run(module, "always_inliner")
 
 
 def inline_marked(module: Any) -> None:

@@ -336,8 +336,8 @@ class _Writer:
             arguments.append(seed)
         if self.tape is not None and len(called[1].parameters) > len(arguments):
             arguments.append(at.load(self.tape, self._in_record(at, record, 0)))
-        elif self.tape is None and len(called[1].parameters) == len(arguments) + 1:
-            arguments.append(zero(called[1].parameters[-1]))
+        elif self.tape is None and called[1].parameters[len(arguments) :] == (PTR,):
+            arguments.append(ConstantNull())
         returned = self._call(at, called, arguments)
         floats = [n for n, a in enumerate(self._primals(function), _FIRST) if a.type.is_float]
         types = tuple(function.arguments[n].type for n in floats)

@@ -23,11 +23,12 @@ from coenzyme.derive.runtime import TapeMemory
 from coenzyme.errors import UnsupportedIRError
 from coenzyme.frontends.program import ComponentActivity, Mode
 from coenzyme.ir.debug import SourceMap
-from coenzyme.ir.devirtualise import devirtualise
+from coenzyme.ir.devirtualise import address_taken, devirtualise
 from coenzyme.ir.instructions import Function, Module
 from coenzyme.ir.parser import parse_module
 from coenzyme.ir.printer import print_module
 from coenzyme.ir.reducible import make_reducible
+from coenzyme.ir.types import spell_name
 
 __all__ = ["ForeignDerivative", "ForeignRequest", "derive_foreign", "share_globals"]
 
@@ -137,7 +138,9 @@ def derive_foreign(
     ActivityError, MissingRuleError, UnsupportedIRError
         Where something active has no derivative.
     """
-    module, entry = _parse(prepare_foreign(text, symbol, registered), symbol, registered)
+    module, entry = _parse(prepare_foreign(text, symbol, registered), symbol)
+    given = {m.group(1) or m.group(2) for m in _SYMBOL.finditer(text)} & {*module.functions, *module.globals}
+    entry = give_status(module, [entry], opaque=registered)[entry]
     locate = SourceMap(module).locate
     made = _request(request, registered)
     plan: ReversePlan | None
@@ -149,7 +152,8 @@ def derive_foreign(
         plan, symbols = derived.plan, (derived.function.name,)
     for made_symbol in symbols:
         finish(module, module.functions[made_symbol], entry)
-    _leave_only(module, symbols, {m.group(1) or m.group(2) for m in _SYMBOL.finditer(text)})
+    _leave_only(module, symbols, given)
+    _set_apart(module, symbols, name)
     result = with_definitions(module, again=request.again)
     verify(result, symbol)
     return ForeignDerivative(result, symbols, plan)
@@ -158,15 +162,33 @@ def derive_foreign(
 def prepare_foreign(text: str, symbol: str, apart: Container[str] = ()) -> str:
     """Return the module `text` simplified, with the function `symbol` and what it needs.
 
-    Calls of the functions that are named in `apart` stay calls.
+    Calls of the functions that are named in `apart` stay calls. Calls by address become calls of the
+    functions whose addresses the module takes.
     """
     prepared = prepare(text, symbol, apart.__contains__)
+    if not _has_indirect_calls(prepared):
+        return prepared
+    # What is called may be a function whose address is taken elsewhere in the module.
+    prepared = prepare(_with_addresses(text), symbol, apart.__contains__)
     while _has_indirect_calls(prepared):
         module = parse_module(prepared)
         if not devirtualise(module, closed=True):
             break
         prepared = prepare(print_module(module), symbol, apart.__contains__)
-    return prepared
+    module = parse_module(prepared)
+    if module.globals.pop(_ADDRESSES, None) is None:
+        return prepared
+    return prepare(print_module(module), symbol, apart.__contains__)
+
+
+_ADDRESSES = "coenzyme.addresses"
+"""A table of functions, which keeps them in the module."""
+
+
+def _with_addresses(text: str) -> str:
+    """Return module `text` with a table of the functions whose addresses it takes."""
+    names = [f"ptr @{spell_name(f.name)}" for f in address_taken(parse_module(text))]
+    return f"{text}\n@{_ADDRESSES} = constant [{len(names)} x ptr] [{', '.join(names)}]\n" if names else text
 
 
 _INDIRECT = re.compile(r"\bcall [^@\n]*%[^\s(]+\(")
@@ -176,8 +198,8 @@ def _has_indirect_calls(text: str) -> bool:
     return _INDIRECT.search(text) is not None
 
 
-def _parse(text: str, symbol: str, opaque: Container[str]) -> tuple[Module, Function]:
-    """Return the objects of prepared text, and the function `symbol` in the engine's convention."""
+def _parse(text: str, symbol: str) -> tuple[Module, Function]:
+    """Return the objects of prepared text, and the function `symbol` among them."""
     module = parse_module(text)
     changed = [make_reducible(f) for f in module.functions.values() if not f.is_declaration]
     if any(changed):
@@ -189,7 +211,7 @@ def _parse(text: str, symbol: str, opaque: Container[str]) -> tuple[Module, Func
             function=symbol,
             remedy="give the module the code of the function, or register a derivative for it",
         )
-    return module, give_status(module, [entry], opaque=opaque)[entry]
+    return module, entry
 
 
 def _request(request: ForeignRequest, registered: Mapping[str, Registered]) -> Request:
@@ -225,3 +247,12 @@ def _leave_only(module: Module, symbols: Sequence[str], known: Collection[str]) 
             if not words.startswith("external"):
                 # Its memory is the other module's.
                 variable.text = f"available_externally {words}"
+
+
+def _set_apart(module: Module, symbols: Sequence[str], name: str) -> None:
+    """Give the functions that are nobody else's names that no other derivative has."""
+    for function in list(module.functions.values()):
+        if not function.is_declaration and function.name not in symbols:
+            del module.functions[function.name]
+            function.name = f"{name}.{function.name}"
+            module.add_function(function)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 
@@ -23,8 +23,10 @@ from coenzyme.foreign.enzyme_calls import (
 )
 from coenzyme.foreign.enzyme_emission import Standing, emit_standing
 from coenzyme.foreign.enzyme_failure import define_failure
+from coenzyme.foreign.enzyme_hints import resolve_hints
 from coenzyme.foreign.enzyme_plan import TAPE_BYTES, CallPlan, EnzymeMode, plan_call
 from coenzyme.foreign.enzyme_registrations import take_registrations
+from coenzyme.foreign.enzyme_targets import bring_together
 from coenzyme.foreign.visibility import hide, show
 from coenzyme.frontends.program import ComponentActivity, Mode
 from coenzyme.ir.builder import Builder
@@ -97,8 +99,9 @@ def resolve_enzyme(text: str) -> Resolution:
     """
     module = parse_module(spell_out_types(str(verify(text))))
     hidden = show(module)
+    resolve_hints(module)
     registered = take_registrations(module)
-    resolver = _Resolver(module, registered)
+    resolver = _Resolver(module, registered, hidden.variables)
     resolver.run()
     module = parse_module(with_definitions(resolver.module))
     define_failure(module)
@@ -108,8 +111,13 @@ def resolve_enzyme(text: str) -> Resolution:
 
 
 class _Resolver:
-    def __init__(self, module: Module, registered: Mapping[str, Registered]) -> None:
+    def __init__(
+        self, module: Module, registered: Mapping[str, Registered], own: Container[str]
+    ) -> None:
         self.module = module
+        self.own = own
+        self.tried: set[str] = set()
+        """What has been done to learn what is to be differentiated."""
         self.registered = registered
         self.resolved: list[ResolvedCall] = []
         self.made: dict[tuple[str, ForeignRequest], tuple[str, ...]] = {}
@@ -123,9 +131,14 @@ class _Resolver:
             sites = list(find_sites(self.module))
             if not sites:
                 return
+            unknown = dict.fromkeys(site.caller.name for site in sites if self._target(site) is None)
+            changed = bring_together(self.module, unknown, self.tried) if unknown else None
+            if changed is not None:
+                self.module = changed
+                continue
             ready = self._ready(sites)
             for site in ready:
-                target = target_of(site)
+                target = self._target(site)
                 assert target is not None
                 self._entry(target)
             text = print_module(self.module)
@@ -136,11 +149,11 @@ class _Resolver:
     def _ready(self, sites: Sequence[Site]) -> list[Site]:
         """Return the calls that differentiate nothing in which there are calls that are not resolved."""
         holders = {site.caller.name for site in sites}
-        unknown = [site for site in sites if target_of(site) is None]
+        unknown = [site for site in sites if self._target(site) is None]
         found = [
             site
             for site in sites
-            if (target := target_of(site)) is not None and holders.isdisjoint(self._reached(target))
+            if (target := self._target(site)) is not None and holders.isdisjoint(self._reached(target))
         ]
         if found:
             return found
@@ -183,6 +196,9 @@ class _Resolver:
                     pending += [o.name for o in instruction.operands if isinstance(o, Function)]
         return found - self.registered.keys()
 
+    def _target(self, site: Site) -> Function | None:
+        return target_of(site, self.module, self.own)
+
     def _entry(self, target: Function) -> str:
         """Return the name of what is differentiated: what calls `target`, where that has derivatives."""
         if target.name not in self.registered:
@@ -198,7 +214,7 @@ class _Resolver:
         return name
 
     def _resolve(self, site: Site, text: str) -> None:
-        target = target_of(site)
+        target = self._target(site)
         assert target is not None
         name, line = str(site.call.callee_name), _line(site, self.module)
         try:

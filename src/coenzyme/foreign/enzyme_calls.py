@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 
 from coenzyme.errors import UnsupportedIRError
 from coenzyme.foreign.enzyme_plan import Actual, EnzymeMode
-from coenzyme.ir.instructions import Call, Cast, Freeze, Function, Load, Module
+from coenzyme.ir.instructions import Call, Cast, Freeze, Function, GlobalVariable, Load, Module
 from coenzyme.ir.parser import parse_module
-from coenzyme.ir.types import Type
+from coenzyme.ir.types import Type, spell_name
 from coenzyme.ir.values import ConstantExpression, ConstantInt, Global, Value
 
 __all__ = [
@@ -26,10 +26,10 @@ __all__ = [
 _MARKER = re.compile(r"enzyme_[a-z_]+")
 _DECLARED = re.compile(r"^external (?:\w+ )*?global (\w+)")
 _NAMES = {f"__enzyme_{mode.value}": mode for mode in EnzymeMode}
-_HINTS = re.compile(r"__enzyme_(?:float|double|integer|pointer|iter)")
 _REGISTRATION = re.compile(
     r"__enzyme_(?:register_|inactivefn|function_like|allocation_like|inactive_global|shouldrecompute|nofree)"
 )
+_HELD = re.compile(r'\b(?:global|constant) ptr @(?:"([^"]+)"|([-\w.$]+))')
 _DEREFERENCED = r"\b{}\("
 
 
@@ -66,7 +66,7 @@ def mentions_enzyme(name: str) -> bool:
 
 
 def find_sites(module: Module) -> Iterator[Site]:
-    """Yield the calls of Enzyme's functions; what only gives hints is not one.
+    """Yield the calls of Enzyme's functions.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def find_sites(module: Module) -> Iterator[Site]:
             if not isinstance(instruction, Call):
                 continue
             name = instruction.callee_name
-            if name is None or not mentions_enzyme(name) or _HINTS.search(name):
+            if name is None or not mentions_enzyme(name):
                 continue
             # Users add suffixes, and C++ what it mangles names with.
             mode = next((m for known, m in _NAMES.items() if known in name), None)
@@ -143,7 +143,32 @@ def define_markers(module: Module) -> None:
             variable.text = _DECLARED.sub(r"internal global \1 zeroinitializer", variable.text)
 
 
-def target_of(site: Site) -> Function | None:
-    """Return the function that a call differentiates, None where that is not evident."""
+def target_of(site: Site, module: Module, own: Container[str]) -> Function | None:
+    """Return the function that a call differentiates, None where that is not evident.
+
+    Parameters
+    ----------
+    own
+        The variables that nobody outside of the module can change.
+    """
     value = _without_casts(site.differentiated)
+    if isinstance(value, Load):
+        value = _held_forever(value.pointer, module, own)
     return value if isinstance(value, Function) else None
+
+
+def _held_forever(pointer: Value, module: Module, own: Container[str]) -> Value | None:
+    """Return the function whose address a variable holds from the beginning to the end."""
+    if not isinstance(pointer, GlobalVariable) or not (pointer.is_constant or pointer.name in own):
+        return None
+    match = _HELD.search(pointer.text)
+    if match is None:
+        return None
+    for function in module.functions.values():
+        for instruction in function.instructions():
+            if not isinstance(instruction, Load) and pointer in instruction.operands:
+                return None
+    spelled = re.compile(rf"@{re.escape(spell_name(pointer.name))}(?![-\w.$])")
+    if any(spelled.search(other.text) for other in module.globals.values()):
+        return None
+    return module.functions.get(match.group(1) or match.group(2))

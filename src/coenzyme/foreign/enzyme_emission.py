@@ -178,7 +178,7 @@ class _Writer:
         place = self._memory(plan.returns)
         if plan.seeds:
             self.at.store(self._argument(plan.seeds[lane], plan.returns), place)
-        elif plan.return_activity is _ACTIVE and plan.mode is EnzymeMode.AUTODIFF:
+        elif plan.return_activity is _ACTIVE:
             self.at.store(_ones(plan.returns), place)
         return place
 

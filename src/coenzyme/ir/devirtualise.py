@@ -39,7 +39,7 @@ from coenzyme.ir.values import (
     Value,
 )
 
-__all__ = ["UNKNOWN_FUNCTION", "devirtualise", "is_indirect"]
+__all__ = ["UNKNOWN_FUNCTION", "address_taken", "devirtualise", "is_indirect"]
 
 UNKNOWN_FUNCTION = "coenzyme.unknown_function"
 """Is called, and does not return, where the function to call is none that the module knows."""
@@ -69,7 +69,7 @@ def devirtualise(
         Says of a call by address whether that holds for it.
     """
     changed = False
-    taken = _address_taken(module) if closed else []
+    taken = address_taken(module) if closed else []
     for function in list(module.functions.values()):
         for call in [i for i in function.instructions() if isinstance(i, Call) and is_indirect(i)]:
             targets = _targets(call.callee)
@@ -87,7 +87,7 @@ def _unknown(module: Module) -> Function:
     return module.declare(UNKNOWN_FUNCTION, FunctionType(VOID, ()), "noreturn nounwind")
 
 
-def _address_taken(module: Module) -> list[Function]:
+def address_taken(module: Module) -> list[Function]:
     """Return the functions whose addresses are used other than for a call."""
     found = {f: None for f in module.functions.values() if any(_names(g, f) for g in module.globals.values())}
     for function in module.functions.values():

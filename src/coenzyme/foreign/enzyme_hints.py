@@ -1,0 +1,60 @@
+"""Calls of Enzyme's functions that say something of a value: they are replaced by the value."""
+
+from __future__ import annotations
+
+import re
+
+from coenzyme.errors import UnsupportedIRError
+from coenzyme.ir.builder import Builder
+from coenzyme.ir.debug import SourceMap
+from coenzyme.ir.instructions import Call, Function, Module
+from coenzyme.ir.types import F32, F64, VOID, FunctionType, Type
+from coenzyme.ir.values import Value
+
+__all__ = ["resolve_hints"]
+
+_TYPE = re.compile(r"__enzyme_(?:float|double|integer|pointer|ptr_size_hint)")
+_ITERATIONS = "__enzyme_iter"
+_IGNORED = "__enzyme_ignore_derivatives"
+_CONSTANTS: dict[Type, str] = {F64: "coenzyme.constant.f64", F32: "coenzyme.constant.f32"}
+
+
+def resolve_hints(module: Module) -> None:
+    """Replace what only gives hints: types of memory, numbers of iterations, values without a derivative.
+
+    Raises
+    ------
+    UnsupportedIRError
+        Where something other than a real number is to have no derivative.
+    """
+    for function in list(module.functions.values()):
+        for instruction in list(function.instructions()):
+            if isinstance(instruction, Call) and instruction.callee_name is not None:
+                _resolve(module, function, instruction, instruction.callee_name)
+
+
+def _resolve(module: Module, function: Function, call: Call, name: str) -> None:
+    if _TYPE.search(name) or _ITERATIONS in name:
+        if call.type != VOID:
+            call.replace_all_uses_with(call.arguments[0])
+        call.erase()
+    elif _IGNORED in name:
+        call.replace_all_uses_with(_constant(module, function, call))
+        call.erase()
+
+
+def _constant(module: Module, function: Function, call: Call) -> Value:
+    """Return the value that is passed, as one without a derivative."""
+    value = call.arguments[0]
+    if value.type.is_int:
+        return value
+    symbol = _CONSTANTS.get(value.type)
+    if symbol is None or call.type != value.type:
+        raise UnsupportedIRError(
+            f"derivatives of a {value.type} are to be ignored",
+            function=function.name,
+            operation=str(call.callee_name),
+            location=SourceMap(module).locate(call),
+            remedy="pass a double or a float, by value, and declare that the same type is returned",
+        )
+    return Builder.before(call).call(module.declare(symbol, FunctionType(value.type, (value.type,))), [value])
