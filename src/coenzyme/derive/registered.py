@@ -353,7 +353,7 @@ class _Writer:
         for number, adjoint in zip(floats, adjoints, strict=True):
             place = shadow_of.get(number)
             if place is not None:
-                at.store(at.fadd(at.load(adjoint.type, place), adjoint), place)
+                at.store(adjoint, place)
 
     def _given(self, function: tuple[str, FunctionType] | None, how: str) -> tuple[str, FunctionType]:
         if function is None:

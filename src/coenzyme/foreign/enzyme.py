@@ -111,9 +111,7 @@ def resolve_enzyme(text: str) -> Resolution:
 
 
 class _Resolver:
-    def __init__(
-        self, module: Module, registered: Mapping[str, Registered], own: Container[str]
-    ) -> None:
+    def __init__(self, module: Module, registered: Mapping[str, Registered], own: Container[str]) -> None:
         self.module = module
         self.own = own
         self.tried: set[str] = set()
