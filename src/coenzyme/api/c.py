@@ -6,9 +6,12 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from coenzyme.api.llvm import function as llvm_function
+from coenzyme.api.llvm import bind
+from coenzyme.frontends.c_wrapper import WRAPPED, by_pointers, wrapper_of
 from coenzyme.frontends.clang import compile_c
-from coenzyme.frontends.native_signature import DERIVED
+from coenzyme.frontends.debug_types import DebugTypes
+from coenzyme.frontends.llvm_modules import read_module
+from coenzyme.frontends.native_signature import DERIVED, find_name, find_signature
 
 __all__ = ["function"]
 
@@ -48,7 +51,8 @@ def function(
         For a pointer it takes an array of exactly that type, of any number of dimensions, contiguous and
         aligned, and writable unless the pointer is to ``const``; or None, the null pointer. Pointers to
         structs take arrays of a structured dtype made with ``align=True``. Numbers are converted; integers
-        that do not fit are an OverflowError. Parameters have the names that they have in C.
+        that do not fit are an OverflowError. A struct by value is a tuple of the numbers in it. Parameters
+        have the names that they have in C.
 
     Raises
     ------
@@ -82,4 +86,12 @@ def function(
     >>> cz.grad(energy)(x, 3)
     array([-2., -2.,  4.])
     """
-    return llvm_function(compile_c(source_or_path, flags, level=level), name, restype, argtypes)
+    text = read_module(compile_c(source_or_path, flags, level=level))
+    symbol = name = find_name(text, name)
+    prototype = DebugTypes(text).prototype(name)
+    prototype = None if prototype is None else by_pointers(prototype)
+    if prototype is not None:
+        more = wrapper_of(name, prototype)
+        text = read_module(compile_c(source_or_path, flags, level=level, more=more))
+        symbol = f"{WRAPPED}{name}"
+    return bind(text, symbol, name, find_signature(text, symbol, restype, argtypes, prototype))

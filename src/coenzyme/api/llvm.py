@@ -9,7 +9,7 @@ from typing import Any
 from coenzyme.frontends.llvm_modules import read_module
 from coenzyme.frontends.native import make_function
 from coenzyme.frontends.native_module import isolate
-from coenzyme.frontends.native_signature import DERIVED, find_name, find_signature
+from coenzyme.frontends.native_signature import DERIVED, Signature, find_name, find_signature
 
 __all__ = ["function"]
 
@@ -63,6 +63,10 @@ def function(
     """
     text = read_module(ir_or_bitcode)
     name = find_name(text, name)
-    signature = find_signature(text, name, restype, argtypes)
-    code = isolate(text, name)
+    return bind(text, name, name, find_signature(text, name, restype, argtypes))
+
+
+def bind(text: str, symbol: str, name: str, signature: Signature) -> Any:
+    """Return the function `symbol` of a module as a Numba function called `name`."""
+    code = isolate(text, symbol)
     return make_function(code, name, signature.result, signature.parameters, signature.describe(name))

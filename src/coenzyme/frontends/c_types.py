@@ -22,7 +22,18 @@ from numba.np import numpy_support
 
 from coenzyme.errors import CompilationError
 
-__all__ = ["CField", "COther", "CPointer", "CScalar", "CStruct", "CType", "Kind", "fits_into", "read_type"]
+__all__ = [
+    "CField",
+    "COther",
+    "CPointer",
+    "CScalar",
+    "CStruct",
+    "CType",
+    "CValue",
+    "Kind",
+    "fits_into",
+    "read_type",
+]
 
 
 class Kind(Enum):
@@ -112,6 +123,35 @@ class CPointer:
 
 
 @dataclass(frozen=True)
+class CValue:
+    """A struct or a complex number that is passed by value."""
+
+    content: CStruct | CScalar
+
+    def __str__(self) -> str:
+        return str(self.content)
+
+    @property
+    def scalars(self) -> tuple[tuple[int, CScalar], ...]:
+        """The numbers in it, with their places in bytes; only where `problem` is None."""
+        if isinstance(self.content, CScalar):
+            return ((0, self.content),)
+        return tuple((f.offset, f.type) for f in self.content.fields if isinstance(f.type, CScalar))
+
+    @property
+    def problem(self) -> str | None:
+        """What of it cannot be passed from Python; None where everything can."""
+        if isinstance(self.content, CScalar):
+            return None
+        return next((str(f.type) for f in self.content.fields if not isinstance(f.type, CScalar)), None)
+
+    @property
+    def llvm(self) -> str:
+        """How LLVM spells a pointer to it."""
+        return "ptr"
+
+
+@dataclass(frozen=True)
 class COther:
     """A type that Python values cannot stand for."""
 
@@ -121,7 +161,7 @@ class COther:
         return self.description
 
 
-CType = CScalar | CPointer | CStruct | COther
+CType = CScalar | CPointer | CStruct | CValue | COther
 """The type of a parameter, or of a result that there is."""
 
 _LONG = ctypes.sizeof(ctypes.c_long)
@@ -178,7 +218,7 @@ def read_type(given: Any) -> CType | None:
     match given:
         case None:
             found = None
-        case CScalar() | CPointer() | CStruct():
+        case CScalar() | CPointer() | CStruct() | CValue():
             found = given
         case str():
             found = _read_spelling(given)

@@ -155,7 +155,9 @@ def _refuse_old(found: Clang) -> None:
         )
 
 
-def compile_c(source_or_path: str | os.PathLike[str], flags: Sequence[str] = (), *, level: int = 2) -> str:
+def compile_c(
+    source_or_path: str | os.PathLike[str], flags: Sequence[str] = (), *, level: int = 2, more: str = ""
+) -> str:
     """Return C code as LLVM text as clang's front end makes it: not optimised, and free to be.
 
     Parameters
@@ -168,6 +170,9 @@ def compile_c(source_or_path: str | os.PathLike[str], flags: Sequence[str] = (),
     level
         For which optimisation, 0 to 3, code is generated. The types of memory (TBAA) are noted at every
         level; 0 differs in that ``__OPTIMIZE__`` is not defined.
+
+    more
+        C code to compile after the other, as one file with it.
 
     Returns
     -------
@@ -199,9 +204,10 @@ def compile_c(source_or_path: str | os.PathLike[str], flags: Sequence[str] = (),
     command = [clang.path, *_ALWAYS, f"-O{max(level, 2)}"]
     if level == 0:
         command.append("-U__OPTIMIZE__")
-    code = ""
-    if path is None:
-        code = f'#line 1 "{_NO_FILE}"\n{source_or_path}\n'
+    code = more
+    if path is None or more:
+        first = f'#line 1 "{_NO_FILE}"\n{source_or_path}' if path is None else f'#include "{path}"'
+        code = f"{first}\n{more}"
         command += [_DIALECT, *flags, "-x", "c", "-"]
     else:
         command += [*([_DIALECT] if path.suffix == ".c" else []), *flags, str(path)]

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from coenzyme.frontends.c_types import CField, COther, CPointer, CScalar, CStruct, CType, Kind
+from coenzyme.frontends.c_types import CField, COther, CPointer, CScalar, CStruct, CType, CValue, Kind
 from coenzyme.ir.lexer import decode_escapes
 
 __all__ = ["DebugTypes", "Prototype"]
@@ -52,11 +52,14 @@ class Prototype:
         One type each.
     spellings
         The type of the result and of each parameter by a name that C knows it by; None where it has none.
+    names
+        The names of the parameters, empty where they are not known.
     """
 
     result: CType | None
     parameters: tuple[CType, ...]
     spellings: tuple[str | None, ...]
+    names: tuple[str, ...]
 
 
 class DebugTypes:
@@ -92,7 +95,13 @@ class DebugTypes:
             None if result == "null" else self._resolve(result),
             tuple(t for t in found if t is not None),
             tuple(self._spelling(t) for t in listed),
+            tuple(self._names(node).get(i, "") for i in range(1, len(parameters) + 1)),
         )
+
+    def _names(self, subprogram: dict[str, str]) -> dict[int, str]:
+        """Return the names of a function's parameters by their numbers, which count from 1."""
+        found = (self._fields(n) for n in self._list(subprogram.get("retainedNodes", "")))
+        return {int(f["arg"]): f["name"] for f in found if "arg" in f and "name" in f}
 
     def _spelling(self, node: str) -> str | None:
         """Return a name that C code can use for a type, of those that a value can have."""
@@ -141,7 +150,7 @@ class DebugTypes:
         if depth > 0:
             return CPointer(None, is_constant)  # of pointers within structs nobody asks where they lead
         target = self._resolve(base, depth)
-        if isinstance(target, CPointer):
+        if isinstance(target, CPointer | CValue):
             return CPointer(COther(str(target)), is_constant)
         return CPointer(target, is_constant)
 

@@ -25,17 +25,24 @@ from numba.core import cgutils, types
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic
-from numba.np import numpy_support
 
 from coenzyme.errors import CompilationError
-from coenzyme.frontends.c_types import COther, CPointer, CScalar, CStruct, Kind, fits_into, read_type
+from coenzyme.frontends.c_types import COther, CPointer, CScalar, CStruct, CValue, Kind, fits_into, read_type
 from coenzyme.frontends.native_module import NativeCode
+from coenzyme.frontends.native_values import (
+    load_value,
+    new_slot,
+    numba_type_of,
+    store_value,
+    value_problem,
+    value_type,
+)
 from coenzyme.frontends.numba_link import make_library
 from coenzyme.frontends.numba_target import IRContext
 
 __all__ = ["NativeType", "make_function", "parameter_names"]
 
-NativeType = CScalar | CPointer
+NativeType = CScalar | CPointer | CValue
 """What a parameter or a result can be."""
 
 
@@ -45,7 +52,7 @@ class _Native:
 
     name: str
     code: NativeCode
-    result: CScalar | None
+    result: CScalar | CValue | None
     parameters: tuple[tuple[str, NativeType], ...]
     compiled: Any
     differentiated: Any
@@ -67,7 +74,7 @@ _states: dict[str, Any] = {}
 def make_function(
     code: NativeCode,
     name: str,
-    result: CScalar | None,
+    result: CScalar | CValue | None,
     parameters: Sequence[tuple[str, NativeType]],
     description: str = "",
 ) -> Any:
@@ -80,7 +87,8 @@ def make_function(
     name
         What to call it in Python.
     result
-        The type of its result, None for ``void``.
+        The type of its result, None for ``void``. One that is passed by value comes through the first
+        parameter of the function.
     parameters
         Name and type of each parameter; the names are identifiers, each another.
     description
@@ -131,16 +139,13 @@ def _load_state(name: str, text: str) -> None:
 # --- types --------------------------------------------------------------------------------------------------
 
 
-def numba_type_of(scalar: CScalar) -> Any:
-    """Return the Numba type of a number."""
-    return numpy_support.from_dtype(scalar.dtype)
-
-
 def _check(native: _Native, given: Sequence[Any]) -> None:
     """Refuse arguments of types that the function cannot be given."""
     for (name, wanted), kind in zip(native.parameters, given, strict=True):
         if isinstance(wanted, CScalar):
             problem = _scalar_problem(wanted, types.unliteral(kind))
+        elif isinstance(wanted, CValue):
+            problem = value_problem(wanted, kind)
         else:
             problem = _array_problem(wanted, kind)
         if problem is not None:
@@ -156,6 +161,8 @@ def _check(native: _Native, given: Sequence[Any]) -> None:
 def _described(wanted: NativeType) -> str:
     if isinstance(wanted, CScalar):
         return f"a number of type {wanted}"
+    if isinstance(wanted, CValue):
+        return f"{wanted} by value"
     if isinstance(wanted.target, CScalar):
         return f"an array of {wanted.target}"
     return f"an array for {wanted}"
@@ -214,7 +221,7 @@ def _call_native(typingctx: Any, number: Any, arguments: Any) -> Any:
     key = number.literal_value
     native = _natives[key]
     _check(native, arguments)
-    restype = types.none if native.result is None else numba_type_of(native.result)
+    restype = _result_type(native.result)
 
     def emit(context: Any, builder: Any, sig: Any, llvm_arguments: Any) -> Any:
         native = _natives[key]
@@ -230,13 +237,25 @@ def _call_native(typingctx: Any, number: Any, arguments: Any) -> Any:
             _pass(context, builder, builder.extract_value(packed, i), kind, parameter, release)
             for i, (kind, parameter) in enumerate(zip(kinds, native.parameters, strict=True))
         ]
+        slot = None
+        if isinstance(native.result, CValue):
+            slot = new_slot(builder, native.result)
+            passed.insert(0, slot)
         spelled = native.code
         kind = llvmir.FunctionType(_llvm_type(spelled.result), [_llvm_type(t) for t in spelled.parameters])
         function = cgutils.get_or_insert_function(builder.module, kind, spelled.symbol)
         value = builder.call(function, passed)
+        if slot is not None:
+            return load_value(context, builder, slot, native.result, sig.return_type)
         return context.get_dummy_value() if native.result is None else value
 
     return restype(number, arguments), emit
+
+
+def _result_type(result: CScalar | CValue | None) -> Any:
+    if result is None:
+        return types.none
+    return value_type(result) if isinstance(result, CValue) else numba_type_of(result)
 
 
 def _llvm_type(spelled: str) -> Any:
@@ -263,6 +282,8 @@ def _pass(
             return cgutils.voidptr_t(None)
         array = context.make_array(kind)(context, builder, value)
         return builder.bitcast(array.data, cgutils.voidptr_t)
+    if isinstance(wanted, CValue):
+        return store_value(context, builder, value, kind, wanted)
     target = numba_type_of(wanted)
     source = types.unliteral(kind)
     if wanted.is_integer and isinstance(source, types.Integer):

@@ -52,6 +52,7 @@ _REFUSED = (
     (re.compile(r"^@[^\n=]+ = (?:[\w()]+ )*(?:alias|ifunc) ", re.MULTILINE), "a second name for a function"),
     (re.compile(r"^module asm ", re.MULTILINE), "code in assembly"),
 )
+_COMPLEX = re.compile(r"__(?:mul|div)[sdxt]c3")
 _EXTENSION = {"signext", "zeroext", "inreg"}
 _BY_VALUE = {"byval", "sret", "byref", "inalloca", "preallocated", "swiftself", "swifterror", "nest"}
 _CONVENTION = re.compile(r"\b(?:\w+cc|cc \d+|cc\d+)\b")
@@ -205,13 +206,18 @@ def _refuse_unknown(module: Any, name: str) -> None:
     for symbol in (*module.functions, *module.global_variables):
         own = symbol.name.startswith(("llvm.", "coenzyme.state."))
         if symbol.is_declaration and not own and llvm.address_of_symbol(symbol.name) is None:
+            remedy = (
+                "compile it with flags=['-fcx-limited-range'], as complex products are computed in Python"
+                if _COMPLEX.fullmatch(symbol.name)
+                else "add the code that defines it to the same file, or load the library that has it first, "
+                "with llvmlite.binding.load_library_permanently(path)"
+            )
             raise UnsupportedIRError(
                 f"{name!r} refers to {symbol.name!r}, which the module does not define, and no library that "
                 "is loaded has",
                 function=name,
                 operation=symbol.name,
-                remedy="add the code that defines it to the same file, or load the library that has it "
-                "first, with llvmlite.binding.load_library_permanently(path)",
+                remedy=remedy,
             )
 
 

@@ -11,7 +11,18 @@ from typing import Any
 import llvmlite.binding as llvm
 
 from coenzyme.errors import CompilationError
-from coenzyme.frontends.c_types import COther, CPointer, CScalar, CStruct, CType, Kind, fits_into, read_type
+from coenzyme.frontends.c_types import (
+    COther,
+    CPointer,
+    CScalar,
+    CStruct,
+    CType,
+    CValue,
+    Kind,
+    fits_into,
+    read_type,
+)
+from coenzyme.frontends.c_wrapper import WRAPPED, by_pointers
 from coenzyme.frontends.debug_types import DebugTypes, Prototype
 from coenzyme.frontends.native import NativeType, parameter_names
 from coenzyme.frontends.native_module import find_function, visible_functions
@@ -41,7 +52,7 @@ class Signature:
         Name and type of each parameter.
     """
 
-    result: CScalar | None
+    result: CScalar | CValue | None
     parameters: tuple[tuple[str, NativeType], ...]
 
     def describe(self, name: str) -> str:
@@ -77,7 +88,9 @@ def find_name(text: str, name: str | None) -> str:
     return name
 
 
-def find_signature(text: str, name: str, restype: Any, argtypes: Sequence[Any] | Any) -> Signature:
+def find_signature(
+    text: str, name: str, restype: Any, argtypes: Sequence[Any] | Any, prototype: Prototype | None = None
+) -> Signature:
     """Return what a function takes and returns.
 
     Parameters
@@ -86,6 +99,9 @@ def find_signature(text: str, name: str, restype: Any, argtypes: Sequence[Any] |
         The module, and the function in it.
     restype, argtypes
         What the user says: types that `read_type` reads, or `DERIVED`.
+    prototype
+        What its source says, where that is not what its debug information says: `name` is a function around
+        the one that is meant.
 
     Raises
     ------
@@ -95,40 +111,56 @@ def find_signature(text: str, name: str, restype: Any, argtypes: Sequence[Any] |
     function = find_function(llvm.parse_assembly(text), name)
     arguments = list(function.arguments)
     kind = str(function.global_value_type)
-    result, parameters = kind[: kind.index("(")].strip(), [str(a.type) for a in arguments]
-    known = DebugTypes(text).prototype(name)
+    result = kind[: kind.index("(")].strip()
+    known = prototype or DebugTypes(text).prototype(name)
+    name = name.removeprefix(WRAPPED)
+    if known is not None and isinstance(known.result, CValue):
+        del arguments[0]
+        result = known.result.llvm
+    spelled = [str(a.type) for a in arguments]
     if known is not None:
-        _refuse_by_value(name, known, parameters)
-    given: list[Any] = [DERIVED] * len(parameters) if argtypes is DERIVED else list(argtypes)
-    if len(given) != len(parameters):
+        _refuse_by_value(name, known, spelled)
+    given: list[Any] = [DERIVED] * len(spelled) if argtypes is DERIVED else list(argtypes)
+    if len(given) != len(spelled):
         raise CompilationError(
-            f"{name}() has {len(parameters)} parameters, and {len(given)} argtypes are given", function=name
+            f"{name}() has {len(spelled)} parameters, and {len(given)} argtypes are given", function=name
         )
-    names = parameter_names([a.name for a in arguments])
-    found = [
-        _parameter(
-            f"{name}()", label, given[i], None if known is None else known.parameters[i], parameters[i]
-        )
-        for i, label in enumerate(names)
-    ]
+    told = [""] * len(spelled) if known is None else known.names
+    names = parameter_names([n or a.name for n, a in zip(told, arguments, strict=True)])
+    sources = [None] * len(spelled) if known is None else known.parameters
+    found = [_parameter(f"{name}()", *parts) for parts in zip(names, given, sources, spelled, strict=True)]
     return Signature(_result(name, restype, known, result), tuple(zip(names, found, strict=True)))
 
 
-def _refuse_by_value(name: str, known: Prototype, parameters: list[str]) -> None:
-    for kind in (known.result, *known.parameters):
-        by_value = isinstance(kind, CStruct) or (isinstance(kind, CScalar) and kind.kind is Kind.COMPLEX)
-        if by_value or (isinstance(kind, COther) and kind.description.startswith("union")):
-            raise CompilationError(
-                f"{name}() takes or returns a {kind} by value, which cannot be passed from Python",
-                function=name,
-                remedy="write a small C function around it that takes pointers to structs, and pass that",
-            )
-    if len(known.parameters) != len(parameters):
+def _refuse_by_value(name: str, known: Prototype, spelled: list[str]) -> None:
+    marked = by_pointers(known)
+    unions = (k for k in known.parameters if isinstance(k, COther) and k.description.startswith("union"))
+    refused = next((k for k in (known.result, *known.parameters) if marked and _is_by_value(k)), None)
+    refused = refused or next(unions, None)
+    if refused is not None:
         raise CompilationError(
-            f"{name}() has {len(known.parameters)} parameters in its source and {len(parameters)} in LLVM",
+            f"{name}() takes or returns a {refused} by value, which cannot be passed from here",
+            function=name,
+            remedy="write a small C function around it that takes pointers to structs, and pass that; "
+            "for structs and complex numbers in C, coenzyme.c.function does it",
+        )
+    for kind in (known.result, *known.parameters):
+        if isinstance(kind, CValue) and kind.problem is not None:
+            raise CompilationError(
+                f"{name}() takes or returns a {kind} by value, and {kind.problem} in it cannot be passed",
+                function=name,
+                remedy="write a small C function around it that takes numbers and pointers, and pass that",
+            )
+    if len(known.parameters) != len(spelled):
+        raise CompilationError(
+            f"{name}() has {len(known.parameters)} parameters in its source and {len(spelled)} in LLVM",
             function=name,
             remedy="write a small C function around it that takes numbers and pointers, and pass that",
         )
+
+
+def _is_by_value(kind: CType | None) -> bool:
+    return isinstance(kind, CStruct) or (isinstance(kind, CScalar) and kind.kind is Kind.COMPLEX)
 
 
 def _parameter(function: str, name: str, given: Any, known: CType | None, spelled: str) -> NativeType:
@@ -145,6 +177,15 @@ def _parameter(function: str, name: str, given: Any, known: CType | None, spelle
             argument=name,
             remedy='give argtypes, such as ["const double *", "int"]',
         )
+    if given is not DERIVED and known is not None and not _agrees(declared, known):
+        raise CompilationError(
+            f"{where} has type {known}, not {declared}",
+            function=function,
+            argument=name,
+            remedy="leave argtypes out, or give the type that it has",
+        )
+    if isinstance(known, CValue):
+        return known
     if not isinstance(declared, CScalar | CPointer) or (
         isinstance(declared, CPointer) and isinstance(declared.target, COther)
     ):
@@ -153,13 +194,6 @@ def _parameter(function: str, name: str, given: Any, known: CType | None, spelle
             function=function,
             argument=name,
             remedy="write a small C function around it that takes numbers and pointers, and pass that",
-        )
-    if given is not DERIVED and known is not None and not _agrees(declared, known):
-        raise CompilationError(
-            f"{where} has type {known}, not {declared}",
-            function=function,
-            argument=name,
-            remedy="leave argtypes out, or give the type that it has",
         )
     if declared.llvm != spelled:
         raise CompilationError(
@@ -173,8 +207,10 @@ def _parameter(function: str, name: str, given: Any, known: CType | None, spelle
     return declared
 
 
-def _agrees(declared: CScalar | CPointer, known: CType) -> bool:
+def _agrees(declared: CType, known: CType) -> bool:
     match declared, known:
+        case CScalar() | CStruct(), CValue():
+            return fits_into(declared, known.content)
         case CScalar(), CScalar():
             return declared == known or (declared.is_integer and known.is_integer)
         case CPointer(), CPointer():
@@ -192,7 +228,7 @@ def _same_integers(declared: Any, known: Any) -> bool:
     return both and declared.is_integer and known.is_integer and declared.size == known.size
 
 
-def _result(name: str, given: Any, known: Prototype | None, spelled: str) -> CScalar | None:
+def _result(name: str, given: Any, known: Prototype | None, spelled: str) -> CScalar | CValue | None:
     declared: CType | None
     if given is not DERIVED:
         declared = read_type(given)
@@ -200,24 +236,28 @@ def _result(name: str, given: Any, known: Prototype | None, spelled: str) -> CSc
         declared = known.result
     else:
         declared = None if spelled == "void" else _SCALARS.get(spelled, COther(spelled))
-    if declared is not None and not isinstance(declared, CScalar):
+    if given is not DERIVED and known is not None:
+        contradicts = (declared is None) != (known.result is None) or (
+            declared is not None and known.result is not None and not _agrees(declared, known.result)
+        )
+        if contradicts:
+            raise _other_result(name, str(known.result or "void"), str(declared or "void"))
+        declared = known.result if isinstance(known.result, CValue) else declared
+    if declared is not None and not isinstance(declared, CScalar | CValue):
         raise CompilationError(
             f"{name}() returns {declared}, which cannot be passed to Python",
             function=name,
             remedy="write a small C function around it that stores the result through a pointer",
         )
     wanted = "void" if declared is None else declared.llvm
-    kinds_differ = (
-        given is not DERIVED
-        and known is not None
-        and isinstance(known.result, CScalar)
-        and isinstance(declared, CScalar)
-        and not _agrees(declared, known.result)
-    )
-    if wanted != spelled or kinds_differ:
-        raise CompilationError(
-            f"{name}() returns {spelled}, not {wanted}",
-            function=name,
-            remedy="leave restype out, or give the type that it has in the code",
-        )
+    if wanted != spelled:
+        raise _other_result(name, spelled, wanted)
     return declared
+
+
+def _other_result(name: str, found: str, wanted: str) -> CompilationError:
+    return CompilationError(
+        f"{name}() returns {found}, not {wanted}",
+        function=name,
+        remedy="leave restype out, or give the type that it has in the code",
+    )
