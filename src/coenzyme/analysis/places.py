@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from coenzyme.ir.instructions import GetElementPtr
-from coenzyme.ir.types import F32, ArrayType, FloatType, IntType, StructType, Type
+from coenzyme.ir.types import ArrayType, FloatType, IntType, StructType, Type
 from coenzyme.ir.values import ConstantInt
 
 if TYPE_CHECKING:
@@ -26,9 +26,8 @@ def size_of(type: Type) -> tuple[int, int] | None:
         case IntType() if type.width <= 8 * WORD:
             size = next(s for s in (1, 2, 4, 8) if type.width <= 8 * s)
             return size, size
-        case FloatType() if type.name in ("float", "double"):
-            size = 4 if type == F32 else 8
-            return size, size
+        case FloatType() if type.name in ("float", "double", "x86_fp80"):
+            return type.size, type.size
         case ArrayType():
             inner = size_of(type.element)
             return None if inner is None else (inner[0] * type.count, inner[1])

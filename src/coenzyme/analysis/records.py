@@ -15,7 +15,7 @@ from math import gcd
 from coenzyme.analysis.content import carries_floats
 from coenzyme.analysis.objects import MemoryObject, Objects, Storage, called_effect, is_growth
 from coenzyme.ir.instructions import Binary, Call, Cast, Freeze, GetElementPtr, Instruction, Load, Store
-from coenzyme.ir.types import F32, I8, FloatType, IntType, Type
+from coenzyme.ir.types import I8, FloatType, IntType, Type
 from coenzyme.ir.values import Argument, ConstantInt, Value
 from coenzyme.rules import Effect, find_container_rule
 
@@ -171,6 +171,6 @@ def _size(type: Type) -> int | None:
         case IntType():
             return 1 if type == I8 else -(-type.width // 8)
         case FloatType():
-            return 4 if type == F32 else 8
+            return type.size
         case _:
             return 8 if type.is_pointer else None

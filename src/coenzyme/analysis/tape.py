@@ -15,7 +15,7 @@ from coenzyme.analysis.cut import CutProblem, minimum_cut
 from coenzyme.analysis.passes import ALL_PASSES, Pass
 from coenzyme.ir.instructions import Block, Call, Instruction, Load, Phi, Store
 from coenzyme.ir.loops import Loop
-from coenzyme.ir.types import F32, I1, FloatType, IntType, PointerType, Type
+from coenzyme.ir.types import I1, FloatType, IntType, PointerType, Type
 from coenzyme.ir.values import Constant, Value
 from coenzyme.rules import Effect, classify
 
@@ -133,7 +133,7 @@ def field_size(type: Type) -> int:
         case PointerType():
             return 8
         case FloatType():
-            return 4 if type == F32 else 8
+            return type.size
         case IntType():
             for size in (1, 2, 4, 8):
                 if type.width <= 8 * size:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from coenzyme.codegen import passes
+from coenzyme.codegen.library_calls import expand_library_calls, holds_library_calls
 from coenzyme.codegen.marking import mark, state_results
 from coenzyme.codegen.verify import verify
 from coenzyme.ir.parser import parse_module
@@ -72,7 +73,7 @@ def prepare(
     Cost: about 0.2 s for a typical array kernel, a sixth of lowering it.  Preparing twice is allowed: a
     derivative is prepared again before it is differentiated.
     """
-    text = _without_vectors(module if isinstance(module, str) else str(module))
+    text = _in_scalars(module if isinstance(module, str) else str(module))
     prepared = verify(mark(text, entry, keep_out_of_line, apart))
     # Simplifying before inlining makes less to inline; after each step that brings code together, simplify
     # again.
@@ -81,7 +82,7 @@ def prepare(
     passes.simplify_functions(prepared)
     simplified = str(prepared)
     # Those that were passed to functions have become values only now.
-    stated = _without_vectors(state_results(simplified))
+    stated = _in_scalars(state_results(simplified))
     if stated != simplified:
         prepared = verify(stated)
     passes.prune_reference_counts(prepared)
@@ -93,12 +94,16 @@ def prepare(
     return _drop_unused_environments(_drop_alias_scopes(spell_out_types(str(prepared))))
 
 
-def _without_vectors(text: str) -> str:
-    """Return LLVM text with the elements of vectors where vectors stood."""
-    if not holds_vectors(text):
+def _in_scalars(text: str) -> str:
+    """Return LLVM text with functions of one number where C has some of several, and without vectors."""
+    calls, vectors = holds_library_calls(text), holds_vectors(text)
+    if not calls and not vectors:
         return text
     module = parse_module(str(verify(text)))  # as the LLVM that is there prints it
-    return print_module(module) if scalarise(module) else text
+    changed = calls and expand_library_calls(module)
+    # The calls may take their numbers as vectors.
+    changed |= vectors and scalarise(module)
+    return print_module(module) if changed else text
 
 
 def canonicalise_loops(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from coenzyme.analysis.objects import is_internal_call
 from coenzyme.derive.runtime import TapeMemory, require
 from coenzyme.errors import (
     ActivityError,
@@ -84,7 +85,12 @@ class Context:
 
     def missing_rule(self, instruction: Instruction) -> MissingRuleError:
         """Return an error that says that no derivative of `instruction` is known."""
-        if any(isinstance(value.type, VectorType) for value in (instruction, *instruction.operands)):
+        if instruction.opcode in ("extractvalue", "extractelement"):
+            origin = instruction.operands[0]
+            if isinstance(origin, Call) and not is_internal_call(origin):
+                instruction = origin
+        parts = () if isinstance(instruction, Call) else (instruction, *instruction.operands)
+        if any(isinstance(value.type, VectorType) for value in parts):
             return MissingRuleError(
                 "a vector of active numbers does not come apart: it is passed to a function that is not"
                 " inlined, or to an operation of one machine",

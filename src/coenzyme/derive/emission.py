@@ -10,7 +10,7 @@ from coenzyme.ir.instructions import Call, Instruction, Module
 from coenzyme.ir.parser import parse_module
 from coenzyme.ir.types import F32, F64, I1, I32, PTR, FloatType, FunctionType, IntType, PointerType, Type
 from coenzyme.ir.values import ConstantFloat, Value
-from coenzyme.rules import Rule, find_rule, lower, symbol_for
+from coenzyme.rules import FLOAT_TYPES, Rule, find_rule, lower, symbol_for
 from coenzyme.rules.expression import Expression
 from coenzyme.rules.table import RECIPROCALS
 
@@ -54,7 +54,7 @@ def rule_of(instruction: Instruction) -> Rule | None:
 
 
 def _reciprocal(numerator: Value) -> Rule | None:
-    if not isinstance(numerator, ConstantFloat) or numerator.type not in (F32, F64):
+    if not isinstance(numerator, ConstantFloat) or str(numerator.type) not in FLOAT_TYPES:
         return None
     return RECIPROCALS.get(numerator.value)
 
@@ -63,11 +63,11 @@ class ExpressionEmitter:
     """Lowers the expressions of rules in one floating-point type (the rules' ``Target``)."""
 
     def __init__(self, module: Module, builder: Builder, type: Type, flags: tuple[str, ...] = ()) -> None:
-        if type not in (F32, F64):
+        if str(type) not in FLOAT_TYPES:
             raise MissingRuleError(
                 f"derivatives in type {type} are not known",
                 operation=str(type),
-                remedy="compute in float32 or float64",
+                remedy="compute in single, double or extended precision",
             )
         self.module = module
         self.builder = builder

@@ -145,7 +145,7 @@ body:
   %from = getelementptr {type}, ptr %target, i64 %i
   %to = getelementptr {type}, ptr %source, i64 %i
   %bar = load {type}, ptr %from, align {size}
-  store {type} 0.0, ptr %from, align {size}
+  store {type} zeroinitializer, ptr %from, align {size}
   %old = load {type}, ptr %to, align {size}
   %sum = fadd {type} %old, %bar
   store {type} %sum, ptr %to, align {size}
@@ -176,7 +176,7 @@ up.body:
   %i.from = getelementptr {type}, ptr %target, i64 %i.next
   %i.to = getelementptr {type}, ptr %source, i64 %i.next
   %i.bar = load {type}, ptr %i.from, align {size}
-  store {type} 0.0, ptr %i.from, align {size}
+  store {type} zeroinitializer, ptr %i.from, align {size}
   %i.old = load {type}, ptr %i.to, align {size}
   %i.sum = fadd {type} %i.old, %i.bar
   store {type} %i.sum, ptr %i.to, align {size}
@@ -191,7 +191,7 @@ down.body:
   %j.from = getelementptr {type}, ptr %target, i64 %j
   %j.to = getelementptr {type}, ptr %source, i64 %j
   %j.bar = load {type}, ptr %j.from, align {size}
-  store {type} 0.0, ptr %j.from, align {size}
+  store {type} zeroinitializer, ptr %j.from, align {size}
   %j.old = load {type}, ptr %j.to, align {size}
   %j.sum = fadd {type} %j.old, %j.bar
   store {type} %j.sum, ptr %j.to, align {size}
@@ -243,10 +243,10 @@ def require(
     if name not in module.functions:
         if name.startswith("coenzyme.adjoint."):
             type = name.rsplit(".", 1)[1]
-            text = _BLOCKS.format(name=type, type=type, size={"double": 8, "float": 4}[type])
+            text = _BLOCKS.format(name=type, type=type, size=FloatType(type).size)
         elif name.startswith("coenzyme.strided."):
             type = name.rsplit(".", 1)[1]
-            text = _STRIDED.format(name=type, type=type, size={"double": 8, "float": 4}[type])
+            text = _STRIDED.format(name=type, type=type, size=FloatType(type).size)
         elif name.startswith(("coenzyme.keep.drop.", "coenzyme.keep.release.")):
             release = name.split(".", 3)[3]
             free = "" if release == "free" else "declare void @free(ptr)"

@@ -67,7 +67,7 @@ def const_int(type: Type, value: int) -> ConstantInt:
 
 
 def const_float(type: Type, value: float) -> ConstantFloat:
-    """Return `value` as a ``double`` or ``float`` constant."""
+    """Return `value` as a ``double``, ``float`` or ``x86_fp80`` constant."""
     assert isinstance(type, FloatType), type
     return ConstantFloat(type, value)
 
@@ -90,10 +90,19 @@ def neutral(type: Type) -> Constant:
 
     LLVM drops the addition of −0.0; that of +0.0, which turns −0.0 into 0.0, must stay.
     """
-    if isinstance(type, FloatType) and type.name in ("double", "float"):
-        return ConstantFloat(type, "-0.000000e+00")
+    if isinstance(type, FloatType):
+        plain = type.name in ("double", "float")
+        return ConstantFloat(type, "-0.000000e+00" if plain else _NEGATIVE_ZEROS[type.name])
     return zero(type)
 
+
+_NEGATIVE_ZEROS = {
+    "half": "0xH8000",
+    "bfloat": "0xR8000",
+    "x86_fp80": "0xK80000000000000000000",
+    "fp128": "0xL00000000000000008000000000000000",
+    "ppc_fp128": "0xM80000000000000000000000000000000",
+}
 
 TRUE = ConstantInt(I1, 1)
 FALSE = ConstantInt(I1, 0)

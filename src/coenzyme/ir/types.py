@@ -38,6 +38,7 @@ __all__ = [
     "spell_name",
 ]
 
+_FLOAT_SIZES = {"half": 2, "bfloat": 2, "float": 4, "double": 8}
 _PLAIN_NAME = re.compile(r"[-a-zA-Z$._][-a-zA-Z$._0-9]*\Z")
 _TO_ESCAPE = re.compile(r"[^ -~]|[\"\\]")
 
@@ -95,6 +96,11 @@ class FloatType(Type):
     """``half``, ``bfloat``, ``float``, ``double``, ``x86_fp80``, ``fp128`` or ``ppc_fp128``."""
 
     name: str
+
+    @property
+    def size(self) -> int:
+        """How many bytes lie between neighbours in an array; the ten of an ``x86_fp80`` take sixteen."""
+        return _FLOAT_SIZES.get(self.name, 16)
 
     def __str__(self) -> str:
         return self.name

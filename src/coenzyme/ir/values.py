@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from typing import TYPE_CHECKING
 
@@ -112,7 +113,15 @@ class ConstantFloat(Constant):
 
 
 def spell_float(value: float, type: FloatType) -> str:
-    """Return LLVM's exact hexadecimal spelling of `value` as `type` (double or float)."""
+    """Return LLVM's exact hexadecimal spelling of `value` as `type` (double, float or x86_fp80).
+
+    Examples
+    --------
+    >>> print(spell_float(1.0, F64), spell_float(-2.0, FloatType("x86_fp80")))
+    0x3FF0000000000000 0xKC0008000000000000000
+    """
+    if type.name == "x86_fp80":
+        return f"0xK{_extended_bits(value):020X}"
     if type == F32:
         value = struct.unpack("<f", struct.pack("<f", value))[0]
     elif type != F64:
@@ -121,12 +130,42 @@ def spell_float(value: float, type: FloatType) -> str:
 
 
 def read_float(text: str) -> float:
-    """Return the float that LLVM's spelling of a ``double`` or ``float`` constant denotes."""
-    if text.startswith("0x") and text[2:3] not in "KLMHR":
+    """Return the float that LLVM's spelling of a constant denotes, rounded where it is wider than double."""
+    if text.startswith("0xK"):
+        return _from_extended(int(text[3:], 16))
+    if text.startswith("0x") and text[2:3] not in "LMHR":
         return struct.unpack("<d", struct.pack("<Q", int(text, 16)))[0]
     if text.startswith("0x"):
         raise ValueError(f"{text}: a constant wider or narrower than double")
     return float(text)
+
+
+_BIAS, _SPECIAL = 16383, 0x7FFF
+"""Of the exponent of an ``x86_fp80``: what is added to it, and what stands for infinities and NaN."""
+
+
+def _extended_bits(value: float) -> int:
+    """Return the 80 bits of `value` as an ``x86_fp80``: sign, exponent, and a significand of 64 bits."""
+    sign = int(math.copysign(1.0, value) < 0) << 79
+    if math.isnan(value):
+        return sign | _SPECIAL << 64 | 0b11 << 62
+    if math.isinf(value):
+        return sign | _SPECIAL << 64 | 1 << 63
+    if value == 0.0:
+        return sign
+    fraction, exponent = math.frexp(abs(value))
+    return sign | (exponent - 1 + _BIAS) << 64 | int(math.ldexp(fraction, 53)) << 11
+
+
+def _from_extended(bits: int) -> float:
+    sign = -1.0 if bits >> 79 else 1.0
+    exponent, significand = bits >> 64 & _SPECIAL, bits & ((1 << 64) - 1)
+    if exponent == _SPECIAL:
+        return sign * (math.nan if significand & ((1 << 63) - 1) else math.inf)
+    try:
+        return sign * math.ldexp(significand, exponent - _BIAS - 63)
+    except OverflowError:
+        return sign * math.inf
 
 
 class ConstantNull(Constant):

@@ -93,12 +93,36 @@ _PYTHON = _words("""
     PySys_FormatStdout PySys_WriteStdout
 """)
 
+# Those that return a pointer into what they are given (strchr) are not among them: who writes through it
+# would not be seen; neither are those that read numbers into memory (scanf, fread), or move them (qsort).
 _C = _words("""
-    printf puts putchar fprintf snprintf vsnprintf vprintf fputs fputc fwrite fflush strlen strcmp strncmp
-    memcmp bcmp abort exit _exit __assert_fail isnan isnanf isinf isinff isfinite finite finitef signbit
-    __isnan __isnanf __isinf __isinff __finite __finitef __signbit __signbitf __fpclassify __fpclassifyf
-    ilogb ilogbf lround lroundf llround llroundf lrint lrintf llrint llrintf get_num_threads set_num_threads
-    get_thread_id nrt_unresolved_abort NRT_get_api NRT_MemInfo_size NRT_MemInfo_refcount
+    get_num_threads set_num_threads get_thread_id nrt_unresolved_abort NRT_get_api NRT_MemInfo_size
+    NRT_MemInfo_refcount
+    printf fprintf dprintf sprintf snprintf vprintf vfprintf vsprintf vsnprintf puts putchar putc fputs fputc
+    fwrite putchar_unlocked fputc_unlocked fputs_unlocked fwrite_unlocked perror
+    __printf_chk __fprintf_chk __sprintf_chk __snprintf_chk __vprintf_chk __vfprintf_chk __vsprintf_chk
+    __vsnprintf_chk
+    fopen fopen64 fdopen fclose fflush feof ferror clearerr fileno remove setvbuf setbuf getchar getc fgetc
+    ungetc fseek ftell rewind
+    strlen strnlen strcmp strncmp strcasecmp strncasecmp strcoll strspn strcspn strerror memcmp bcmp
+    atoi atol atoll atof strtol strtoul strtoll strtoull strtod strtof strtold __isoc23_strtol
+    __isoc23_strtoul __isoc23_strtoll __isoc23_strtoull
+    isalnum isalpha isblank iscntrl isdigit isgraph islower isprint ispunct isspace isupper isxdigit tolower
+    toupper __ctype_b_loc __ctype_tolower_loc __ctype_toupper_loc
+    abort exit _exit _Exit quick_exit __assert_fail __assert_rtn __assert __stack_chk_fail getenv getpid
+    isatty __errno_location __error
+    abs labs llabs div ldiv lldiv rand srand rand_r random srandom drand48 erand48 lrand48 nrand48 mrand48
+    jrand48 srand48
+    time clock difftime gettimeofday clock_gettime clock_getres times getrusage sleep usleep nanosleep
+    sched_yield
+    fegetround fesetround feclearexcept feraiseexcept fetestexcept fegetexceptflag fesetexceptflag
+    feholdexcept fegetenv fesetenv feupdateenv
+""")
+
+# From real numbers to integers, or from texts to constants: in three precisions, with f, l or nothing behind.
+_C_IN_PRECISIONS = _words("""
+    isnan isinf isfinite finite signbit __isnan __isinf __finite __signbit __fpclassify ilogb llogb lround
+    llround lrint llrint nan issignaling __issignaling iszero
 """)
 
 _INACTIVE = re.compile(
@@ -107,8 +131,9 @@ _INACTIVE = re.compile(
     |numba_({_NUMBA})
     |{_PYTHON}|Py(Err|Unicode|Bytes|Exc)_\w+|PyLong_From\w+
     |{_C}
+    |({_C_IN_PRECISIONS})[fl]?
     # What the user declares to be a constant
-    |coenzyme\.constant\.f(32|64)
+    |coenzyme\.constant\.f(32|64|80)
     # Numba's own functions that only ever raise, under their mangled names
     |.*(ol_raise_with_shape_context|__excinfo_unwrap_args).*
     """,

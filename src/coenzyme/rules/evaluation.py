@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from fractions import Fraction
+from functools import cache
 from typing import Any
 
 from coenzyme.rules.expression import Expression, lower
@@ -167,6 +169,49 @@ def _digamma(x: float) -> float:
     return math.log(x) - 0.5 / x - series - shift
 
 
+def _bessel_first(n: float, x: float) -> float:
+    """Return Jₙ(x) for a whole number n, by its power series, summed exactly. Abramowitz & Stegun 9.1.10."""
+    order = abs(int(n))
+    sign = -1 if n < 0 and order % 2 else 1
+    if not math.isfinite(x):
+        return 0.0 if math.isinf(x) else math.nan
+    return float(sign * _bessel_sum(order, x, lambda _: Fraction(1)))
+
+
+def _bessel_second(n: float, x: float) -> float:
+    """Return Yₙ(x) for a whole number n. Abramowitz & Stegun 9.1.11, with ψ(k+1) = Hₖ − γ."""
+    order = abs(int(n))
+    sign = -1 if n < 0 and order % 2 else 1
+    if not x > 0.0 or math.isinf(x):
+        return 0.0 if x == math.inf else sign * -math.inf if x == 0.0 else math.nan
+    half = Fraction(x) / 2
+    pole = sum(
+        math.factorial(order - k - 1) * half ** (2 * k - order) / math.factorial(k) for k in range(order)
+    )
+    rest = _bessel_sum(order, x, lambda k: _harmonic(k) + _harmonic(order + k))
+    logarithm = 2.0 * (math.log(float(half)) + _EULER) * _bessel_first(order, x)
+    return sign * (logarithm - float(pole + rest)) / math.pi
+
+
+def _bessel_sum(order: int, x: float, weight: Callable[[int], Fraction]) -> Fraction:
+    half = Fraction(x) / 2
+    term = half**order / math.factorial(order)
+    total, k = term * weight(0), 0
+    while k < abs(x) or abs(term) > abs(total) * Fraction(1, 10**25):
+        k += 1
+        term *= -half * half / (k * (order + k))
+        total += term * weight(k)
+    return total
+
+
+@cache
+def _harmonic(n: int) -> Fraction:
+    return _harmonic(n - 1) + Fraction(1, n) if n else Fraction(0)
+
+
+_EULER = 0.57721566490153286
+"""γ = lim Hₙ − log n."""
+
 DIGAMMA_SERIES: tuple[float, ...] = (
     1 / 12,
     -1 / 120,
@@ -213,5 +258,11 @@ FUNCTIONS: Mapping[str, Callable[..., float]] = {
     "erf": math.erf,
     "erfc": math.erfc,
     "digamma": _digamma,
+    "j0": lambda x: _bessel_first(0, x),
+    "j1": lambda x: _bessel_first(1, x),
+    "jn": _bessel_first,
+    "y0": lambda x: _bessel_second(0, x),
+    "y1": lambda x: _bessel_second(1, x),
+    "yn": _bessel_second,
 }
 """The functions that a partial may call, by family."""

@@ -16,7 +16,8 @@ from coenzyme.rules.rule import OperandKind
 
 __all__ = ["FAMILIES", "definitions", "name_of"]
 
-_OVERLOAD: Mapping[str, str] = {"double": "f64", "float": "f32"}
+_OVERLOAD: Mapping[str, str] = {"double": "f64", "float": "f32", "x86_fp80": "f80"}
+_ONE = {"double": "1.0", "float": "1.0", "x86_fp80": "0xK3FFF8000000000000000"}
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ _SHIFT = 10
 
 
 def name_of(family: str, float_type: str) -> str:
-    """Return the symbol under which a family is defined for ``"double"`` or ``"float"``."""
+    """Return the symbol under which a family is defined for ``"double"``, ``"float"`` or ``"x86_fp80"``."""
     return f"coenzyme.{family}.{_OVERLOAD[float_type]}"
 
 
@@ -69,9 +70,9 @@ def _hexadecimal(value: float) -> str:
 
 
 def _digamma(float_type: str) -> Definition:
-    if float_type == "float":
-        single, double = name_of("digamma", "float"), name_of("digamma", "double")
-        return Definition(_in_single_precision(single, double), calls=(double,))
+    if float_type != "double":
+        other, double = name_of("digamma", float_type), name_of("digamma", "double")
+        return Definition(_by_double_precision(other, double, float_type), calls=(double,))
     return Definition(
         _digamma_in_double_precision(),
         declarations=(
@@ -82,13 +83,14 @@ def _digamma(float_type: str) -> Definition:
     )
 
 
-def _in_single_precision(single: str, double: str) -> str:
-    return f"""define internal float @{single}(float %x) {_PURE} {{
+def _by_double_precision(other: str, double: str, real: str) -> str:
+    to, back = ("fpext", "fptrunc") if real == "float" else ("fptrunc", "fpext")
+    return f"""define internal {real} @{other}({real} %x) {_PURE} {{
 entry:
-  %wide = fpext float %x to double
-  %value = call double @{double}(double %wide)
-  %narrow = fptrunc double %value to float
-  ret float %narrow
+  %argument = {to} {real} %x to double
+  %value = call double @{double}(double %argument)
+  %result = {back} double %value to {real}
+  ret {real} %result
 }}
 """
 
@@ -192,7 +194,7 @@ entry:
 square:
   %remaining = phi i32 [ %count, %entry ], [ %rest, %square ]
   %power = phi {real} [ %x, %entry ], [ %squared, %square ]
-  %product = phi {real} [ 1.0, %entry ], [ %next, %square ]
+  %product = phi {real} [ {_ONE[real]}, %entry ], [ %next, %square ]
   %bit = and i32 %remaining, 1
   %odd = icmp ne i32 %bit, 0
   %multiplied = fmul {real} %product, %power
@@ -203,7 +205,7 @@ square:
   br i1 %more, label %square, label %done
 
 done:
-  %reciprocal = fdiv {real} 1.0, %next
+  %reciprocal = fdiv {real} {_ONE[real]}, %next
   %value = select i1 %negative, {real} %reciprocal, {real} %next
   ret {real} %value
 }}

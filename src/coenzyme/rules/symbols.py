@@ -13,11 +13,12 @@ from coenzyme.rules.table import FUNCTIONS, INSTRUCTIONS
 
 __all__ = ["FLOAT_TYPES", "RULES", "Symbol", "find_rule", "symbol_for"]
 
-FLOAT_TYPES: Final = ("double", "float")
+FLOAT_TYPES: Final = ("double", "float", "x86_fp80")
 """The types that have rules, as LLVM writes them."""
 
-_OVERLOAD: Mapping[str, str] = {"double": "f64", "float": "f32"}
-_LIBM_SUFFIX: Mapping[str, str] = {"double": "", "float": "f"}
+_OVERLOAD: Mapping[str, str] = {"double": "f64", "float": "f32", "x86_fp80": "f80"}
+_LIBM_SUFFIX: Mapping[str, str] = {"double": "", "float": "f", "x86_fp80": "l"}
+_REENTRANT = "_r"
 
 RULES: Mapping[str, Rule] = {rule.name: rule for rule in (*INSTRUCTIONS, *FUNCTIONS)}
 """Every row, by family."""
@@ -49,7 +50,8 @@ def _spell(rule: Rule, callee: str, float_type: str) -> str:
     if callee.startswith("coenzyme."):
         return special.name_of(rule.name, float_type)
     if not callee.startswith("llvm."):
-        return callee + _LIBM_SUFFIX[float_type]
+        stem = callee.removesuffix(_REENTRANT)
+        return stem + _LIBM_SUFFIX[float_type] + callee[len(stem) :]
     integers = [kind.value for kind in rule.kinds if kind is OperandKind.INTEGER]
     return ".".join((callee, _OVERLOAD[float_type], *integers))
 
@@ -76,6 +78,8 @@ def find_rule(callee: str) -> tuple[Rule, str | None] | None:
     >>> rule, float_type = find_rule("atan2f")
     >>> rule.name, float_type
     ('atan2', 'float')
+
+    Where C's ``long double`` is another type than ``x86_fp80``, functions with names in l work in that.
     """
     if callee in _BY_OPCODE:
         return _BY_OPCODE[callee], None
@@ -83,7 +87,7 @@ def find_rule(callee: str) -> tuple[Rule, str | None] | None:
 
 
 def symbol_for(family: str, float_type: str) -> Symbol:
-    """Return how to call a family in double (``"double"``) or single (``"float"``) precision.
+    """Return how to call a family in double (``"double"``), single (``"float"``) or extended precision.
 
     Raises
     ------

@@ -35,6 +35,7 @@ _OUTPUT = OperandKind.INTEGER_OUTPUT
 
 _X = ("x",)
 _XY = ("x", "y")
+_NX = ("n", "x")
 
 _FREM = Rule("frem", _XY, ("1", "-rint((x - r)/y)"), ("fmod", "numba_fixed_fmod"))
 
@@ -80,12 +81,16 @@ FUNCTIONS: tuple[Rule, ...] = (
     # --- exponentials and logarithms
     Rule("exp", _X, ("r",), ("llvm.exp", "exp")),
     Rule("exp2", _X, ("r*log(2)",), ("llvm.exp2", "exp2")),
-    Rule("exp10", _X, ("r*log(10)",), ("llvm.exp10", "exp10", "__exp10")),
+    Rule("exp10", _X, ("r*log(10)",), ("llvm.exp10", "exp10", "__exp10", "pow10")),
     Rule("expm1", _X, ("r + 1",), ("expm1",)),
+    Rule("exp2m1", _X, ("(r + 1)*log(2)",), ("exp2m1",)),
+    Rule("exp10m1", _X, ("(r + 1)*log(10)",), ("exp10m1",)),
     Rule("log", _X, ("1/x",), ("llvm.log", "log")),
     Rule("log2", _X, ("1/log(2)/x",), ("llvm.log2", "log2")),
     Rule("log10", _X, ("1/log(10)/x",), ("llvm.log10", "log10")),
     Rule("log1p", _X, ("1/(1 + x)",), ("log1p",)),
+    Rule("log2p1", _X, ("1/log(2)/(1 + x)",), ("log2p1",)),
+    Rule("log10p1", _X, ("1/log(10)/(1 + x)",), ("log10p1",)),
     # --- trigonometric
     Rule("sin", _X, ("cos(x)",), ("llvm.sin", "sin")),
     Rule("cos", _X, ("-sin(x)",), ("llvm.cos", "cos")),
@@ -113,7 +118,15 @@ FUNCTIONS: tuple[Rule, ...] = (
     Rule("erf", _X, ("2/sqrt(pi)*exp(-x*x)",), ("erf", "numba_erf")),
     Rule("erfc", _X, ("-2/sqrt(pi)*exp(-x*x)",), ("erfc", "numba_erfc")),
     Rule("gamma", _X, ("r*digamma(x)",), ("tgamma", "numba_gamma")),
-    Rule("lgamma", _X, ("digamma(x)",), ("lgamma", "numba_lgamma")),
+    Rule("lgamma", _X, ("digamma(x)",), ("lgamma", "numba_lgamma", "gamma")),
+    Rule("lgamma_r", ("x", "sign"), ("digamma(x)", None), ("lgamma_r", "gamma_r"), (_REAL, _OUTPUT)),
+    # --- Bessel functions
+    Rule("j0", _X, ("-j1(x)",), ("j0",)),
+    Rule("j1", _X, ("where(x == 0, 0.5, j0(x) - r/where(x == 0, 1, x))",), ("j1",)),
+    Rule("jn", _NX, (None, "0.5*(jn(n - 1, x) - jn(n + 1, x))"), ("jn",), (_INTEGER, _REAL)),
+    Rule("y0", _X, ("-y1(x)",), ("y0",)),
+    Rule("y1", _X, ("y0(x) - r/x",), ("y1",)),
+    Rule("yn", _NX, (None, "0.5*(yn(n - 1, x) - yn(n + 1, x))"), ("yn",), (_INTEGER, _REAL)),
     # --- sign, minimum, maximum
     Rule("fabs", _X, ("where(x == 0, 0, copysign(1, x))",), ("llvm.fabs", "fabs")),
     Rule(
@@ -168,7 +181,18 @@ FUNCTIONS: tuple[Rule, ...] = (
     Rule("arithmetic.fence", _X, ("1",), ("llvm.arithmetic.fence",)),
     # --- bits of floating point
     Rule("remainder", _XY, ("1", "-rint((x - r)/y)"), ("remainder", "drem")),
-    Rule("nextafter", _XY, ("1", "0"), ("nextafter", "numba_nextafter")),
+    Rule(
+        "remquo",
+        ("x", "y", "quotient"),
+        ("1", "-rint((x - r)/y)", None),
+        ("remquo",),
+        (_REAL, _REAL, _OUTPUT),
+    ),
+    # What the second says is in which direction, so that its type does not matter.
+    Rule("nextafter", _XY, ("1", "0"), ("nextafter", "numba_nextafter", "nexttoward")),
+    Rule("nextup", _X, ("1",), ("nextup", "nextdown")),
+    Rule("significand", _X, ("r/where(x == 0, 1, x)",), ("significand",)),
+    Rule("scalb", ("x", "n"), ("exp2(n)", "0"), ("scalb",)),
     Rule(
         "ldexp",
         ("x", "n"),

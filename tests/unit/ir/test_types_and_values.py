@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coenzyme.ir.builder import const_int
+from coenzyme.codegen import optimise
+from coenzyme.ir.builder import const_int, neutral
 from coenzyme.ir.instructions import Binary, Phi
 from coenzyme.ir.lexer import decode_name
 from coenzyme.ir.types import (
@@ -18,6 +19,7 @@ from coenzyme.ir.types import (
     I64,
     PTR,
     ArrayType,
+    FloatType,
     FunctionType,
     IntType,
     NamedType,
@@ -101,3 +103,43 @@ def test_constants_keep_no_users() -> None:
     Binary("add", I64, [one, one])
     Phi(I64).add_operand(one)
     assert one.users == {}
+
+
+EXTENDED = FloatType("x86_fp80")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0xK00000000000000000000"),
+        (-0.0, "0xK80000000000000000000"),
+        (1.0, "0xK3FFF8000000000000000"),
+        (-2.5, "0xKC000A000000000000000"),
+        (math.inf, "0xK7FFF8000000000000000"),
+        (-math.inf, "0xKFFFF8000000000000000"),
+        (5e-324, "0xK3BCD8000000000000000"),
+        (math.pi, "0xK4000C90FDAA22168C000"),
+    ],
+)
+def test_constants_of_extended_precision_are_spelled_and_read(value: float, text: str) -> None:
+    constant = ConstantFloat(EXTENDED, value)
+    assert constant.text == text
+    assert math.copysign(1.0, constant.value) == math.copysign(1.0, value)
+    assert constant.value == value
+
+
+def test_constants_wider_than_double_are_rounded_when_they_are_read() -> None:
+    assert ConstantFloat(EXTENDED, "0xK3FFF8000000000000001").value == 1.0
+    assert ConstantFloat(EXTENDED, "0xK73E78000000000000000").value == math.inf
+    assert ConstantFloat(EXTENDED, "0xK00000000000000000001").value == 0.0
+    assert math.isnan(ConstantFloat(EXTENDED, "0xK7FFFC000000000000000").value)
+    assert math.isnan(ConstantFloat(EXTENDED, math.nan).value)
+
+
+@pytest.mark.parametrize("name", ["half", "bfloat", "float", "double", "x86_fp80", "fp128"])
+def test_adding_the_neutral_element_is_nothing_to_llvm(name: str) -> None:
+    constant = neutral(FloatType(name))
+    assert isinstance(constant, ConstantFloat)
+    text = f"define {name} @f({name} %x) {{\n  %y = fadd {name} %x, {constant.text}\n  ret {name} %y\n}}\n"
+    assert "fadd" not in optimise(text, 1)
+    assert "fadd" in optimise(text.replace(constant.text, "zeroinitializer"), 1)

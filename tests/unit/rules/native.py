@@ -4,12 +4,19 @@ import ctypes
 
 import llvmlite.binding as llvm
 
+from coenzyme.ir.types import FloatType
+from coenzyme.ir.values import spell_float
 from coenzyme.rules import Expression, definitions, lower, symbol_for
 
 llvm.initialize_native_target()
 llvm.initialize_native_asmprinter()
 
-C_TYPES = {"double": ctypes.c_double, "float": ctypes.c_float, "i32": ctypes.c_int}
+C_TYPES = {
+    "double": ctypes.c_double,
+    "float": ctypes.c_float,
+    "x86_fp80": ctypes.c_longdouble,
+    "i32": ctypes.c_int,
+}
 
 
 class Compiled:
@@ -28,11 +35,6 @@ class Compiled:
         return prototype(self.engine.get_function_address(name))
 
 
-def literal(value: float) -> str:
-    """Return a constant as LLVM reads it: sixteen hexadecimal digits, for float as for double."""
-    return f"0x{ctypes.c_uint64.from_buffer(ctypes.c_double(value)).value:016X}"
-
-
 class TextTarget:
     """The target of :func:`coenzyme.rules.lower` whose values are LLVM's names and constants."""
 
@@ -47,8 +49,7 @@ class TextTarget:
         return name
 
     def constant(self, value):
-        rounded = C_TYPES[self.float_type](value).value
-        return literal(rounded)
+        return spell_float(value, FloatType(self.float_type))
 
     def binary(self, opcode, a, b):
         return self._emit(f"{opcode} {self.float_type} {a}, {b}")

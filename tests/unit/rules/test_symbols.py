@@ -11,7 +11,7 @@ from coenzyme.rules import FLOAT_TYPES, RULES, OperandKind, Symbol, evaluate, fi
 from .native import Compiled, declaration, function_of
 
 CALLED = [rule for rule in RULES.values() if rule.callees]
-PRECISION = {"double": 1e-14, "float": 2e-5}
+PRECISION = {"double": 1e-14, "float": 2e-5, "x86_fp80": 1e-14}
 
 
 @pytest.mark.parametrize("float_type", FLOAT_TYPES)
