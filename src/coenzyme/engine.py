@@ -44,7 +44,7 @@ from coenzyme.derive.runtime import TapeMemory
 from coenzyme.derive.seeds import find_places
 from coenzyme.derive.written import find_written_parameters
 from coenzyme.errors import ActivityError, CoenzymeError, Location, MissingRuleError, UnsupportedIRError
-from coenzyme.frontends.native_module import calls_native, is_native
+from coenzyme.frontends.native_module import calls_native, is_native, variable_of
 from coenzyme.frontends.numba_link import Linked, link
 from coenzyme.frontends.numba_link_split import SplitSymbols, link_split
 from coenzyme.frontends.numba_lower import lower
@@ -535,6 +535,11 @@ def _named_arguments() -> Generator[None, None, None]:
         found = re.match(r"arg\.(\w+)", error.argument or "")
         if found is not None:
             error.argument = found.group(1)
+            error.args = (error.describe(),)
+        variable = variable_of(error.argument or "")
+        if variable is not None:
+            error.argument = f"the variable {variable}"
+            error.remedy = f"let the function take the memory of {variable} as a parameter"
             error.args = (error.describe(),)
         raise
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from coenzyme.api.llvm import bind
+from coenzyme.api.llvm import bind, resolved
 from coenzyme.frontends.c_wrapper import WRAPPED, by_pointers, wrapper_of
 from coenzyme.frontends.clang import compile_c
 from coenzyme.frontends.debug_types import DebugTypes
@@ -86,12 +86,12 @@ def function(
     >>> cz.grad(energy)(x, 3)
     array([-2., -2.,  4.])
     """
-    text = read_module(compile_c(source_or_path, flags, level=level))
+    text = resolved(read_module(compile_c(source_or_path, flags, level=level)))
     symbol = name = find_name(text, name)
     prototype = DebugTypes(text).prototype(name)
     prototype = None if prototype is None else by_pointers(prototype)
     if prototype is not None:
         more = wrapper_of(name, prototype)
-        text = read_module(compile_c(source_or_path, flags, level=level, more=more))
+        text = resolved(read_module(compile_c(source_or_path, flags, level=level, more=more)))
         symbol = f"{WRAPPED}{name}"
     return bind(text, symbol, name, find_signature(text, symbol, restype, argtypes, prototype))

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from coenzyme.foreign.enzyme import resolve_enzyme
 from coenzyme.frontends.llvm_modules import read_module
 from coenzyme.frontends.native import make_function
 from coenzyme.frontends.native_module import isolate
@@ -49,6 +50,7 @@ def function(
     Notes
     -----
     Code that is not optimised differentiates best: vectors and unrolled loops are harder to take apart.
+    Calls of Enzyme's functions (``__enzyme_autodiff`` and so on) in the module become derivatives first.
 
     Examples
     --------
@@ -61,9 +63,14 @@ def function(
     >>> square(3.0), cz.grad(square)(3.0)
     (9.0, 6.0)
     """
-    text = read_module(ir_or_bitcode)
+    text = resolved(read_module(ir_or_bitcode))
     name = find_name(text, name)
     return bind(text, name, name, find_signature(text, name, restype, argtypes))
+
+
+def resolved(text: str) -> str:
+    """Return a module with derivatives in the place of calls of Enzyme's functions, if there are any."""
+    return resolve_enzyme(text).text if "@__enzyme_" in text else text
 
 
 def bind(text: str, symbol: str, name: str, signature: Signature) -> Any:

@@ -7,6 +7,8 @@ is the engine's affair, which knows what differentiation needs.
 
 from __future__ import annotations
 
+import hashlib
+import linecache
 import os
 import re
 import shutil
@@ -34,7 +36,6 @@ _VERSION = re.compile(r"^(.*?)\bclang version (\d+)\.(\d+)\.(\d+)", re.MULTILINE
 _RECORD = re.compile(
     r"^ +(?:#dbg_\w+\(.*\)|(?:tail )?call void @llvm\.dbg\.\w+\(metadata .*)\n", re.MULTILINE
 )
-_NO_FILE = "<C source>"
 _DIALECT = "-std=gnu17"
 
 _ALWAYS = (
@@ -204,16 +205,18 @@ def compile_c(
     command = [clang.path, *_ALWAYS, f"-O{max(level, 2)}"]
     if level == 0:
         command.append("-U__OPTIMIZE__")
-    code = more
-    if path is None or more:
-        first = f'#line 1 "{_NO_FILE}"\n{source_or_path}' if path is None else f'#include "{path}"'
-        code = f"{first}\n{more}"
+    code, where = more, str(path)
+    if path is None:
+        where = _name_of(str(source_or_path))
+        code = f'#line 1 "{where}"\n{source_or_path}\n{more}'
+    elif more:
+        code = f'#include "{path}"\n{more}'
+    if path is None or code:
         command += [_DIALECT, *flags, "-x", "c", "-"]
     else:
         command += [*([_DIALECT] if path.suffix == ".c" else []), *flags, str(path)]
     done = subprocess.run(command, input=code.encode(), capture_output=True, check=False)
     if done.returncode != 0:
-        where = _NO_FILE if path is None else str(path)
         said = done.stderr.decode(errors="replace").strip()
         raise CompilationError(
             f"clang cannot compile {where}:\n{said}",
@@ -222,6 +225,13 @@ def compile_c(
         )
     # What variables are called and where they are lives in records of their own, which nothing here reads.
     return _RECORD.sub("", done.stdout.decode(errors="replace"))
+
+
+def _name_of(source: str) -> str:
+    """Return what stands for the file of code that comes from none, by which its lines can be shown."""
+    name = f"<C source {hashlib.sha256(source.encode()).hexdigest()[:6]}>"
+    linecache.cache[name] = len(source), None, source.splitlines(keepends=True), name
+    return name
 
 
 def _as_path(source_or_path: str | os.PathLike[str]) -> Path | None:

@@ -24,10 +24,19 @@ from numba.core.registry import cpu_target
 from coenzyme.codegen import passes
 from coenzyme.errors import UnsupportedIRError
 
-__all__ = ["NativeCode", "calls_native", "find_function", "is_native", "isolate", "visible_functions"]
+__all__ = [
+    "NativeCode",
+    "calls_native",
+    "find_function",
+    "is_native",
+    "isolate",
+    "variable_of",
+    "visible_functions",
+]
 
 _ENTRY = "coenzyme.native."
 _OWN = "native."
+_STATE = "coenzyme.state."
 
 _TARGET = re.compile(r'"(?:target-cpu|target-features|tune-cpu)"(?:="[^"]*")? ?')
 _EMPTY_GROUP = re.compile(r"^(attributes #\d+ = )\{\s*\}", re.MULTILINE)
@@ -102,6 +111,12 @@ def is_native(symbol: str) -> bool:
     return symbol.startswith(_OWN)
 
 
+def variable_of(symbol: str) -> str | None:
+    """Return what a variable is called in the code that it comes from; None where it is none such."""
+    parts = symbol.split(".", 3)
+    return parts[3] if symbol.startswith(_STATE) else None
+
+
 def find_function(module: Any, name: str) -> Any:
     """Return the definition of a function in a module of llvmlite; None where there is none."""
     return next((f for f in module.functions if f.name == name and not f.is_declaration), None)
@@ -132,7 +147,7 @@ def isolate(text: str, name: str) -> NativeCode:
     module = llvm.parse_assembly(_EMPTY_GROUP.sub(r'\1{ "c" }', _TARGET.sub("", text)))
     module.triple = llvm.get_process_triple()
     module.data_layout = cpu_target.target_context.codegen()._data_layout
-    variables = {old: f"coenzyme.state.{digest}.{old}" for old in _find_variables(module)}
+    variables = {old: f"{_STATE}{digest}.{old}" for old in _find_variables(module)}
     symbol = f"{_ENTRY}{name}.{digest}"
     thunk, result, parameters = _thunk(module, name, symbol)
     for function in module.functions:
@@ -148,7 +163,7 @@ def isolate(text: str, name: str) -> NativeCode:
     _refuse_unknown(own, name)
     own.name = symbol
     whole = str(own)
-    used = state if state is not None and "coenzyme.state." in whole else None
+    used = state if state is not None and _STATE in whole else None
     return NativeCode(symbol, result, parameters, whole, _without_lines(whole), used)
 
 
@@ -204,7 +219,7 @@ def _refuse(name: str, what: str) -> UnsupportedIRError:
 def _refuse_unknown(module: Any, name: str) -> None:
     """Refuse code that refers to what is nowhere: running it would end the process."""
     for symbol in (*module.functions, *module.global_variables):
-        own = symbol.name.startswith(("llvm.", "coenzyme.state."))
+        own = symbol.name.startswith(("llvm.", _STATE))
         if symbol.is_declaration and not own and llvm.address_of_symbol(symbol.name) is None:
             remedy = (
                 "compile it with flags=['-fcx-limited-range'], as complex products are computed in Python"
@@ -281,7 +296,7 @@ def _take_state(module: Any, variables: dict[str, str], name: str) -> tuple[str,
             remedy="declare them const",
         )
     digest = next(iter(variables.values())).split(".")[2]
-    own.name = f"coenzyme.state.{digest}"
+    own.name = f"{_STATE}{digest}"
     return own.name, _without_lines(str(own))
 
 

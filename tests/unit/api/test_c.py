@@ -2,6 +2,7 @@
 
 import ctypes
 import gc
+import linecache
 import math
 import sys
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 import coenzyme as cz
-from coenzyme.errors import CompilationError, MissingRuleError, UnsupportedIRError
+from coenzyme.errors import ActivityError, CompilationError, MissingRuleError, UnsupportedIRError
 from coenzyme.testing import check_derivatives
 from tests.unit.frontends.c_code import needs_clang
 
@@ -515,4 +516,44 @@ def test_errors_of_differentiation_name_the_line_in_c():
         with pytest.raises(MissingRuleError) as caught:
             cz.grad(function)(1.0)
         assert caught.value.operation == "jn"
-        assert (caught.value.location.file, caught.value.location.line) == ("<C source>", 5)
+        where = caught.value.location
+        assert (linecache.getline(where.file, where.line), where.line) == ("        jn(2, x);\n", 5)
+
+
+def test_explanations_show_the_lines_of_c(curve):
+    text = str(cz.explain(curve, X, 6, 2.0))
+    assert "sum += scale * weights[i % 4] * term(x[i]);" in text
+
+
+ENZYME = """
+#include <math.h>
+int enzyme_dup;
+double __enzyme_autodiff(void *, ...);
+static double f(const double *x, int n)
+{
+    double s = 0;
+    for (int i = 0; i < n; i++) s += sin(x[i]) * x[i];
+    return s;
+}
+void gradient(const double *x, double *dx, int n) { __enzyme_autodiff((void *)f, enzyme_dup, x, dx, n); }
+"""
+
+
+def test_derivatives_that_c_code_asks_for_are_there_and_have_derivatives_too():
+    gradient = cz.c.function(ENZYME, "gradient")
+
+    def of(x):
+        dx = np.zeros(2)
+        gradient(x, dx, 2)
+        return dx
+
+    x = np.array([1.0, 2.0])
+    np.testing.assert_allclose(of(x), np.sin(x) + x * np.cos(x))
+    np.testing.assert_allclose(cz.jacobian(of)(x), np.diag(2 * np.cos(x) - x * np.sin(x)), atol=1e-15)
+
+
+def test_variables_that_active_data_is_written_into_are_refused_by_their_names():
+    f = cz.c.function("static double work[9]; double f(double x, int i) { work[i] = x; return x * work[3]; }")
+    assert f(2.0, 3) == 4.0
+    with pytest.raises(ActivityError, match=r"(?s)the variable work\n.*as a parameter"):
+        cz.grad(f)(2.0, 3)

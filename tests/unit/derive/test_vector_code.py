@@ -214,4 +214,4 @@ double f(double *a, int n) {
     with pytest.raises(MissingRuleError, match="a vector of active numbers does not come apart") as refusal:
         function.check([1.0, 2.0], 3)
     assert refusal.value.location is not None
-    assert refusal.value.location.file == "<C source>"
+    assert refusal.value.location.file.startswith("<C source ")
