@@ -29,13 +29,14 @@ import coenzyme.frontends.numba_products  # noqa: F401  # pyright: ignore[report
 from coenzyme.analysis.objects import Storage
 from coenzyme.analysis.overwritten import Aliasing
 from coenzyme.analysis.passes import ALL_PASSES, Pass, passes_in_force
-from coenzyme.codegen import canonicalise_loops, prepare, verify
+from coenzyme.codegen import canonicalise_loops, is_linked, prepare, verify
 from coenzyme.derive.amounts import extents_of
 from coenzyme.derive.derivative import Request, derive, derive_split
 from coenzyme.derive.emission import type_named
 from coenzyme.derive.explained import Explained, explain_plan
 from coenzyme.derive.finishing import finish, with_definitions
-from coenzyme.derive.foreign import give_status
+from coenzyme.derive.foreign import give_status, report_failures
+from coenzyme.derive.foreign_blas import resolve_blas, settle_constants
 from coenzyme.derive.launches import know_launches
 from coenzyme.derive.plan import ReversePlan
 from coenzyme.derive.promotion import may_promote, promote_small_blocks
@@ -360,18 +361,25 @@ def prepared(
     """
     program = lowered(function, argtypes, in_series)
     alone = _arrays_alone(program) if apart else ()
-    text = prepare(program.text, program.entry, _stays_out_of_line, alone)
+    text = _simplified(program.text, program.entry, alone)
     while _INDIRECT.search(text):
         module = parse_module(text)
         if not devirtualise(module, closed=calls_native(program.text), known=_has_cs_convention):
             break
-        text = prepare(print_module(module), program.entry, _stays_out_of_line, alone)
+        text = _simplified(print_module(module), program.entry, alone)
     while promoted and may_promote(text):
         module = parse_module(text)
         if not promote_small_blocks(module):
             break
         text = prepare(print_module(module), program.entry, _stays_out_of_line, alone)
     return text
+
+
+def _simplified(text: str, entry: str, alone: tuple[int, ...]) -> str:
+    """Return a module's text simplified, what BLAS does written out."""
+    simplified = prepare(resolve_blas(text, is_linked), entry, _stays_out_of_line, alone)
+    settled = settle_constants(simplified)
+    return simplified if settled == simplified else prepare(settled, entry, _stays_out_of_line, alone)
 
 
 def _source(
@@ -515,6 +523,7 @@ def _parse_program(source: str, program: Program, passes: frozenset[Pass]) -> tu
     entry = module.functions[program.entry]
     if calls_native(program.text):
         give_status(module, [entry], lambda function: is_native(function.name))
+    report_failures(module)
     return module, entry
 
 

@@ -27,7 +27,7 @@ from coenzyme.analysis.objects import (
 )
 from coenzyme.analysis.payload import is_list_header
 from coenzyme.analysis.records import find_records
-from coenzyme.errors import ActivityError, UnsupportedIRError
+from coenzyme.errors import ActivityError, MissingRuleError, UnsupportedIRError
 from coenzyme.frontends.program import ComponentActivity
 from coenzyme.ir.instructions import (
     AtomicReadModifyWrite,
@@ -352,6 +352,9 @@ class _Finder:
             return
         if item in self.given:
             return
+        unknown = self._unknown_call()
+        if unknown is not None:
+            raise unknown
         if item.storage is Storage.UNKNOWN or item.origin is None:
             raise self._untraceable(None)
         raise ActivityError(
@@ -388,6 +391,23 @@ class _Finder:
         error = UnsupportedIRError(message, function=self.function.name, operation=operation, remedy=remedy)
         error.culprit = culprit
         return error
+
+    def _unknown_call(self) -> MissingRuleError | None:
+        """Return an error about the first call that may do anything to the memory that is differentiated."""
+        for call in self.instructions:
+            if not isinstance(call, Call) or is_internal_call(call):
+                continue
+            reached = (o for a in call.arguments if a.type.is_pointer for o in self.objects.of(a))
+            if called_effect(call) in (Effect.UNKNOWN, Effect.LAPACK) and not self.given.isdisjoint(reached):
+                error = MissingRuleError(
+                    "no derivative is known for a function called with active data",
+                    function=self.function.name,
+                    operation=call.callee_name,
+                    remedy="write a rule for it, or mark the function that does it inactive",
+                )
+                error.culprit = call
+                return error
+        return None
 
     def _untraceable(self, instruction: Instruction | None) -> UnsupportedIRError:
         error = UnsupportedIRError(

@@ -50,7 +50,7 @@ _FACTS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"coenzyme\.(?:list|dict)\.(?:items|entries|size|capacity|mutable|find|next|last|hash)", _READS),
         (r"coenzyme\.(?:list|dict)\.new", _ALLOCATES),
         (
-            r"numba_xx\w+|numba_ez_\w+|numba_x\w+",
+            r"numba_xx[\w.$]+|numba_ez_\w+|numba_x\w+",
             "nounwind willreturn memory(argmem: readwrite, inaccessiblemem: readwrite)",
         ),
         (r"numba_attempt_nocopy_reshape", "nounwind willreturn memory(argmem: readwrite)"),

@@ -76,6 +76,7 @@ class BlasView:
         self.at = at
         self.operands = call.operands
         self.routine = routine_of(call)
+        self.family = (call.callee_name or "").removeprefix(self.routine.name)
         self.type = type
         self.get = get
 
@@ -185,7 +186,8 @@ class BlasView:
         routine = ROUTINES[name]
         kind = FunctionType(type_named(routine.result), tuple(type_named(t) for t in routine.parameters))
         letter = const_int(I8, ord("s" if self.type == F32 else "d"))
-        self.at.call(self.module.declare(name, kind, _ATTRIBUTES), [letter, *arguments])
+        # What a library is called for stays with that library.
+        self.at.call(self.module.declare(f"{name}{self.family}", kind, _ATTRIBUTES), [letter, *arguments])
 
     def gemm(self, product: Product, factor: float, target: Matrix) -> None:
         """Emit ``target += factor · left · right``."""

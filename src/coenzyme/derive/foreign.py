@@ -28,11 +28,13 @@ from coenzyme.ir.instructions import (
 from coenzyme.ir.parser import parse_module
 from coenzyme.ir.types import I32, PTR, VOID, FunctionType
 from coenzyme.ir.values import Argument, ConstantNull, Value
+from coenzyme.rules.blas_reference import OUT_OF_MEMORY
 
-__all__ = ["SUFFIX", "follows_status", "give_status"]
+__all__ = ["SUFFIX", "follows_status", "give_status", "report_failures"]
 
 SUFFIX = ".status"
 """What the name of a function that stands for another ends with."""
+_FAILURES = {UNKNOWN_FUNCTION: Status.UNKNOWN_FUNCTION, OUT_OF_MEMORY: Status.TAPE_EXHAUSTED}
 _BY_VALUE = re.compile(r"\bbyval\(")
 _RESULT, _ERROR = "retptr", "excinfo"
 
@@ -87,7 +89,7 @@ def give_status(
         seen[function] = None
         pending += [c.callee for c in _calls(function) if isinstance(c.callee, Function)]
     for function in [twins.get(f, f) for f in seen]:
-        _report_unknown(function)
+        _report_failures(function)
         for call in _calls(function):
             target = twins.get(call.callee) if isinstance(call.callee, Function) else None
             if target is not None:
@@ -161,10 +163,19 @@ def _in_parentheses(text: str, start: int) -> str:
     raise AssertionError(text)
 
 
-def _report_unknown(function: Function) -> None:
-    """Return with an error where no function is known to be called."""
+def report_failures(module: Module) -> None:
+    """Let functions of `module` that return a status return one where the code could not go on."""
+    if any(name in module.functions for name in _FAILURES):
+        for function in module.functions.values():
+            if not function.is_declaration and follows_status(function):
+                _report_failures(function)
+
+
+def _report_failures(function: Function) -> None:
+    """Return with an error where no function is known to be called, or memory is exhausted."""
     for call in _calls(function):
-        if call.callee_name != UNKNOWN_FUNCTION:
+        status = _FAILURES.get(call.callee_name or "")
+        if status is None:
             continue
         block = call.block
         assert block is not None
@@ -172,7 +183,7 @@ def _report_unknown(function: Function) -> None:
         assert isinstance(last, Unreachable)
         last.erase()
         call.erase()
-        Builder(block).ret(const_int(I32, int(Status.UNKNOWN_FUNCTION)))
+        Builder(block).ret(const_int(I32, int(status)))
 
 
 def _call_with_status(function: Function, call: Call, target: Function) -> None:

@@ -13,10 +13,11 @@ from types import MappingProxyType
 
 from coenzyme.analysis.overwritten import Aliasing
 from coenzyme.analysis.passes import Pass, passes_in_force
-from coenzyme.codegen import canonicalise_loops, prepare, verify
+from coenzyme.codegen import canonicalise_loops, is_linked, prepare, verify
 from coenzyme.derive.derivative import Request, derive, derive_split
 from coenzyme.derive.finishing import finish, with_definitions
 from coenzyme.derive.foreign import SUFFIX, give_status
+from coenzyme.derive.foreign_blas import resolve_blas, settle_constants
 from coenzyme.derive.plan import ReversePlan
 from coenzyme.derive.registered import Registered
 from coenzyme.derive.runtime import TapeMemory
@@ -165,16 +166,16 @@ def prepare_foreign(text: str, symbol: str, apart: Container[str] = ()) -> str:
     Calls of the functions that are named in `apart` stay calls. Calls by address become calls of the
     functions whose addresses the module takes.
     """
-    prepared = prepare(text, symbol, apart.__contains__)
+    prepared = _simplified(text, symbol, apart)
     if not _has_indirect_calls(prepared):
         return prepared
     # What is called may be a function whose address is taken elsewhere in the module.
-    prepared = prepare(_with_addresses(text), symbol, apart.__contains__)
+    prepared = _simplified(_with_addresses(text), symbol, apart)
     while _has_indirect_calls(prepared):
         module = parse_module(prepared)
         if not devirtualise(module, closed=True):
             break
-        prepared = prepare(print_module(module), symbol, apart.__contains__)
+        prepared = _simplified(print_module(module), symbol, apart)
     module = parse_module(prepared)
     if module.globals.pop(_ADDRESSES, None) is None:
         return prepared
@@ -189,6 +190,13 @@ def _with_addresses(text: str) -> str:
     """Return module `text` with a table of the functions whose addresses it takes."""
     names = [f"ptr @{spell_name(f.name)}" for f in address_taken(parse_module(text))]
     return f"{text}\n@{_ADDRESSES} = constant [{len(names)} x ptr] [{', '.join(names)}]\n" if names else text
+
+
+def _simplified(text: str, symbol: str, apart: Container[str]) -> str:
+    """Return the module `text` simplified, with what BLAS does written out."""
+    prepared = prepare(resolve_blas(text, is_linked, apart), symbol, apart.__contains__)
+    settled = settle_constants(prepared)
+    return prepared if settled == prepared else prepare(settled, symbol, apart.__contains__)
 
 
 _INDIRECT = re.compile(r"\bcall [^@\n]*%[^\s(]+\(")

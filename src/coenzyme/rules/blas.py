@@ -152,9 +152,11 @@ ROUTINES: Mapping[str, BlasRoutine] = {
 def find_routine(callee: str) -> BlasRoutine | None:
     """Return the row of a routine, or None if it has none.
 
+    A family of libraries (:mod:`coenzyme.rules.blas_calls`) may follow the name.
+
     Examples
     --------
     >>> [operand.name for operand in find_routine("numba_xxgemv").operands]
     ['A', 'x', 'y']
     """
-    return ROUTINES.get(callee)
+    return ROUTINES.get(callee.partition(".")[0])

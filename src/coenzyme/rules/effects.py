@@ -129,6 +129,8 @@ _INACTIVE = re.compile(
     rf"""
     llvm\.({_INTRINSICS})(\..+)?
     |numba_({_NUMBA})
+    # Which element is the largest, and BLAS's complaints
+    |(scipy_)?(cblas_i[sdcz]am(ax|in)(_?64_?)?|i[sdcz]am(ax|in)(__?|_?64_)|(cblas_)?xerbla(_?64)?_?)
     |{_PYTHON}|Py(Err|Unicode|Bytes|Exc)_\w+|PyLong_From\w+
     |{_C}
     |({_C_IN_PRECISIONS})[fl]?
@@ -140,7 +142,7 @@ _INACTIVE = re.compile(
     re.VERBOSE,
 )
 
-_BLAS = re.compile(r"numba_xx(gemm|gemv|dot|nrm2)")
+_BLAS = re.compile(r"numba_xx(gemm|gemv|dot|nrm2)(\.[\w.$]+)?")
 _LAPACK = re.compile(r"numba_(xxgetrf|xxpotrf|xgesv|ez_\w+)")
 
 _MEMORY: Mapping[type[MemoryRule], Effect] = {

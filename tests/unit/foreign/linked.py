@@ -8,7 +8,7 @@ from typing import Any
 
 import llvmlite.binding as llvm
 
-from coenzyme.codegen import optimise, verify
+from coenzyme.codegen import is_linked, optimise, verify
 from coenzyme.foreign.derivatives import ForeignRequest, derive_foreign, share_globals
 
 __all__ = ["Linked", "link"]
@@ -27,6 +27,10 @@ class Linked:
             whole.link_in(verify(derived.text))
         if level:
             whole = llvm.parse_assembly(optimise(str(whole), level))
+        # MCJIT calls address 0 for all symbols where it does not find one.
+        declared = [f.name for f in whole.functions if f.is_declaration and not f.name.startswith("llvm.")]
+        missing = [name for name in declared if not is_linked(name)]
+        assert not missing, missing
         machine = llvm.Target.from_default_triple().create_target_machine(jit=True)
         self.engine = llvm.create_mcjit_compiler(whole, machine)
         self.engine.finalize_object()
