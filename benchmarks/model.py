@@ -28,6 +28,7 @@ class Group(Enum):
     LINEAR_ALGEBRA = "Linear algebra in loops"
     LEARNING = "Learning and kernels"
     LAYOUTS = "Layouts"
+    IN_C = "The same in C"
     CALLS = "Calls"
 
 
@@ -117,6 +118,8 @@ class Row:
         Likewise for an adjoint by hand that does not take arguments and shadows.
     jit
         Options for Numba.
+    build
+        Makes the function where it is none of Python's, and `function` only says what it computes.
     tolerance
         Within what relative error of each array's largest entry all derivatives must agree.
     variant_of
@@ -143,6 +146,7 @@ class Row:
     derivative: Callable[[Case], Call] | None = None
     hand: Callable[[Case], Call] | None = None
     jit: tuple[tuple[str, Any], ...] = ()
+    build: Callable[[], Callable[..., Any]] | None = None
     tolerance: float = 1e-9
     variant_of: str = ""
     bare: bool = False
@@ -216,7 +220,8 @@ class Case:
 
     def __init__(self, row: Row, arguments: tuple[Any, ...]) -> None:
         self.row = row
-        self.function: Callable[..., Any] = njit(**dict(row.jit))(row.function)
+        function = row.function if row.build is None else row.build()
+        self.function: Callable[..., Any] = njit(**dict(row.jit))(function)
         self.arguments = arguments
         self.start = tuple(np.copy(x, order="K") if isinstance(x, np.ndarray) else x for x in arguments)
         self.seeds = {i: seed_like(arguments[i]) for i in row.outputs}

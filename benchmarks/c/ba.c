@@ -1,5 +1,6 @@
 /* ADBench's bundle adjustment: every residual, as coenzyme.problems.ba has it. */
 #include <math.h>
+#include <stdint.h>
 
 #ifndef RESTRICT
 #define RESTRICT
@@ -42,7 +43,7 @@ static void reprojection_error(const double *RESTRICT camera, const double *REST
 }
 
 void ba_residuals(const double *RESTRICT cameras, const double *RESTRICT points, const double *RESTRICT weights,
-                  const long *RESTRICT observations, const double *RESTRICT features, double *RESTRICT errors,
+                  const int64_t *RESTRICT observations, const double *RESTRICT features, double *RESTRICT errors,
                   double *RESTRICT weight_errors, int p)
 {
     for (int i = 0; i < p; i++) {

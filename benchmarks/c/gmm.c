@@ -8,8 +8,8 @@
 
 static double log_sum_exp(const double *terms, int n)
 {
-    double largest = terms[0];
-    for (int k = 1; k < n; k++)
+    double largest = -INFINITY;
+    for (int k = 0; k < n; k++)
         largest = terms[k] > largest ? terms[k] : largest;
     double sum = 0.0;
     for (int k = 0; k < n; k++)
