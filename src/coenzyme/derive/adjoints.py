@@ -13,7 +13,13 @@ from coenzyme.derive.accumulations import clears_shadow
 from coenzyme.derive.blas import Products, emit_adjoint
 from coenzyme.derive.chain_text import ChainText
 from coenzyme.derive.context import Context
-from coenzyme.derive.emission import ExpressionEmitter, emit_partial, rule_of
+from coenzyme.derive.emission import (
+    ExpressionEmitter,
+    emit_partial,
+    flags_of_sum,
+    relaxed_flags,
+    rule_of,
+)
 from coenzyme.derive.gathering import ANY_ORDER, Gathering
 from coenzyme.derive.plan import TRANSFERS, ReversePlan
 from coenzyme.derive.positions import Position, ReverseValues
@@ -26,19 +32,7 @@ from coenzyme.ir.types import F32, F64, I8, FloatType, Type
 from coenzyme.ir.values import Constant, ConstantFloat, ConstantNull, Value
 from coenzyme.rules import Effect
 
-__all__ = ["Adjoints", "relaxed_flags"]
-
-_RELAXED = ("reassoc", "nsz", "arcp", "contract", "afn")
-
-
-def relaxed_flags(instruction: Instruction) -> tuple[str, ...]:
-    """Return the fast-math flags of `instruction` that its derivative may have.
-
-    ``nnan`` and ``ninf`` speak of the primal's values and do not carry over.
-    """
-    if "fast" in instruction.flags:
-        return _RELAXED
-    return tuple(f for f in instruction.flags if f in _RELAXED)
+__all__ = ["Adjoints"]
 
 
 class Adjoints:
@@ -136,6 +130,7 @@ class Adjoints:
         old = at.builder.load(load.type, shadow, align=load.align)
         # The address may be the same in every iteration, where LLVM finds that an operand is broadcast.
         flags = ANY_ORDER if at.loop is not None and self.plan.reorders else ()
+        flags += flags_of_sum(load)
         new = at.builder.store(at.builder.fadd(old, bar, flags=flags), shadow, align=load.align)
         for access in (old, new):
             self.values.scopes.mark(access, Side.SHADOW, load.pointer, self.shadows.lane)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from coenzyme.errors import MissingRuleError
 from coenzyme.ir.builder import Builder, const_float, const_int
-from coenzyme.ir.instructions import Call, Instruction, Module
+from coenzyme.ir.instructions import Call, Instruction, Load, Module
 from coenzyme.ir.parser import parse_module
 from coenzyme.ir.types import F32, F64, I1, I32, PTR, FloatType, FunctionType, IntType, PointerType, Type
 from coenzyme.ir.values import ConstantFloat, Value
@@ -14,7 +14,15 @@ from coenzyme.rules import FLOAT_TYPES, Rule, find_rule, lower, symbol_for
 from coenzyme.rules.expression import Expression
 from coenzyme.rules.table import RECIPROCALS
 
-__all__ = ["ExpressionEmitter", "emit_partial", "rule_of", "type_named", "type_spelled"]
+__all__ = [
+    "ExpressionEmitter",
+    "emit_partial",
+    "flags_of_sum",
+    "relaxed_flags",
+    "rule_of",
+    "type_named",
+    "type_spelled",
+]
 
 _TYPES: dict[str, Type] = {
     "double": F64,
@@ -57,6 +65,31 @@ def _reciprocal(numerator: Value) -> Rule | None:
     if not isinstance(numerator, ConstantFloat) or str(numerator.type) not in FLOAT_TYPES:
         return None
     return RECIPROCALS.get(numerator.value)
+
+
+_RELAXED = ("reassoc", "nsz", "arcp", "contract", "afn")
+
+
+def relaxed_flags(instruction: Instruction) -> tuple[str, ...]:
+    """Return the fast-math flags of `instruction` that its derivative may have.
+
+    ``nnan`` and ``ninf`` speak of the primal's values and do not carry over. ``llvm.fmuladd`` may be rounded
+    once or twice, as its derivative then may.
+    """
+    if "fast" in instruction.flags:
+        return _RELAXED
+    found = tuple(f for f in instruction.flags if f in _RELAXED)
+    if isinstance(instruction, Call) and (instruction.callee_name or "").startswith("llvm.fmuladd."):
+        found = tuple(dict.fromkeys((*found, "contract")))
+    return found
+
+
+def flags_of_sum(load: Load) -> tuple[str, ...]:
+    """Return the flags of the additions to the shadow of what `load` reads.
+
+    A product that may be contracted with an addition is contracted with this one; others cannot be.
+    """
+    return ("contract",) if any("contract" in relaxed_flags(user) for user in load.users) else ()
 
 
 class ExpressionEmitter:

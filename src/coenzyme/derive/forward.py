@@ -11,10 +11,9 @@ from coenzyme.analysis.activity import Activity
 from coenzyme.analysis.content import carries_floats
 from coenzyme.analysis.objects import called_effect, is_growth, is_internal_call, is_ruled_call
 from coenzyme.analysis.overwritten import Aliasing
-from coenzyme.derive.adjoints import relaxed_flags
 from coenzyme.derive.blas import Products, emit_tangent
 from coenzyme.derive.context import Context
-from coenzyme.derive.emission import ExpressionEmitter, emit_partial, rule_of
+from coenzyme.derive.emission import ExpressionEmitter, emit_partial, relaxed_flags, rule_of
 from coenzyme.derive.growth import keep_payloads
 from coenzyme.derive.normalise import Shape
 from coenzyme.derive.safety import Guard, guard

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from coenzyme.derive.accumulations import Sum, Window
+from coenzyme.derive.emission import flags_of_sum
 from coenzyme.derive.plan import ReversePlan
 from coenzyme.derive.positions import Position, ReverseValues
 from coenzyme.derive.scopes import Side
@@ -58,6 +59,7 @@ class Gathering:
             slot, flags = self._sum(group), ANY_ORDER
         else:
             slot, flags = self._cells(group)[group.shifts[load]], ()
+        flags += flags_of_sum(load)
         at.builder.store(at.builder.fadd(at.builder.load(load.type, slot), bar, flags=flags), slot)
 
     def advance(self, loop: Loop, at: Position) -> None:

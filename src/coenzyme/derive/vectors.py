@@ -11,8 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from coenzyme.analysis.objects import called_effect
-from coenzyme.derive.adjoints import relaxed_flags
-from coenzyme.derive.emission import ExpressionEmitter, emit_partial, rule_of
+from coenzyme.derive.emission import ExpressionEmitter, emit_partial, relaxed_flags, rule_of
 from coenzyme.derive.scopes import Side
 from coenzyme.ir.builder import Builder, const_int, zero
 from coenzyme.ir.instructions import (

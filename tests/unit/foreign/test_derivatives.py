@@ -283,3 +283,33 @@ def test_a_function_whose_code_is_elsewhere_is_an_error() -> None:
     request = ForeignRequest(Mode.FORWARD, (DUPLICATED,), return_active=True)
     with pytest.raises(UnsupportedIRError, match="elsewhere"):
         derive_foreign(text, "elsewhere", request, "along")
+
+
+CONTRACTIBLE = """
+declare double @llvm.fmuladd.f64(double, double, double)
+
+define double @f(ptr %x, ptr %y) {
+  %a = load double, ptr %x
+  %b = load double, ptr %y
+  %r = call double @llvm.fmuladd.f64(double %a, double %b, double 1.0)
+  ret double %r
+}
+
+define double @g(ptr %x, ptr %y) {
+  %a = load double, ptr %x
+  %b = load double, ptr %y
+  %p = fmul double %a, %b
+  %r = fadd double %p, 1.0
+  ret double %r
+}
+"""
+
+
+@pytest.mark.parametrize(("symbol", "contracted"), [("f", True), ("g", False)])
+def test_products_are_contracted_where_the_functions_own_may_be(symbol: str, contracted: bool) -> None:
+    request = ForeignRequest(Mode.REVERSE, (DUPLICATED, DUPLICATED), return_active=True)
+    text = derive_foreign(CONTRACTIBLE, symbol, request, "back").text
+    additions = [line for line in text.splitlines() if " fadd " in line and "@" not in line]
+    products = [line for line in text.splitlines() if " fmul contract" in line]
+    assert bool(products) == contracted
+    assert any("fadd contract" in line for line in additions) == contracted
