@@ -13,6 +13,8 @@ from numba.core.caching import NullCache
 
 from coenzyme import engine
 from coenzyme.api.functions import Compiled, parameters_of
+from coenzyme.codegen import is_linked
+from coenzyme.derive.foreign_blas import blas_families
 from coenzyme.frontends.numba_cache import (
     counts,
     digest_of,
@@ -97,7 +99,8 @@ class CallCache(NullCache):  # pyright: ignore[reportUntypedBaseClass]
             return None
         described = [_describe(c) for c in calls]
         options = sorted(call.function.targetoptions.items())
-        return digest_of(repr((described, argtypes, kinds, program.restype, defaults, options)), text)
+        linked = sorted(blas_families(text, is_linked))
+        return digest_of(repr((described, argtypes, kinds, program.restype, defaults, options, linked)), text)
 
 
 def _describe(call: Call) -> str:

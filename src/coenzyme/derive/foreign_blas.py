@@ -22,7 +22,7 @@ from coenzyme.rules.blas_calls import (
 from coenzyme.rules.blas_library import LIBRARY
 from coenzyme.rules.blas_reference import reference_name, reference_text
 
-__all__ = ["resolve_blas", "settle_constants"]
+__all__ = ["blas_families", "resolve_blas", "settle_constants"]
 
 _SYMBOL = r'@(?:"([^"\n]+)"|([-\w.$]+))'
 _DECLARATION = re.compile(rf"^declare ([^@\n]*){_SYMBOL}\((.*)$", re.MULTILINE)
@@ -89,23 +89,36 @@ def resolve_blas(
     >>> resolve_blas("declare double @nobody(ptr)")
     'declare double @nobody(ptr)'
     """
+    families = dict(_families(text, is_linked, apart))
     wrappers: list[str] = []
     references: dict[BlasFamily, list[str]] = {}
-    found = [declared for declared in _declared(text) if declared.name not in apart]
-    names = {declared.name for declared in found}
-    for declared in found:
+    for declared, family in families.items():
         # The name is followed by a parenthesis where it is called, and where it is declared.
         name = re.escape(declared.name)
         called = re.compile(rf'^(?!declare )([^\n]*)@(?:"{name}"|{name})\(', re.MULTILINE)
         text, times = called.subn(rf"\1@{_CALLED}{declared.name}(", text)
         if times:
-            family = declared.family
-            linked = [r for r in LIBRARY if (s := family.symbol(r)) in names or is_linked(s)]
-            family = replace(family, linked=tuple(linked))
             wrappers.append(_Wrapper(declared, family).text())
             references.setdefault(family, []).append(declared.symbol.reference)
     bodies = [reference_text(routines, str(family)) for family, routines in references.items()]
     return _joined(text, [*wrappers, *bodies]) if wrappers else text
+
+
+def blas_families(text: str, is_linked: Callable[[str], bool]) -> frozenset[str]:
+    """Return what tells of the libraries whose BLAS derivatives of the module `text` call, and for what."""
+    return frozenset(str(family) for _, family in _families(text, is_linked, ()))
+
+
+def _families(
+    text: str, is_linked: Callable[[str], bool], apart: Container[str]
+) -> Iterator[tuple[_Declared, BlasFamily]]:
+    """Yield the routines of BLAS that `text` declares, and of what family each is."""
+    found = [declared for declared in _declared(text) if declared.name not in apart]
+    names = {declared.name for declared in found}
+    for declared in found:
+        family = declared.family
+        linked = [r for r in LIBRARY if (s := family.symbol(r)) in names or is_linked(s)]
+        yield declared, replace(family, linked=tuple(linked))
 
 
 def _declared(text: str) -> Iterator[_Declared]:

@@ -92,7 +92,7 @@ def digest_of(*parts: str) -> str:
 def _surroundings() -> str:
     """Return what does not change while the process runs."""
     sources = hashlib.sha256()
-    for path in sorted(_PACKAGE.rglob("*.py")):
+    for path in sorted((*_PACKAGE.rglob("*.py"), *_PACKAGE.rglob("*.ll"))):
         sources.update(f"{path.relative_to(_PACKAGE)}\0".encode())
         sources.update(path.read_bytes())
     versions = (

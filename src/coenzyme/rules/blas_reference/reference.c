@@ -380,19 +380,27 @@ void NAME(trsv)(int row, int upper, int trans, int unit, I n, const T *a, I lda,
   }
   if (n <= 0)
     return;
-  int turned = upper != trans;
-  I first = START(n, incx), step = incx;
-  if (turned) {
-    first += (n - 1) * step;
-    step = -step;
+  T *right = GATHER(n, x, incx), *solution = SCRATCH(n);
+  I first = 0, step = 1;
+  if (upper != trans) {
+    first = n - 1;
+    step = -1;
   }
-  T *triangle = LOWER(n, a, lda, trans, turned, unit), *solution = SCRATCH(n);
-  for (I i = 0; i < n; i++)
-    solution[i] = x[first + i * step];
-  SOLVE(n, 1, triangle, solution);
-  for (I i = 0; i < n; i++)
-    x[first + i * step] = solution[i];
-  free(triangle);
+  for (I k = 0; k < n; k++) {
+    I j = first + k * step, end = upper ? j : n;
+    T known = right[j];
+    if (trans)
+      for (I i = upper ? 0 : j + 1; i < end; i++)
+        known -= a[i + j * lda] * solution[i];
+    if (!unit)
+      known /= a[j + j * lda];
+    solution[j] = known;
+    if (!trans)
+      for (I i = upper ? 0 : j + 1; i < end; i++)
+        right[i] -= a[i + j * lda] * known;
+  }
+  SCATTER(n, solution, x, incx);
+  free(right);
   free(solution);
 }
 

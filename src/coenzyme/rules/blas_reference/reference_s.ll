@@ -1,4 +1,4 @@
-; Made of reference.c, sha256 c95ed545aa597d578ba9e24f20262ee67edfaa8344c2a0659d92b81ee65d7dbd
+; Made of reference.c, sha256 0c60ca81941c66d503c865b08d5202439335ddbaa9156c759246de05c3ff6759
 
 @one = internal constant float 1.000000e+00, align 4
 @zero = internal constant float 0.000000e+00, align 4
@@ -1200,63 +1200,105 @@ if.end:
   br i1 %cmp, label %return, label %if.end6
 
 if.end6:
-  %cmp7 = icmp ne i32 %upper.addr.0, %trans.addr.0
-  %conv = zext i1 %cmp7 to i32
-  %call = call i64 @coenzyme_blas_sstart(i64 %n, i64 %incx)
-  %tobool8 = icmp ne i32 %conv, 0
-  br i1 %tobool8, label %if.then9, label %if.end11
-
-if.then9:
+  %call = call ptr @coenzyme_blas_sgather(i64 %n, ptr %x, i64 %incx)
+  %call7 = call ptr @coenzyme_blas_sscratch(i64 %n)
+  %cmp8 = icmp ne i32 %upper.addr.0, %trans.addr.0
   %sub = sub nsw i64 %n, 1
-  %mul = mul nsw i64 %sub, %incx
-  %add = add nsw i64 %call, %mul
-  %sub10 = sub nsw i64 0, %incx
-  br label %if.end11
-
-if.end11:
-  %first.0 = phi i64 [ %add, %if.then9 ], [ %call, %if.end6 ]
-  %step.0 = phi i64 [ %sub10, %if.then9 ], [ %incx, %if.end6 ]
-  %call12 = call ptr @coenzyme_blas_slower(i64 %n, ptr %a, i64 %lda, i32 %trans.addr.0, i32 %conv, i32 %unit)
-  %call13 = call ptr @coenzyme_blas_sscratch(i64 %n)
+  %spec.select = select i1 %cmp8, i64 %sub, i64 0
+  %spec.select45 = select i1 %cmp8, i64 -1, i64 1
   br label %for.cond
 
 for.cond:
-  %i.0 = phi i64 [ 0, %if.end11 ], [ %inc, %for.body ]
-  %cmp14 = icmp slt i64 %i.0, %n
-  br i1 %cmp14, label %for.body, label %for.end
+  %k.0 = phi i64 [ 0, %if.end6 ], [ %inc63, %for.inc62 ]
+  %cmp11 = icmp slt i64 %k.0, %n
+  br i1 %cmp11, label %for.body, label %for.end64
 
 for.body:
-  %mul16 = mul nsw i64 %i.0, %step.0
-  %add17 = add nsw i64 %first.0, %mul16
-  %arrayidx = getelementptr inbounds float, ptr %x, i64 %add17
+  %mul = mul nsw i64 %k.0, %spec.select45
+  %add = add nsw i64 %spec.select, %mul
+  %tobool12 = icmp ne i32 %upper.addr.0, 0
+  %add.n = select i1 %tobool12, i64 %add, i64 %n
+  %arrayidx = getelementptr inbounds float, ptr %call, i64 %add
   %i = load float, ptr %arrayidx, align 4
-  %arrayidx18 = getelementptr inbounds float, ptr %call13, i64 %i.0
-  store float %i, ptr %arrayidx18, align 4
-  %inc = add nsw i64 %i.0, 1
-  br label %for.cond
+  %tobool13 = icmp ne i32 %trans.addr.0, 0
+  br i1 %tobool13, label %if.then14, label %if.end31
 
-for.end:
-  call void @coenzyme_blas_ssolve(i64 %n, i64 1, ptr %call12, ptr %call13)
-  br label %for.cond20
+if.then14:
+  %tobool15 = icmp ne i32 %upper.addr.0, 0
+  %add18 = add nsw i64 %add, 1
+  %cond20 = select i1 %tobool15, i64 0, i64 %add18
+  br label %for.cond21
 
-for.cond20:
-  %i19.0 = phi i64 [ 0, %for.end ], [ %inc30, %for.body24 ]
-  %cmp21 = icmp slt i64 %i19.0, %n
-  br i1 %cmp21, label %for.body24, label %for.end31
+for.cond21:
+  %known.1 = phi float [ %i, %if.then14 ], [ %sub30, %for.body24 ]
+  %i.0 = phi i64 [ %cond20, %if.then14 ], [ %inc, %for.body24 ]
+  %cmp22 = icmp slt i64 %i.0, %add.n
+  br i1 %cmp22, label %for.body24, label %if.end31
 
 for.body24:
-  %arrayidx25 = getelementptr inbounds float, ptr %call13, i64 %i19.0
-  %i29 = load float, ptr %arrayidx25, align 4
-  %mul26 = mul nsw i64 %i19.0, %step.0
-  %add27 = add nsw i64 %first.0, %mul26
-  %arrayidx28 = getelementptr inbounds float, ptr %x, i64 %add27
-  store float %i29, ptr %arrayidx28, align 4
-  %inc30 = add nsw i64 %i19.0, 1
-  br label %for.cond20
+  %mul25 = mul nsw i64 %add, %lda
+  %add26 = add nsw i64 %i.0, %mul25
+  %arrayidx27 = getelementptr inbounds float, ptr %a, i64 %add26
+  %i46 = load float, ptr %arrayidx27, align 4
+  %arrayidx28 = getelementptr inbounds float, ptr %call7, i64 %i.0
+  %i47 = load float, ptr %arrayidx28, align 4
+  %mul29 = fmul float %i46, %i47
+  %sub30 = fsub float %known.1, %mul29
+  %inc = add nsw i64 %i.0, 1
+  br label %for.cond21
 
-for.end31:
-  call void @free(ptr %call12)
-  call void @free(ptr %call13)
+if.end31:
+  %known.0 = phi float [ %i, %for.body ], [ %known.1, %for.cond21 ]
+  %tobool32 = icmp ne i32 %unit, 0
+  br i1 %tobool32, label %if.end37, label %if.then33
+
+if.then33:
+  %mul34 = mul nsw i64 %add, %lda
+  %add35 = add nsw i64 %add, %mul34
+  %arrayidx36 = getelementptr inbounds float, ptr %a, i64 %add35
+  %i48 = load float, ptr %arrayidx36, align 4
+  %div = fdiv float %known.0, %i48
+  br label %if.end37
+
+if.end37:
+  %known.2 = phi float [ %known.0, %if.end31 ], [ %div, %if.then33 ]
+  %arrayidx38 = getelementptr inbounds float, ptr %call7, i64 %add
+  store float %known.2, ptr %arrayidx38, align 4
+  %tobool39 = icmp ne i32 %trans.addr.0, 0
+  br i1 %tobool39, label %for.inc62, label %if.then40
+
+if.then40:
+  %tobool42 = icmp ne i32 %upper.addr.0, 0
+  %add45 = add nsw i64 %add, 1
+  %cond47 = select i1 %tobool42, i64 0, i64 %add45
+  br label %for.cond48
+
+for.cond48:
+  %i41.0 = phi i64 [ %cond47, %if.then40 ], [ %inc59, %for.body51 ]
+  %cmp49 = icmp slt i64 %i41.0, %add.n
+  br i1 %cmp49, label %for.body51, label %for.inc62
+
+for.body51:
+  %mul52 = mul nsw i64 %add, %lda
+  %add53 = add nsw i64 %i41.0, %mul52
+  %arrayidx54 = getelementptr inbounds float, ptr %a, i64 %add53
+  %i49 = load float, ptr %arrayidx54, align 4
+  %mul55 = fmul float %i49, %known.2
+  %arrayidx56 = getelementptr inbounds float, ptr %call, i64 %i41.0
+  %i50 = load float, ptr %arrayidx56, align 4
+  %sub57 = fsub float %i50, %mul55
+  store float %sub57, ptr %arrayidx56, align 4
+  %inc59 = add nsw i64 %i41.0, 1
+  br label %for.cond48
+
+for.inc62:
+  %inc63 = add nsw i64 %k.0, 1
+  br label %for.cond
+
+for.end64:
+  call void @coenzyme_blas_sscatter(i64 %n, ptr %call7, ptr %x, i64 %incx)
+  call void @free(ptr %call)
+  call void @free(ptr %call7)
   br label %return
 
 return:
