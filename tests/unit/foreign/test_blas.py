@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from ctypes import byref, c_double, c_int, c_void_p
 from typing import Any
 
@@ -23,10 +22,9 @@ from coenzyme.ir.parser import parse_module
 from coenzyme.ir.printer import print_module
 from tests.unit.foreign.blas_programs import Program, cases, link_c, prototype, register, source
 from tests.unit.foreign.linked import link
+from tests.unit.frontends.c_code import needs_clang
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("clang") is None and shutil.which("clang-19") is None, reason="there is no clang"
-)
+pytestmark = needs_clang
 
 CONST, ACTIVE, DUPLICATED = ComponentActivity.CONST, ComponentActivity.ACTIVE, ComponentActivity.DUPLICATED
 VECTORS = ("dot", "nrm2", "asum", "axpy", "axpby", "scal", "copy", "swap", "rot", "rotg")
