@@ -430,10 +430,10 @@ def table_of(calls: Sequence[ResolvedCall]) -> Table | str:
         return "no function of Enzyme's is called"
     table = Table(box=None)
     for heading in ("call", "line", "function", "mode", "arguments"):
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, overflow="fold", min_width=28 if heading == "arguments" else None)
     for call in calls:
         mode, _, arguments = (
             ("size of the tape", "", "") if call.plan is None else str(call.plan).partition("\n")
         )
-        table.add_row(call.called, call.location, call.function, mode, dedent(arguments))
+        table.add_row(call.called, Path(call.location).name, call.function, mode, dedent(arguments))
     return table

@@ -9,7 +9,9 @@ from typer.testing import CliRunner
 import coenzyme as cz
 from benchmarks.problems.gmm import gmm_adjoint
 from coenzyme import cli
+from coenzyme.errors import BackendUnavailableError, CompilationError
 from coenzyme.frontends import numba_cache
+from coenzyme.frontends.clang import find_clang
 
 
 def run(*arguments):
@@ -152,3 +154,46 @@ def test_explain_refuses_what_it_does_not_understand_with_advice(explained_modul
     result = run("explain", *arguments)
     assert result.exit_code == 1
     assert "✗" in result.output
+
+
+@pytest.fixture
+def square(tmp_path):
+    """Return a C program that asks for a derivative and returns it."""
+    try:
+        find_clang()
+    except BackendUnavailableError as error:
+        pytest.skip(error.message)
+    path = tmp_path / "square.c"
+    path.write_text(
+        "double __enzyme_autodiff(void *, ...);\n"
+        "static double square(double x) { return x * x; }\n"
+        "int main(int count, char **words) { return (int)__enzyme_autodiff(square, FACTOR * count); }\n"
+    )
+    return str(path)
+
+
+def test_cc_runs_a_program_and_exits_with_its_status(square):
+    for level in ("-O0", "-O2"):
+        result = run("cc", square, level, "-D", "FACTOR=1.5", "--run", "--", "one", "two")
+        assert result.exit_code == 9, result.output
+
+
+def test_cc_writes_a_module_without_calls_of_enzyme(square, tmp_path):
+    printed = run("cc", square, "-DFACTOR=1.5", "--emit-llvm", "-")
+    assert printed.exit_code == 0
+    assert "define i32 @main" in printed.output.replace("dso_local ", "")
+    assert not re.search(r"call .*@__enzyme", printed.output)
+    path = tmp_path / "out.ll"
+    assert run("cc", square, "-DFACTOR=1.5", "--emit-llvm", str(path)).exit_code == 0
+    assert path.read_text() in printed.output
+
+
+def test_cc_says_what_the_calls_mean(square):
+    result = run("cc", square, "-DFACTOR=1.5", "-std=c11")
+    assert result.exit_code == 0
+    assert re.search(r"__enzyme_autodiff +square.c:3 +square +autodiff +double #1 active", result.output)
+
+
+def test_cc_shows_what_clang_says(square):
+    with pytest.raises(CompilationError, match="FACTOR"):
+        CliRunner().invoke(cli.app, ["cc", square], catch_exceptions=False)

@@ -63,6 +63,8 @@ class ForeignRequest:
         Whether the two sweeps of a reverse derivative are functions of their own.
     again
         Whether the derivative will be differentiated.
+    strong_zero
+        Whether a product with a zero is zero, whatever the other factor is.
     passes
         The passes to make it by.
     """
@@ -73,6 +75,7 @@ class ForeignRequest:
     width: int = 1
     split: bool = False
     again: bool = False
+    strong_zero: bool = False
     passes: frozenset[Pass] = field(default_factory=passes_in_force)
 
 
@@ -233,6 +236,7 @@ def _request(request: ForeignRequest, registered: Mapping[str, Registered]) -> R
         passes=request.passes - {Pass.LANES} if request.again else request.passes,
         memory=TapeMemory.PLAIN,
         width=request.width,
+        strong_zero=request.strong_zero,
         registered={f"{name}{SUFFIX}": one for name, one in registered.items()},
     )
 

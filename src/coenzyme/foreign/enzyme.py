@@ -270,6 +270,7 @@ class _Resolver:
             width=plan.width,
             split=plan.mode.is_split,
             again=True,
+            strong_zero=plan.strong_zero,
         )
         key = (target.name, request)
         if key not in self.made:

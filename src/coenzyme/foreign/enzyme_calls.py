@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from coenzyme.errors import UnsupportedIRError
 from coenzyme.foreign.enzyme_plan import Actual, EnzymeMode
+from coenzyme.ir.debug import SourceMap
 from coenzyme.ir.instructions import Call, Cast, Freeze, Function, GlobalVariable, Load, Module
 from coenzyme.ir.parser import parse_module
 from coenzyme.ir.types import Type, spell_name
@@ -87,6 +88,7 @@ def find_sites(module: Module) -> Iterator[Site]:
                     "a function of Enzyme's is called that is not known",
                     function=function.name,
                     operation=name,
+                    location=SourceMap(module).locate(instruction),
                     remedy="docs/enzyme.md lists those that are",
                 )
             yield Site(function, instruction, mode, _returned_into(instruction))

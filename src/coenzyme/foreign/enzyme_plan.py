@@ -14,7 +14,7 @@ from enum import Enum
 
 from coenzyme.errors import ActivityError, UnsupportedIRError
 from coenzyme.frontends.program import ComponentActivity
-from coenzyme.ir.types import PTR, ArrayType, FloatType, FunctionType, StructType, Type, VectorType
+from coenzyme.ir.types import PTR, VOID, ArrayType, FloatType, FunctionType, StructType, Type, VectorType
 
 __all__ = [
     "TAPE_BYTES",
@@ -150,6 +150,8 @@ class CallPlan:
         Whether the reverse sweep must leave the tape as it is.
     structure
         The type of the memory that the function writes its result to by its first parameter, if it does.
+    strong_zero
+        Whether a product with a zero is zero, whatever the other factor is.
     """
 
     mode: EnzymeMode
@@ -163,6 +165,7 @@ class CallPlan:
     tape_is_memory: bool = False
     keeps_tape: bool = False
     structure: Type | None = None
+    strong_zero: bool = False
 
     @property
     def results(self) -> tuple[Type, ...]:
@@ -182,9 +185,11 @@ class CallPlan:
         return tuple(found)
 
     def __str__(self) -> str:
-        lines = [f"{self.mode.value}, {self.width} wide: {self.returns} {self.return_activity.name.lower()}"]
-        lines += [f"  {parameter}" for parameter in self.parameters]
-        return "\n".join(lines)
+        width = f", {self.width} wide" if self.width > 1 else ""
+        lines = [f"{self.mode.value}{width}", *map(str, self.parameters)]
+        if self.returns != VOID:
+            lines.append(f"result {self.returns} {self.return_activity.name.lower()}")
+        return "\n  ".join(lines)
 
 
 def classify_type(type: Type, *, forward: bool) -> ComponentActivity:
@@ -216,6 +221,7 @@ _OF_RESULT = {
     "enzyme_active_return": ComponentActivity.ACTIVE,
     "enzyme_dup_return": ComponentActivity.DUPLICATED,
 }
+_READ_AHEAD = ("enzyme_primal_return", "enzyme_noret", "enzyme_strong_zero")
 _WITHOUT_EFFECT = ("enzyme_runtime_activity", "enzyme_not_overwritten")
 _FOLLOWED_BY_INTEGER = ("enzyme_width", "enzyme_allocated")
 
@@ -267,8 +273,8 @@ class _Reader:
         self.into_memory = into_memory
         self.width = 1
         self.result = classify_type(function.result, forward=mode.is_forward)
-        self.primal_return = False
-        self.returns_nothing = str(function.result) == "void"
+        self.primal_return = self.strong_zero = False
+        self.returns_nothing = function.result == VOID
         self.tape: int | None = None
         self.tape_is_memory = False
         self.allocated: int | None = None
@@ -300,6 +306,7 @@ class _Reader:
             tape_is_memory=self.tape_is_memory,
             keeps_tape=self.keeps_tape,
             structure=self.structure,
+            strong_zero=self.strong_zero,
         )
 
     def _read_ahead(self) -> None:
@@ -311,6 +318,8 @@ class _Reader:
                 self.result = _OF_RESULT[marker]
             elif marker == "enzyme_primal_return":
                 self.primal_return = True
+            elif marker == "enzyme_strong_zero":
+                self.strong_zero = True
             elif marker == "enzyme_noret":
                 wanted = False
             elif marker == "enzyme_width":
@@ -381,7 +390,7 @@ class _Reader:
                 self.tape, self.tape_is_memory = self._take(marker), True
             elif marker == "enzyme_nofree":
                 self.keeps_tape = True
-            elif marker in (*_OF_RESULT, *_WITHOUT_EFFECT, "enzyme_primal_return", "enzyme_noret"):
+            elif marker in (*_OF_RESULT, *_WITHOUT_EFFECT, *_READ_AHEAD):
                 continue
             else:
                 raise UnsupportedIRError(

@@ -65,10 +65,11 @@ def test_what_was_resolved_is_said() -> None:
     assert [call.called for call in calls[:2]] == ["__enzyme_autodiff", "__enzyme_autodiff"]
     assert calls[0].location.endswith("markers.c:20")
     assert str(calls[0].plan).split("\n") == [
-        "autodiff, 1 wide: double active",
+        "autodiff",
         "  ptr #2 duplicated, shadow #3",
         "  double #5 active",
         "  ptr #7 duplicated, shadow #8",
         "  double #10 const",
         "  ptr #12 const",
+        "  result double active",
     ]

@@ -1,0 +1,109 @@
+"""Calls of Enzyme's functions that cannot be resolved are errors with the line in C."""
+
+from __future__ import annotations
+
+import pytest
+
+from coenzyme.errors import (
+    ActivityError,
+    BackendUnavailableError,
+    CoenzymeError,
+    MissingRuleError,
+    UnsupportedIRError,
+)
+from coenzyme.foreign.cc import compile_and_resolve
+from coenzyme.frontends.clang import find_clang
+
+HEAD = """
+extern double __enzyme_autodiff(void *, ...);
+extern int enzyme_dup, enzyme_const;
+typedef struct { double x, y; } Pair;
+extern Pair __enzyme_autodiff_pair(void *, ...);
+typedef double (*Function)(double);
+static double square(double x) { return x * x; }
+static double cube(double x) { return x * x * x; }
+"""
+LINE = len(HEAD.split("\n"))
+
+
+@pytest.fixture(autouse=True)
+def _clang() -> None:
+    try:
+        find_clang()
+    except BackendUnavailableError as error:
+        pytest.skip(error.message)
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "said"),
+    [
+        (
+            "double d(int n) { Function all[2] = {square, cube}; return __enzyme_autodiff(all[n], 1.0); }",
+            UnsupportedIRError,
+            "not known which function",
+        ),
+        (
+            "extern double g(double); double d(void) { return __enzyme_autodiff(g, 1.0); }",
+            UnsupportedIRError,
+            "the code of g is not in the module",
+        ),
+        (
+            "double d(double x) { return x * __enzyme_autodiff(d, x); }",
+            UnsupportedIRError,
+            "asks for a derivative of itself",
+        ),
+        (
+            "double d(double x) { return __enzyme_autodiff_pair(square, x).y; }",
+            ActivityError,
+            "returns double, and the caller takes it for",
+        ),
+        (
+            "double d(long *p) { return __enzyme_autodiff(square, p); }",
+            ActivityError,
+            "is a ptr, and the function takes a double",
+        ),
+        (
+            "extern double __enzyme_bogus(void *, ...);"
+            "double d(double x) { return __enzyme_bogus(square, x); }",
+            UnsupportedIRError,
+            "not known",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_with_the_line(code: str, kind: type[CoenzymeError], said: str) -> None:
+    with pytest.raises(kind, match=said) as caught:
+        compile_and_resolve(HEAD + code)
+    assert caught.value.location is not None
+    assert caught.value.location.line == LINE
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "said"),
+    [
+        ("void *__enzyme_register_gradient_f[] = {(void *)square};", ActivityError, "has 1 entries"),
+        ("int n; void *__enzyme_inactivefn[] = {&n};", ActivityError, "n is no function"),
+        ("void *__enzyme_register_something[] = {(void *)square};", UnsupportedIRError, "not known"),
+        (
+            "static double back(double x, double y, double seed) { return seed; } static void on(double x) {}"
+            "void *__enzyme_register_gradient_f[] = {(void *)square, (void *)on, (void *)back};"
+            "static double f(double x) { return square(x); }"
+            "double d(double x) { return __enzyme_autodiff(f, x); }",
+            ActivityError,
+            "back takes",
+        ),
+        (
+            "static double along(double x, double dx) { return dx; }"
+            "void *__enzyme_register_derivative_f[] = {(void *)square, (void *)along};"
+            "static double f(double x) { return square(x); }"
+            "double d(double x) { return __enzyme_autodiff(f, x); }",
+            MissingRuleError,
+            "none for this mode",
+        ),
+    ],
+)
+def test_tables_that_do_not_hold_what_they_should_are_refused(
+    code: str, kind: type[CoenzymeError], said: str
+) -> None:
+    with pytest.raises(kind, match=said):
+        compile_and_resolve(HEAD + code)
