@@ -25,13 +25,14 @@ from coenzyme.errors import UnsupportedIRError
 from coenzyme.frontends.program import ComponentActivity, Mode
 from coenzyme.ir.debug import SourceMap
 from coenzyme.ir.devirtualise import address_taken, devirtualise
-from coenzyme.ir.instructions import Function, Module
+from coenzyme.ir.instructions import Call, Function, Module
 from coenzyme.ir.parser import parse_module
 from coenzyme.ir.printer import print_module
 from coenzyme.ir.reducible import make_reducible
 from coenzyme.ir.types import spell_name
+from coenzyme.ir.values import ConstantNull
 
-__all__ = ["ForeignDerivative", "ForeignRequest", "derive_foreign", "share_globals"]
+__all__ = ["ForeignDerivative", "ForeignRequest", "called_by_address", "derive_foreign", "share_globals"]
 
 _NO_FUNCTIONS: Mapping[str, Registered] = MappingProxyType({})
 _PRIVATE_GLOBAL = re.compile(
@@ -191,8 +192,26 @@ _ADDRESSES = "coenzyme.addresses"
 
 def _with_addresses(text: str) -> str:
     """Return module `text` with a table of the functions whose addresses it takes."""
-    names = [f"ptr @{spell_name(f.name)}" for f in address_taken(parse_module(text))]
+    names = [f"ptr @{spell_name(f.name)}" for f in called_by_address(parse_module(text))]
     return f"{text}\n@{_ADDRESSES} = constant [{len(names)} x ptr] [{', '.join(names)}]\n" if names else text
+
+
+def called_by_address(module: Module) -> list[Function]:
+    """Return the functions that may be called by address: whose address is not only passed to Enzyme's."""
+    passed = [
+        (instruction, position, argument)
+        for function in module.functions.values()
+        for instruction in function.instructions()
+        if isinstance(instruction, Call) and "__enzyme_" in (instruction.callee_name or "")
+        for position, argument in enumerate(instruction.arguments)
+        if isinstance(argument, Function)
+    ]
+    for call, position, _ in passed:
+        call.set_operand(position, ConstantNull())
+    found = address_taken(module)
+    for call, position, argument in passed:
+        call.set_operand(position, argument)
+    return found
 
 
 def _simplified(text: str, symbol: str, apart: Container[str]) -> str:

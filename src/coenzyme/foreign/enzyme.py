@@ -12,7 +12,7 @@ from coenzyme.codegen import spell_out_types, verify
 from coenzyme.derive.finishing import with_definitions
 from coenzyme.derive.registered import Registered
 from coenzyme.errors import CoenzymeError, UnsupportedIRError
-from coenzyme.foreign.derivatives import ForeignRequest, derive_foreign
+from coenzyme.foreign.derivatives import ForeignRequest, called_by_address, derive_foreign
 from coenzyme.foreign.enzyme_calls import (
     Site,
     define_markers,
@@ -23,7 +23,7 @@ from coenzyme.foreign.enzyme_calls import (
 )
 from coenzyme.foreign.enzyme_emission import Standing, emit_standing
 from coenzyme.foreign.enzyme_failure import define_failure
-from coenzyme.foreign.enzyme_hints import resolve_hints
+from coenzyme.foreign.enzyme_hints import add_iterations, resolve_hints, resolve_iterations
 from coenzyme.foreign.enzyme_plan import TAPE_BYTES, CallPlan, EnzymeMode, plan_call
 from coenzyme.foreign.enzyme_registrations import take_registrations
 from coenzyme.foreign.enzyme_targets import bring_together
@@ -31,11 +31,12 @@ from coenzyme.foreign.visibility import hide, show
 from coenzyme.frontends.program import ComponentActivity, Mode
 from coenzyme.ir.builder import Builder
 from coenzyme.ir.debug import SourceMap
+from coenzyme.ir.devirtualise import is_indirect
 from coenzyme.ir.instructions import Block, Call, Function, Module
 from coenzyme.ir.parser import parse_module
 from coenzyme.ir.printer import print_module
 from coenzyme.ir.types import VOID, IntType
-from coenzyme.ir.values import Argument, ConstantInt
+from coenzyme.ir.values import Argument, ConstantInt, ConstantNull
 
 _OWN = "coenzyme."
 """What the names of our own functions begin with."""
@@ -104,6 +105,7 @@ def resolve_enzyme(text: str) -> Resolution:
     resolver = _Resolver(module, registered, hidden.variables)
     resolver.run()
     module = parse_module(with_definitions(resolver.module))
+    resolve_iterations(module)
     define_failure(module)
     define_markers(module)
     hide(module, hidden, _OWN)
@@ -114,6 +116,7 @@ class _Resolver:
     def __init__(self, module: Module, registered: Mapping[str, Registered], own: Container[str]) -> None:
         self.module = module
         self.own = own
+        self.addressed: tuple[Module, list[Function]] | None = None
         self.tried: set[str] = set()
         """What has been done to learn what is to be differentiated."""
         self.registered = registered
@@ -192,7 +195,16 @@ class _Resolver:
             if name not in self.registered:
                 for instruction in self.module.functions[name].instructions():
                     pending += [o.name for o in instruction.operands if isinstance(o, Function)]
+                    if isinstance(instruction, Call) and is_indirect(instruction):
+                        kind = instruction.function_type
+                        pending += [f.name for f in self._addressed() if f.function_type == kind]
         return found - self.registered.keys()
+
+    def _addressed(self) -> list[Function]:
+        """Return the functions that may be called by address."""
+        if self.addressed is None or self.addressed[0] is not self.module:
+            self.addressed = self.module, called_by_address(self.module)
+        return self.addressed[1]
 
     def _target(self, site: Site) -> Function | None:
         return target_of(site, self.module, self.own)
@@ -276,7 +288,7 @@ class _Resolver:
         if key not in self.made:
             name = self._fresh(f"coenzyme.{request.mode.value}.{target.name}")
             derived = derive_foreign(text, self._entry(target), request, name, self.registered)
-            self.pending.append(derived.text)
+            self.pending.append(add_iterations(derived.text))
             self.made[key] = derived.symbols
         return self.made[key]
 
@@ -294,6 +306,9 @@ class _Resolver:
 
 def _redirect(call: Call, function: Function) -> None:
     """Let `call` call `function`, which takes its arguments as they are."""
+    for position, argument in enumerate(call.arguments):
+        if isinstance(argument, Function):
+            call.set_operand(position, ConstantNull())  # its address is not taken any more
     call.function_type = function.function_type
     call.set_operand(len(call.operands) - 1, function)
     call.argument_attributes = ["" for _ in call.arguments]

@@ -15,6 +15,7 @@ from coenzyme.ir.types import Type, spell_name
 from coenzyme.ir.values import ConstantExpression, ConstantInt, Global, Value
 
 __all__ = [
+    "ITERATIONS",
     "Site",
     "define_markers",
     "find_sites",
@@ -25,6 +26,8 @@ __all__ = [
 ]
 
 _MARKER = re.compile(r"enzyme_[a-z_]+")
+ITERATIONS = "__enzyme_iter"
+"""Part of the name of what tells a number of iterations."""
 _DECLARED = re.compile(r"^external (?:\w+ )*?global (\w+)")
 _NAMES = {f"__enzyme_{mode.value}": mode for mode in EnzymeMode}
 _REGISTRATION = re.compile(
@@ -79,7 +82,7 @@ def find_sites(module: Module) -> Iterator[Site]:
             if not isinstance(instruction, Call):
                 continue
             name = instruction.callee_name
-            if name is None or not mentions_enzyme(name):
+            if name is None or not mentions_enzyme(name) or ITERATIONS in name:
                 continue
             # Users add suffixes, and C++ what it mangles names with.
             mode = next((m for known, m in _NAMES.items() if known in name), None)

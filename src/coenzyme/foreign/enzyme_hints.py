@@ -1,26 +1,32 @@
-"""Calls of Enzyme's functions that say something of a value: they are replaced by the value."""
+"""Calls of Enzyme's functions that say something of a value: they are replaced by the value.
+
+A number of iterations, ``__enzyme_iter(n, m)``, is `n` in the function itself, and grows by `m` with each
+differentiation: a series needs more terms for its derivative to be as exact. It stays a call up to the end.
+"""
 
 from __future__ import annotations
 
 import re
 
 from coenzyme.errors import UnsupportedIRError
+from coenzyme.foreign.enzyme_calls import ITERATIONS
 from coenzyme.ir.builder import Builder
 from coenzyme.ir.debug import SourceMap
 from coenzyme.ir.instructions import Call, Function, Module
+from coenzyme.ir.parser import parse_module
+from coenzyme.ir.printer import print_module
 from coenzyme.ir.types import F32, F64, VOID, FunctionType, Type
 from coenzyme.ir.values import Value
 
-__all__ = ["resolve_hints"]
+__all__ = ["add_iterations", "resolve_hints", "resolve_iterations"]
 
 _TYPE = re.compile(r"__enzyme_(?:float|double|integer|pointer|ptr_size_hint)")
-_ITERATIONS = "__enzyme_iter"
 _IGNORED = "__enzyme_ignore_derivatives"
 _CONSTANTS: dict[Type, str] = {F64: "coenzyme.constant.f64", F32: "coenzyme.constant.f32"}
 
 
 def resolve_hints(module: Module) -> None:
-    """Replace what only gives hints: types of memory, numbers of iterations, values without a derivative.
+    """Replace what only gives hints: types of memory, and values without a derivative.
 
     Raises
     ------
@@ -31,10 +37,40 @@ def resolve_hints(module: Module) -> None:
         for instruction in list(function.instructions()):
             if isinstance(instruction, Call) and instruction.callee_name is not None:
                 _resolve(module, function, instruction, instruction.callee_name)
+    for function in module.functions.values():
+        if ITERATIONS in function.name and function.is_declaration:
+            function.suffix = "nounwind willreturn memory(none)"
+
+
+def add_iterations(text: str) -> str:
+    """Return the text of a derivative with the iterations that come with a differentiation."""
+    if ITERATIONS not in text:
+        return text
+    module = parse_module(text)
+    for call in _numbers_of_iterations(module):
+        number, more = call.arguments
+        call.set_operand(0, Builder.before(call).add(number, more))
+    return print_module(module)
+
+
+def resolve_iterations(module: Module) -> None:
+    """Replace each number of iterations by what it has become."""
+    for call in _numbers_of_iterations(module):
+        call.replace_all_uses_with(call.arguments[0])
+        call.erase()
+
+
+def _numbers_of_iterations(module: Module) -> list[Call]:
+    return [
+        instruction
+        for function in module.functions.values()
+        for instruction in function.instructions()
+        if isinstance(instruction, Call) and ITERATIONS in (instruction.callee_name or "")
+    ]
 
 
 def _resolve(module: Module, function: Function, call: Call, name: str) -> None:
-    if _TYPE.search(name) or _ITERATIONS in name:
+    if _TYPE.search(name):
         if call.type != VOID:
             call.replace_all_uses_with(call.arguments[0])
         call.erase()
