@@ -33,6 +33,7 @@ __all__ = [
 def _target_machine() -> Any:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
+    llvm.initialize_native_asmparser()  # for inline assembly
     target = llvm.Target.from_triple(llvm.get_process_triple())
     try:
         features = llvm.get_host_cpu_features().flatten()

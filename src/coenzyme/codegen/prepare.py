@@ -16,9 +16,13 @@ from coenzyme.codegen import passes
 from coenzyme.codegen.library_calls import expand_library_calls, holds_library_calls
 from coenzyme.codegen.marking import mark, state_results
 from coenzyme.codegen.verify import verify
+from coenzyme.ir.aliases import holds_aliases, resolve_aliases
+from coenzyme.ir.barriers import drop_barriers, holds_barriers
+from coenzyme.ir.instructions import Module
 from coenzyme.ir.parser import parse_module
 from coenzyme.ir.printer import print_module
 from coenzyme.ir.scalarise import holds_vectors, scalarise
+from coenzyme.ir.stack_arrays import holds_stack_arrays, move_stack_arrays
 
 __all__ = ["canonicalise_loops", "optimise", "prepare", "spell_out_types"]
 
@@ -95,15 +99,27 @@ def prepare(
 
 
 def _in_scalars(text: str) -> str:
-    """Return LLVM text with functions of one number where C has some of several, and without vectors."""
-    calls, vectors = holds_library_calls(text), holds_vectors(text)
-    if not calls and not vectors:
+    """Return LLVM text without what languages other than Python have and differentiation need not know.
+
+    That is vectors, functions of several results, arrays of variable length on the stack, aliases.
+    """
+    wanted = [change for holds, change in _CHANGES if holds(text)]
+    if not wanted:
         return text
     module = parse_module(str(verify(text)))  # as the LLVM that is there prints it
-    changed = calls and expand_library_calls(module)
-    # The calls may take their numbers as vectors.
-    changed |= vectors and scalarise(module)
-    return print_module(module) if changed else text
+    changed = [change(module) for change in wanted]
+    return print_module(module) if any(changed) else text
+
+
+_CHANGES: tuple[tuple[Callable[[str], bool], Callable[[Module], bool]], ...] = (
+    (holds_aliases, resolve_aliases),
+    (holds_barriers, drop_barriers),
+    (holds_stack_arrays, move_stack_arrays),
+    (holds_library_calls, expand_library_calls),
+    # Last: the calls may take their numbers as vectors.
+    (holds_vectors, scalarise),
+)
+"""Quick looks at a text for what is to be replaced, and what replaces it."""
 
 
 def canonicalise_loops(text: str) -> str:

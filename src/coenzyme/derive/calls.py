@@ -19,6 +19,7 @@ from coenzyme.analysis.overwritten import Aliasing, find_unwritten
 from coenzyme.derive.context import Context
 from coenzyme.derive.normalise import Shape
 from coenzyme.derive.plan import internal_calls
+from coenzyme.derive.refused import refuse_variable_arguments
 from coenzyme.derive.releasing import releases_only
 from coenzyme.derive.shadows import Shadows
 from coenzyme.errors import UnsupportedIRError
@@ -263,7 +264,7 @@ def replace_calls(
     for call in calls:
         callee = call.callee
         assert isinstance(callee, Function)
-        _require_status(callee, table.context)
+        _require_status(call, callee, table.context)
         passed = describe_call(call, activity, contents, Mode.REVERSE)
         if callee.replayed:
             result.pair_of[call] = table.get(callee, passed, Mode.REVERSE)
@@ -307,7 +308,7 @@ def replace_forward_call(
         for shadows in lanes:
             Builder.before(call).call(callee, [shadows.of(a) for a in call.arguments])
         return
-    _require_status(callee, table.context)
+    _require_status(call, callee, table.context)
     pair = table.get(callee, describe_call(call, activity, contents, Mode.FORWARD), Mode.FORWARD)
     extras = [
         shadows.of(a) if a.type.is_pointer else tangent(a)
@@ -320,7 +321,8 @@ def replace_forward_call(
     call.erase()
 
 
-def _require_status(callee: Function, context: Context) -> None:
+def _require_status(call: Call, callee: Function, context: Context) -> None:
+    refuse_variable_arguments(context, call)
     if callee.function_type.result != I32 or not any(is_error_slot(a) for a in callee.arguments):
         raise UnsupportedIRError(
             "a function kept out of line does not follow Numba's calling convention",

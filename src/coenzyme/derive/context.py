@@ -16,6 +16,7 @@ from coenzyme.errors import (
 )
 from coenzyme.ir.instructions import Call, Function, Instruction, Module
 from coenzyme.ir.types import VectorType
+from coenzyme.ir.values import InlineAssembly
 from coenzyme.rules import OUTSIDE
 
 __all__ = ["Context"]
@@ -111,6 +112,8 @@ class Context:
 
 def operation_name(instruction: Instruction) -> str:
     """Return the name of the function called, or the opcode."""
+    if isinstance(instruction, Call) and isinstance(instruction.callee, InlineAssembly):
+        return "asm"
     name = instruction.callee_name if isinstance(instruction, Call) else None
     if name is not None and name.startswith(OUTSIDE):
         return "with objmode"

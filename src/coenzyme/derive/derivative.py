@@ -25,6 +25,7 @@ from coenzyme.derive.lane_costs import plan_interleaving
 from coenzyme.derive.launches import fill_launch, run_launches
 from coenzyme.derive.normalise import Shape, normalise
 from coenzyme.derive.plan import ReversePlan, make_plan
+from coenzyme.derive.refused import refuse_what_cannot_be_derived
 from coenzyme.derive.registered import Registered, fill_registered
 from coenzyme.derive.replay import drop_hidden_stores, outline_iterations
 from coenzyme.derive.reread import reread_carried_loads
@@ -236,9 +237,14 @@ class _Deriver:
         plain = Pass.REPLAY in request.passes and request.memory is TapeMemory.POOLED
         return request.mode is Mode.REVERSE and plain and request.aliasing.caller_keeps
 
+    def copy(self, function: Function, name: str, extras: Sequence[Argument]) -> Function:
+        """Return a copy of what is to be derived, if there is nothing in it that has no derivative."""
+        refuse_what_cannot_be_derived(self.context, function)
+        return clone_function(function, name, extras)[0]
+
     def draft(self, function: Function, request: Request, name: str, *, replays: bool = False) -> _Draft:
         extras, twins = _extra_parameters(function, request)
-        derivative, _, _ = clone_function(function, name, extras)
+        derivative = self.copy(function, name, extras)
         formals = derivative.arguments[: len(function.arguments)]
         parameters = dict(zip(formals, request.activities, strict=True))
         elements: dict[Argument, Type] = {formals[i]: t for i, t in request.elements.items()}

@@ -83,7 +83,8 @@ def give_status(
         if function in seen or function in twins or function.is_declaration or function.ruled:
             continue
         if not follows_status(function):
-            if not is_foreign(function):
+            # A function of a variable number of arguments finds them by its own convention.
+            if not is_foreign(function) or function.function_type.variadic:
                 continue
             twins[function] = module.add_function(_rewrite(function))
         seen[function] = None

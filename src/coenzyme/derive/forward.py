@@ -16,6 +16,7 @@ from coenzyme.derive.context import Context
 from coenzyme.derive.emission import ExpressionEmitter, emit_partial, relaxed_flags, rule_of
 from coenzyme.derive.growth import keep_payloads
 from coenzyme.derive.normalise import Shape
+from coenzyme.derive.refused import refuse_variable_arguments
 from coenzyme.derive.safety import Guard, guard
 from coenzyme.derive.scopes import Scopes, Side
 from coenzyme.derive.shadows import Shadows
@@ -250,6 +251,7 @@ class LaneEmitter:
             if is_ruled_call(call) and not self.activity.has_shadow(call.arguments[0]):
                 return
             if is_internal_call(call):
+                refuse_variable_arguments(self.context, call)
                 self.calls.append(call)
                 return
             raise self.context.missing_rule(call)

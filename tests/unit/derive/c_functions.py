@@ -18,10 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coenzyme.analysis.passes import ALL_PASSES, Pass
-from coenzyme.codegen import optimise
-from coenzyme.foreign.derivatives import ForeignRequest, derive_foreign, share_globals
+from coenzyme.codegen import optimise, verify
+from coenzyme.foreign.derivatives import ForeignRequest, derive_foreign
+from coenzyme.foreign.visibility import show
 from coenzyme.frontends.clang import compile_c
 from coenzyme.frontends.program import ComponentActivity, Mode
+from coenzyme.ir import parse_module, print_module
 
 __all__ = ["CFunction", "from_c"]
 
@@ -29,6 +31,7 @@ Numbers = NDArray[Any]
 
 llvm.initialize_native_target()
 llvm.initialize_native_asmprinter()
+llvm.initialize_native_asmparser()
 
 _C_TYPES: dict[str, Any] = {
     "d": ctypes.c_double,
@@ -46,7 +49,7 @@ _TOLERANCE = {"d": 1e-7, "f": 3e-3, "l": 1e-9}
 
 def from_c(source: str, name: str, letters: str, *, flags: Sequence[str] = ()) -> CFunction:
     """Return the function `name` of C code."""
-    return CFunction(share_globals(compile_c(source, flags)), name, letters)
+    return CFunction(compile_c(source, flags), name, letters)
 
 
 @dataclass
@@ -77,7 +80,9 @@ class CFunction:
     """A function, its derivatives, and a comparison of them with finite differences."""
 
     def __init__(self, text: str, name: str, letters: str, *, passes: frozenset[Pass] = ALL_PASSES) -> None:
-        self.text, self.name, self.passes = text, name, passes
+        module = parse_module(str(verify(text)))
+        show(module)
+        self.text, self.name, self.passes = print_module(module), name, passes
         self.result, self.letters = letters[0], letters[1:]
         self.primal_code = _Machine.of(text)
         self._derived: dict[Mode, tuple[str, _Machine]] = {}
