@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from coenzyme.analysis.objects import holds_pointers
 from coenzyme.analysis.places import size_of
 from coenzyme.derive.calls import Derivatives
 from coenzyme.derive.context import Context
@@ -120,8 +121,7 @@ class _Writer:
         match registered.role:
             case Role.INACTIVE:
                 self._keep(at, function, self._call_primal(at, function))
-                for shadow in self._result_shadows(function):
-                    at.store(zero(self.result), shadow)
+                self._clear_shadows(at, function)
             case Role.ALLOCATES:
                 self._allocate(at, function)
             case Role.RELEASES:
@@ -160,8 +160,7 @@ class _Writer:
         record = function.arguments[-1]
         match self.registered.role:
             case Role.INACTIVE:
-                for shadow in self._result_shadows(function):
-                    at.store(zero(self.result), shadow)
+                self._clear_shadows(at, function)
             case Role.ALLOCATES:
                 self._release(at, function, record)
             case Role.RELEASES:
@@ -195,6 +194,19 @@ class _Writer:
         """Return where the shadow of the result is, in each lane; none where it has none."""
         found = (self._shadow_of(function, lane).get(0) for lane in range(self.width))
         return [shadow for shadow in found if shadow is not None] if self.result != VOID else []
+
+    def _clear_shadows(self, at: Builder, function: Function) -> None:
+        """Let the result have no derivative."""
+        shadows = self._result_shadows(function)
+        if shadows and holds_pointers(self.result):
+            raise UnsupportedIRError(
+                "a function that is declared inactive returns a pointer to what may be active",
+                function=self.context.function_name,
+                operation=self.registered.name,
+                remedy="let the function return numbers, or write them to memory that it is given",
+            )
+        for shadow in shadows:
+            at.store(zero(self.result), shadow)
 
     def _primals(self, function: Function) -> list[Value]:
         return list(function.arguments[_FIRST : len(self.entry.activities)])

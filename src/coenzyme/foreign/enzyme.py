@@ -13,6 +13,7 @@ from coenzyme.derive.finishing import with_definitions
 from coenzyme.derive.registered import Registered
 from coenzyme.errors import CoenzymeError, UnsupportedIRError
 from coenzyme.foreign.derivatives import ForeignRequest, called_by_address, derive_foreign
+from coenzyme.foreign.enzyme_arguments import plan_call
 from coenzyme.foreign.enzyme_calls import (
     Site,
     define_markers,
@@ -24,7 +25,7 @@ from coenzyme.foreign.enzyme_calls import (
 from coenzyme.foreign.enzyme_emission import Standing, emit_standing
 from coenzyme.foreign.enzyme_failure import define_failure
 from coenzyme.foreign.enzyme_hints import add_iterations, resolve_hints, resolve_iterations
-from coenzyme.foreign.enzyme_plan import TAPE_BYTES, CallPlan, EnzymeMode, plan_call
+from coenzyme.foreign.enzyme_plan import TAPE_BYTES, CallPlan, EnzymeMode
 from coenzyme.foreign.enzyme_registrations import take_registrations
 from coenzyme.foreign.enzyme_targets import bring_together
 from coenzyme.foreign.visibility import hide, show

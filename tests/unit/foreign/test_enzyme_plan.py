@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from coenzyme.errors import ActivityError, UnsupportedIRError
-from coenzyme.foreign.enzyme_plan import Actual, CallPlan, EnzymeMode, plan_call
+from coenzyme.foreign.enzyme_arguments import plan_call
+from coenzyme.foreign.enzyme_plan import Actual, CallPlan, EnzymeMode
 from coenzyme.frontends.program import ComponentActivity
 from coenzyme.ir.types import F64, I32, I64, PTR, VOID, FunctionType, StructType, Type
 

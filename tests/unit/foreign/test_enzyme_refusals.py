@@ -100,6 +100,23 @@ def test_what_is_wrong_is_said_with_the_line(code: str, kind: type[CoenzymeError
             MissingRuleError,
             "none for this mode",
         ),
+        (
+            "static double *row(double *a, int i) { return a + i; }"
+            "void *__enzyme_inactivefn_table[1] = {(void *)row};"
+            "static double f(double *a) { return *row(a, 1) * *row(a, 0); }"
+            "double d(double *a, double *da) { return __enzyme_autodiff(f, a, da); }",
+            UnsupportedIRError,
+            "returns a pointer to what may be active",
+        ),
+        (
+            "static double along(double x, double dx) { return dx; }"
+            "void *__enzyme_register_derivative_f[] = {(void *)square, (void *)along};"
+            "static double f(double x) { return square(x); } extern int enzyme_width;"
+            "extern Pair __enzyme_fwddiff(void *, ...);"
+            "double d(double x) { return __enzyme_fwddiff(f, enzyme_width, 2, x, 1.0, 2.0).y; }",
+            UnsupportedIRError,
+            "in several directions at once",
+        ),
     ],
 )
 def test_tables_that_do_not_hold_what_they_should_are_refused(
