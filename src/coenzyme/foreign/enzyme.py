@@ -27,7 +27,7 @@ from coenzyme.foreign.enzyme_failure import define_failure
 from coenzyme.foreign.enzyme_hints import add_iterations, resolve_hints, resolve_iterations
 from coenzyme.foreign.enzyme_plan import TAPE_BYTES, CallPlan, EnzymeMode
 from coenzyme.foreign.enzyme_registrations import take_registrations
-from coenzyme.foreign.enzyme_targets import bring_together
+from coenzyme.foreign.enzyme_targets import bring_together, choose_at_run_time
 from coenzyme.foreign.visibility import hide, show
 from coenzyme.frontends.program import ComponentActivity, Mode
 from coenzyme.ir.builder import Builder
@@ -138,6 +138,8 @@ class _Resolver:
             if changed is not None:
                 self.module = changed
                 continue
+            if unknown and self._choose(sites):
+                continue
             ready = self._ready(sites)
             for site in ready:
                 target = self._target(site)
@@ -147,6 +149,39 @@ class _Resolver:
             for site in ready:
                 self._resolve(site, text)
             self._link()
+
+    def _choose(self, sites: Sequence[Site]) -> bool:
+        """Let the program choose what to differentiate where that depends on data; return whether it can."""
+        changed = False
+        for site in sites:
+            if self._target(site) is None:
+                candidates = [f for f in self._addressed() if self._fits(site, f)]
+                if candidates:
+                    name = self._fresh("coenzyme.enzyme.choice")
+                    choose_at_run_time(self.module, site, candidates, name)
+                    changed = True
+        return changed
+
+    def _fits(self, site: Site, function: Function) -> bool:
+        """Whether a call could be meant for `function`."""
+        try:
+            plan = self._plan(site, function)
+        except CoenzymeError:
+            return False
+        types = [actual.type for actual in read_actuals(site)]
+        return not function.is_declaration and all(
+            p.position is None or p.type.is_pointer == types[p.position].is_pointer for p in plan.parameters
+        )
+
+    def _plan(self, site: Site, target: Function) -> CallPlan:
+        structure = pointee_of(target.arguments[0].attributes, "sret") if target.arguments else None
+        return plan_call(
+            site.mode,
+            target.function_type,
+            read_actuals(site),
+            structure=structure,
+            into_memory=site.into is not None,
+        )
 
     def _ready(self, sites: Sequence[Site]) -> list[Site]:
         """Return the calls that differentiate nothing in which there are calls that are not resolved."""
@@ -165,8 +200,8 @@ class _Resolver:
                 UnsupportedIRError(
                     "it is not known which function is to be differentiated",
                     operation=str(culprit.call.callee_name),
-                    remedy="pass the name of the function, or call the function that passes it on where the "
-                    "name is known",
+                    remedy="pass the name of the function, or an address that the module takes of a function "
+                    "with such arguments",
                 ),
                 culprit,
                 self.module,
@@ -248,19 +283,8 @@ class _Resolver:
             call.replace_all_uses_with(ConstantInt(call.type, TAPE_BYTES))
             call.erase()
             return None
-        if site.mode is EnzymeMode.VIRTUAL:
-            call.replace_all_uses_with(target)
-            call.erase()
-            return None
         actuals = read_actuals(site)
-        structure = pointee_of(target.arguments[0].attributes, "sret") if target.arguments else None
-        plan = plan_call(
-            site.mode,
-            target.function_type,
-            actuals,
-            structure=structure,
-            into_memory=site.into is not None,
-        )
+        plan = self._plan(site, target)
         line = _line(site, self.module)
         standing = Standing(
             name=self._fresh("coenzyme.enzyme.call"),

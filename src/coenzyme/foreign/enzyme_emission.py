@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 from coenzyme.analysis.places import size_of
 from coenzyme.errors import ActivityError
-from coenzyme.foreign.enzyme_failure import FAILED, SPENT
+from coenzyme.foreign.enzyme_failure import SPENT, emit_failure
 from coenzyme.foreign.enzyme_plan import Actual, CallPlan, EnzymeMode, Lane, Parameter
 from coenzyme.frontends.program import ComponentActivity, Status
 from coenzyme.ir.builder import Builder, const_float, const_int, zero
-from coenzyme.ir.instructions import Block, Function, GlobalVariable, Module
+from coenzyme.ir.instructions import Block, Function, Module
 from coenzyme.ir.types import (
     F64,
     I8,
@@ -285,19 +285,9 @@ class _Writer:
         failed, rest = Block(f"failed.{number}"), Block(f"go.on.{number}")
         self.at.cond_branch(condition, rest, failed)
         at = Builder(self.function.add_block(failed))
-        kind = FunctionType(VOID, (I32, PTR))
-        at.call(self.module.declare(FAILED, kind, "cold noreturn nounwind"), [status, self._place()])
-        at.unreachable()
-        self.at = Builder(self.function.add_block(rest))
-
-    def _place(self) -> Value:
         name = f"{self.standing.name}.place"
-        if name not in self.module.globals:
-            data = self.standing.place.encode() + b"\0"
-            spelled = "".join(chr(b) if 32 <= b < 127 and b not in b'"\\' else f"\\{b:02X}" for b in data)
-            text = f'private unnamed_addr constant [{len(data)} x i8] c"{spelled}"'
-            self.module.globals[name] = GlobalVariable(name, text)
-        return self.module.globals[name]
+        emit_failure(self.module, at, status, name, self.standing.place)
+        self.at = Builder(self.function.add_block(rest))
 
     def _hand_over(self, found: Sequence[Value]) -> None:
         """Return the results as the caller takes them."""

@@ -6,9 +6,12 @@ import sys
 
 from coenzyme.derive.adopted import adopt
 from coenzyme.frontends.program import Status
-from coenzyme.ir.instructions import Module
+from coenzyme.ir.builder import Builder
+from coenzyme.ir.instructions import GlobalVariable, Module
+from coenzyme.ir.types import I32, PTR, VOID, FunctionType
+from coenzyme.ir.values import Value
 
-__all__ = ["FAILED", "SPENT", "define_failure"]
+__all__ = ["FAILED", "SPENT", "define_failure", "emit_failure"]
 
 FAILED = "coenzyme.enzyme.failed"
 """Is called with a status, and a text that says where, and ends the program."""
@@ -22,6 +25,18 @@ _REASONS = {
 }
 _OTHER = "the function itself has failed"
 _WRITE = "_write" if sys.platform == "win32" else "write"
+
+
+def emit_failure(module: Module, at: Builder, status: Value, name: str, place: str) -> None:
+    """Emit the end of the program, which says `place`; `name` is what nothing else is called."""
+    if name not in module.globals:
+        data = place.encode() + b"\0"
+        spelled = "".join(chr(b) if 32 <= b < 127 and b not in b'"\\' else f"\\{b:02X}" for b in data)
+        text = f'private unnamed_addr constant [{len(data)} x i8] c"{spelled}"'
+        module.globals[name] = GlobalVariable(name, text)
+    failed = module.declare(FAILED, FunctionType(VOID, (I32, PTR)), "cold noreturn nounwind")
+    at.call(failed, [status, module.globals[name]])
+    at.unreachable()
 
 
 def define_failure(module: Module) -> None:

@@ -20,7 +20,8 @@ from coenzyme.ir.values import Value
 
 __all__ = ["add_iterations", "resolve_hints", "resolve_iterations"]
 
-_TYPE = re.compile(r"__enzyme_(?:float|double|integer|pointer|ptr_size_hint)")
+_SAME = re.compile(r"__enzyme_(?:float|double|integer|pointer|ptr_size_hint|virtualreverse)")
+"""Types of memory; and the shadow of the address of a function, which with us is that address."""
 _IGNORED = "__enzyme_ignore_derivatives"
 _CONSTANTS: dict[Type, str] = {F64: "coenzyme.constant.f64", F32: "coenzyme.constant.f32"}
 
@@ -70,7 +71,7 @@ def _numbers_of_iterations(module: Module) -> list[Call]:
 
 
 def _resolve(module: Module, function: Function, call: Call, name: str) -> None:
-    if _TYPE.search(name):
+    if _SAME.search(name):
         if call.type != VOID:
             call.replace_all_uses_with(call.arguments[0])
         call.erase()

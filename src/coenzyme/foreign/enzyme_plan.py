@@ -37,7 +37,6 @@ class EnzymeMode(Enum):
     AUGMENTED = "augmentfwd"
     REVERSE = "reverse"
     SIZE = "augmentsize"
-    VIRTUAL = "virtualreverse"
 
     @property
     def is_forward(self) -> bool:

@@ -2,22 +2,30 @@
 
 At first the variables of the functions that such calls stand in become values: C code as a front end makes it
 keeps even parameters in memory. Where a function passes on what it was given, it is inlined into those that
-call it.
+call it. What depends on data even then becomes a chain of comparisons with the functions that it may be.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from coenzyme.codegen import verify
 from coenzyme.codegen.passes import inline_marked_calls, promote_in
-from coenzyme.ir.instructions import Call, Function, Module
+from coenzyme.foreign.enzyme_calls import Site
+from coenzyme.foreign.enzyme_failure import emit_failure
+from coenzyme.frontends.program import Status
+from coenzyme.ir.builder import Builder, const_int
+from coenzyme.ir.cfg import split_block
+from coenzyme.ir.clone import clone_instruction
+from coenzyme.ir.debug import SourceMap
+from coenzyme.ir.instructions import Block, Call, Function, Module, Phi
 from coenzyme.ir.parser import parse_module
 from coenzyme.ir.printer import print_module
-from coenzyme.ir.types import spell_name
+from coenzyme.ir.types import I32, VOID, spell_name
+from coenzyme.ir.values import Value
 
-__all__ = ["bring_together"]
+__all__ = ["bring_together", "choose_at_run_time"]
 
 _GROUP = re.compile(r"#\d+")
 _OPAQUE = re.compile(r"\b(?:noinline|optnone)\b ?")
@@ -55,6 +63,43 @@ def bring_together(module: Module, callers: Collection[str], done: set[str]) -> 
         if not _is_mentioned(module, name):
             del module.functions[name]
     return module
+
+
+def choose_at_run_time(module: Module, site: Site, candidates: Sequence[Function], name: str) -> None:
+    """Put a comparison and a call with its own function for each of `candidates` in the place of a call."""
+    call, position = site.call, site.call.arguments.index(site.differentiated)
+    function, address, block = site.caller, site.differentiated, call.block
+    assert block is not None
+    rest = split_block(function, call)
+    results: list[tuple[Value, Block]] = []
+    for number, candidate in enumerate(candidates):
+        arm, other = (
+            _new_block(function, f"{name}.is.{number}", rest),
+            _new_block(function, f"{name}.or.{number}", rest),
+        )
+        at = Builder(block)
+        at.cond_branch(at.icmp("eq", address, candidate), arm, other)
+        direct = clone_instruction(call, {})
+        direct.set_operand(position, candidate)
+        arm.append(direct)
+        Builder(arm).branch(rest)
+        results.append((direct, arm))
+        block = other
+    line = SourceMap(module).locate(call)
+    place = f"the derivative that {function.name} asks for{f' ({line})' if line else ''}"
+    emit_failure(module, Builder(block), const_int(I32, int(Status.UNKNOWN_FUNCTION)), f"{name}.place", place)
+    if call.type != VOID:
+        merged = Phi(call.type, results, call.name)
+        rest.insert(0, merged)
+        call.replace_all_uses_with(merged)
+    call.erase()
+
+
+def _new_block(function: Function, name: str, before: Block) -> Block:
+    block = Block(name)
+    block.function = function
+    function.blocks.insert(function.blocks.index(before), block)
+    return block
 
 
 def _promoted(module: Module, names: Collection[str]) -> Module:

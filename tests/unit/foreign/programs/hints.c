@@ -36,7 +36,7 @@ int main(void) {
     CHECK(__enzyme_autodiff1((void *)slope_of_powers, x), 2.0 + 6.0 * x + 12.0 * x * x + 20.0 * x * x * x);
     CHECK(my__enzyme_fwddiff_foo((void *)powers, x, 1.0), slope);
     Object object = {cube, x};
-    Object shadow = {(double (*)(double))__enzyme_virtualreverse((void *)cube), 0.0};
+    Object shadow = {(double (*)(double))__enzyme_virtualreverse((void *)object.apply), 0.0};
     double result, seed = 1.0;
     __enzyme_autodiff_memory((void *)call, &object, &shadow, &result, &seed);
     CHECK(shadow.at, 3.0 * x * x);

@@ -16,7 +16,17 @@ double by_two_ways(Function f, double x, int marker) {
     return derivative(again, x) + __enzyme_fwddiff(again, x, 1.0);
 }
 
-int main(void) {
+static double scaled(double x, double by) { return x * by; } /* takes another number of arguments */
+static double (*const other)(double, double) = scaled;
+static double chosen(int n, double x) {
+    Function all[] = {square, cube};
+    return __enzyme_autodiff((void *)all[n], x);
+}
+
+int main(int count, char **words) {
+    CHECK(chosen(0, 3.0) + chosen(count, 3.0), 6.0 + 27.0);
+    CHECK(__enzyme_autodiff((void *)(count > 1 ? square : cube), 3.0), 27.0);
+    CHECK(other(2.0, 3.0), 6.0);
     Function local = square;
     CHECK(__enzyme_autodiff((void *)local, 3.0), 6.0);
     CHECK(__enzyme_autodiff((void *)held, 3.0), 27.0);
