@@ -84,7 +84,7 @@ def test_a_product_with_factors_that_the_program_knows(alpha: float, beta: float
 
 @pytest.mark.parametrize("routine", ["trsm", pytest.param("trsv", marks=pytest.mark.slow)])
 def test_matrices_of_many_blocks(routine: str) -> None:
-    """Triangles are solved 32 rows at a time."""
+    """Triangles are solved 16 rows at a time."""
     code = source(routine)
     program = Program(code)
     program.area, program.leading = 75 * 75, 75

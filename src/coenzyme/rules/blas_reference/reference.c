@@ -357,7 +357,7 @@ T *LOWER(I n, const T *a, I lda, int trans, int turned, int unit) {
 /* x := triangle^-1 x, for the columns of x, block by block. */
 #define SOLVE NAME(solve)
 void SOLVE(I n, I columns, const T *triangle, T *x) {
-  const I size = 32;
+  const I size = 16;
   for (I start = 0; start < n; start += size) {
     I end = start + size < n ? start + size : n;
     for (I j = 0; j < columns; j++)

@@ -1,4 +1,4 @@
-; Made of reference.c, sha256 0c60ca81941c66d503c865b08d5202439335ddbaa9156c759246de05c3ff6759
+; Made of reference.c, sha256 0becf8c0af4cf12ee2947ea7cb20a0aade1a367677ef4cbcdfb809ac2f0eab67
 
 @one = internal constant double 1.000000e+00, align 8
 @zero = internal constant double 0.000000e+00, align 8
@@ -1027,9 +1027,9 @@ for.cond:
   br i1 %cmp, label %for.body, label %for.end45
 
 for.body:
-  %add = add nsw i64 %start.0, 32
+  %add = add nsw i64 %start.0, 16
   %cmp1 = icmp slt i64 %add, %n
-  %add2 = add nsw i64 %start.0, 32
+  %add2 = add nsw i64 %start.0, 16
   %cond = select i1 %cmp1, i64 %add2, i64 %n
   br label %for.cond3
 
@@ -1104,7 +1104,7 @@ if.then:
   br label %for.inc43
 
 for.inc43:
-  %add44 = add nsw i64 %start.0, 32
+  %add44 = add nsw i64 %start.0, 16
   br label %for.cond
 
 for.end45:
