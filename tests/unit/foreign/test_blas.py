@@ -17,10 +17,10 @@ from coenzyme.errors import CoenzymeError, MissingRuleError
 from coenzyme.foreign.derivatives import ForeignRequest, derive_foreign, share_globals
 from coenzyme.foreign.visibility import show
 from coenzyme.frontends.clang import compile_c
-from coenzyme.frontends.program import ComponentActivity, Mode
+from coenzyme.frontends.program import ComponentActivity, Mode, Status
 from coenzyme.ir.parser import parse_module
 from coenzyme.ir.printer import print_module
-from tests.unit.foreign.blas_programs import Program, cases, link_c, prototype, register, source
+from tests.unit.foreign.blas_programs import CHOICES, Program, cases, link_c, prototype, register, source
 from tests.unit.foreign.linked import link
 from tests.unit.frontends.c_code import needs_clang
 
@@ -126,6 +126,65 @@ def test_factors_of_zero_let_operands_be_missing() -> None:
         "void f(int *q, double *z) { cblas_dgemm(101, 111, 111, 2, 2, 2, z[0], 0, 2, 0, 2, z[1], z + 4, 2); }"
     )
     Program(code).derivative("back", np.zeros(17, np.int32), np.zeros(200), np.ones(200))
+
+
+def test_memory_that_is_not_there_is_a_status() -> None:
+    program = Program(source("symv"))
+    q, z = program.choices(next(iter(cases("symv")))), program.numbers()
+    q[CHOICES.index("n")] = 2**31 - 1
+    code = source("symv").replace("q[7]", "q[7] * 65536LL")
+    huge = Program(code)
+    for name in ("along", "back"):
+        function = huge.linked.function(name, c_int, *[c_void_p] * 5)
+        shadow = z.copy()
+        assert function(None, None, q.ctypes.data, z.ctypes.data, shadow.ctypes.data) == Status.TAPE_EXHAUSTED
+
+
+@pytest.mark.parametrize("order", [101, 102])
+@pytest.mark.parametrize("active", ["a", "b", "c", "ab", "bc"])
+def test_some_operands_are_constant(active: str, order: int) -> None:
+    """What is constant has no shadow, and may be overwritten for all the reverse sweep cares."""
+    code = (
+        prototype("gemm")
+        + f"""
+    double g(double *a, double *b, double *c, int n) {{
+      cblas_dgemm({order}, 112, 111, n, n, n, 0.5, a, n, b, n, 2.0, c, n);
+      double r = 0;
+      for (int i = 0; i < n * n; i++) r += c[i] * c[i];
+      for (int i = 0; i < n * n; i++) a[i] = b[i] = 7;
+      return r;
+    }}
+    """
+    )
+    roles = tuple(DUPLICATED if name in active or name == "c" else CONST for name in "abc")
+    request = ForeignRequest(Mode.REVERSE, (*roles, CONST), return_active=True)
+    linked = link_c(code, {"back": ("g", request)})
+    random = np.random.default_rng(5)
+    numbers = {name: random.normal(size=(3, 3)) for name in "abc"}
+    bars = {name: np.zeros((3, 3)) for name, role in zip("abc", roles, strict=True) if role is DUPLICATED}
+    function = linked.function("back", c_int, *[c_void_p] * 5, c_int, *[c_void_p] * (1 + len(bars)))
+    result, seed = c_double(), c_double(1.0)
+    given = [numbers[name].copy() for name in "abc"]
+    places = [x.ctypes.data for x in given]
+    shadows = [x.ctypes.data for x in bars.values()]
+    assert function(byref(result), None, *places, 3, byref(seed), *shadows) == 0
+    a, b, c = (x if order == 101 else x.T for x in numbers.values())
+    out = 0.5 * a.T @ b + 2 * c
+    np.testing.assert_allclose(result.value, (out**2).sum())
+    expected = {"a": b @ out.T, "b": a @ out, "c": 4 * out}
+    for name, bar in bars.items():
+        np.testing.assert_allclose(bar if order == 101 else bar.T, expected[name], rtol=1e-12)
+
+
+def test_lengths_of_letters_may_follow() -> None:
+    code = """
+    void dtrsv_(char *, char *, char *, int *, double *, int *, double *, int *, long, long, long);
+    void f(int *q, double *z) {
+      int n = 4, lead = 7, step = -1;
+      dtrsv_("L", "t", "n", &n, z + 4, &lead, z + 60, &step, 1, 1, 1);
+    }
+    """
+    Program(code, c=False).check({})
 
 
 # -- programs
