@@ -22,6 +22,7 @@ from coenzyme.api.functions import Compiled, name_of, parameters_of, signature_o
 from coenzyme.api.instances import holds_instance_floats
 from coenzyme.api.source import Source
 from coenzyme.errors import ActivityError, CoenzymeError, UnsupportedIRError
+from coenzyme.frontends.numba_roles import record_holds_floats
 from coenzyme.frontends.numba_structs import is_instance
 from coenzyme.frontends.program import ArgumentActivity, Mode
 
@@ -124,6 +125,11 @@ def holds_floats(kind: types.Type) -> bool:
     return isinstance(kind, (types.Float, types.Complex)) or holds_instance_floats(kind)
 
 
+def _holds_records(kind: types.Type) -> bool:
+    """Return whether values of a type are arrays of records with floats, which have shadows in `autodiff`."""
+    return isinstance(kind, types.Array) and record_holds_floats(kind.dtype)
+
+
 def check_differentiable(kind: types.Type, *, function: str, argument: str, containers: bool = False) -> None:
     """Refuse the types that have no derivative, or none yet.
 
@@ -160,17 +166,7 @@ def _problem(kind: types.Type, *, containers: bool = False) -> tuple[type[Coenzy
     if is_container_type(kind) and holds_floats(kind):
         return _problem_of_container(kind, containers=containers)
     if isinstance(kind, types.Array):
-        if not kind.aligned:
-            return (
-                UnsupportedIRError,
-                f"an array of type {kind} is not aligned",
-                "pass a copy of it, x.copy()",
-            )
-        inner = _problem(kind.dtype)
-        if inner is None or isinstance(kind.dtype, (types.Complex, types.Float)):
-            return inner
-        remedy = "leave it out of argnums or annotate it Const; or convert it with x.astype(float)"
-        return ActivityError, f"an array of {kind.dtype} has no derivative", remedy
+        return _problem_of_array(kind, records=containers)
     if isinstance(kind, types.Complex):
         return None
     if isinstance(kind, types.Float):
@@ -190,6 +186,23 @@ def _problem(kind: types.Type, *, containers: bool = False) -> tuple[type[Coenzy
         f"a value of type {kind} has no derivative",
         "annotate it Const, or leave it out of argnums",
     )
+
+
+def _problem_of_array(kind: types.Array, *, records: bool) -> tuple[type[CoenzymeError], str, str] | None:
+    if not kind.aligned:
+        packed = isinstance(kind.dtype, types.Record)
+        remedy = "make its dtype with align=True" if packed else "pass a copy of it, x.copy()"
+        return UnsupportedIRError, f"an array of type {kind} is not aligned", remedy
+    if record_holds_floats(kind.dtype):
+        if records:
+            return None
+        remedy = "annotate it in autodiff or autodiff_thunk, called from Python; or leave it out"
+        return ActivityError, f"an array of {kind.dtype} has no derivative here", remedy
+    inner = _problem(kind.dtype)
+    if inner is None or isinstance(kind.dtype, (types.Complex, types.Float)):
+        return inner
+    remedy = "leave it out of argnums or annotate it Const; or convert it with x.astype(float)"
+    return ActivityError, f"an array of {kind.dtype} has no derivative", remedy
 
 
 def _problem_of_instance(kind: types.Type) -> tuple[type[CoenzymeError], str, str] | None:
@@ -335,7 +348,7 @@ def tree_of(kind: types.Type, path: str, *, differentiated: bool) -> Tree:
                 tree_of(part, f"{path}[{i}]", differentiated=True) for i, part in enumerate(parts_of(kind))
             ),
         )
-    return Leaf(path, kind, differentiated and holds_floats(kind))
+    return Leaf(path, kind, differentiated and (holds_floats(kind) or _holds_records(kind)))
 
 
 def _with_leaves(function: Compiled, trees: Sequence[Tree]) -> Compiled:

@@ -69,7 +69,7 @@ def _make_zero(x: Any, seen: dict[Any, Any]) -> Any:
         key = _identity(cast(Array, x))
         found = seen.get(key)
         if found is None:
-            found = seen[key] = zeros_with_strides(cast(Array, x)) if x.dtype.kind in "fc" else x
+            found = seen[key] = _make_zero_array(cast(Array, x))
         return found
     if isinstance(x, (float, complex, np.inexact)):
         return type(x)(0)
@@ -88,6 +88,31 @@ def _make_zero(x: Any, seen: dict[Any, Any]) -> Any:
     if is_object(x):
         return zero_instances(x, lambda value, shadow: _make_zero_of_field(value, seen, shadow), seen)
     return x
+
+
+def _make_zero_array(x: Array) -> Array:
+    if x.dtype.kind in "fc":
+        return zeros_with_strides(x)
+    if _has_float_fields(x.dtype):
+        zero = copy_with_strides(x)
+        _clear_fields(zero)
+        return zero
+    return x
+
+
+def _has_float_fields(dtype: np.dtype[Any]) -> bool:
+    fields = (dtype.fields or {}).values()
+    return any(kind.base.kind in "fc" or _has_float_fields(kind.base) for kind, *_ in fields)
+
+
+def _clear_fields(records: Array) -> None:
+    """Set the floats in an array of records to zero."""
+    for name in records.dtype.names or ():
+        field = records[name]
+        if field.dtype.kind in "fc":
+            field[...] = 0
+        else:
+            _clear_fields(field)
 
 
 def _make_zero_of_field(x: Any, seen: dict[Any, Any], shadow: Callable[[Any], Any]) -> Any:
@@ -130,12 +155,14 @@ def make_zero_into(dx: Any) -> None:
     """
     if isinstance(dx, np.ndarray):
         array = cast(Array, dx)
-        if array.dtype.kind in "fc":
+        if array.dtype.kind in "fc" or _has_float_fields(array.dtype):
             if not array.flags.writeable:
                 raise ShadowError(
                     "the shadow is read-only", function="make_zero_into", argument="dx", remedy="pass a copy"
                 )
-            array[...] = 0
+            if array.dtype.kind in "fc":
+                array[...] = 0
+            _clear_fields(array)
     elif isinstance(dx, tuple):
         for part in cast(tuple[Any, ...], dx):
             make_zero_into(part)

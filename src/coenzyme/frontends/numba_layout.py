@@ -11,7 +11,7 @@ from typing import Any
 from numba.core import types
 from numba.core.registry import cpu_target
 
-from coenzyme.frontends.numba_roles import RoleOf, fits, places_in, roles_of, spell
+from coenzyme.frontends.numba_roles import RECORDS, RoleOf, fits, places_in, roles_of, spell
 from coenzyme.frontends.numba_structs import find_structs, holds_floats
 from coenzyme.frontends.program import ArgumentLayout, Component, ResultLayout, Role
 from coenzyme.frontends.structs import Struct
@@ -58,6 +58,8 @@ def layout_result(numba_type: Any) -> ResultLayout:
 
 
 def _component(llvm_type: Any, role: RoleOf, structs: Mapping[str, Struct] = _NONE) -> Component:
+    if role[1] == RECORDS:
+        return Component(role[0], spell(llvm_type), leads_to_floats=True)
     lanes = role[2] if len(role) > 2 else 1
     floats = role[1] is not None and holds_floats(role[1], structs)
     return Component(role[0], spell(llvm_type), role[1], lanes, floats)

@@ -14,9 +14,11 @@ from numba.core.registry import cpu_target
 
 from coenzyme.frontends.program import Role
 
-__all__ = ["Path", "RoleOf", "fits", "places_in", "roles_of", "spell"]
+__all__ = ["RECORDS", "Path", "RoleOf", "fits", "places_in", "record_holds_floats", "roles_of", "spell"]
 
 Path = tuple[int, ...]
+RECORDS = "records"
+"""Stands for the type of the elements of an array of records with floats among their fields."""
 RoleOf = tuple[Role, str | None] | tuple[Role, str | None, int]
 
 
@@ -25,7 +27,7 @@ def roles_of(ty: Any) -> Iterator[RoleOf]:
     ty = ty.get() if isinstance(ty, types.DeferredType) else types.unliteral(ty)
     match ty:
         case types.Array():
-            element = element_of(ty.dtype)
+            element = RECORDS if record_holds_floats(ty.dtype) else element_of(ty.dtype)
             yield Role.MEMINFO, element
             yield Role.PARENT, None
             yield Role.EXTENT, None
@@ -60,6 +62,16 @@ def roles_of(ty: Any) -> Iterator[RoleOf]:
             return
         case _:
             yield Role.OPAQUE, None
+
+
+def record_holds_floats(ty: Any) -> bool:
+    """Return whether a type is one of records with floats among their fields."""
+    if isinstance(ty, types.NestedArray):
+        return record_holds_floats(ty.dtype) or isinstance(ty.dtype, types.Float)
+    if not isinstance(ty, types.Record):
+        return False
+    fields = (ty.typeof(name) for name in ty.fields)
+    return any(isinstance(field, types.Float) or record_holds_floats(field) for field in fields)
 
 
 def float_in(ty: Any) -> str | None:

@@ -107,7 +107,8 @@ class Component:
     lanes
         For `DATA`, how many of these make one element of the array: two where it is complex.
     leads_to_floats
-        For `BLOCK` and `FIELDS`, whether the fields are floats, or lead to some.
+        For `BLOCK` and `FIELDS`, whether the fields are floats, or lead to some; for `DATA` and `MEMINFO`,
+        whether the elements are records with floats among their fields.
     """
 
     role: Role
@@ -121,7 +122,7 @@ class Component:
         """True for floats, and for the memory of arrays, containers and instances that hold floats."""
         if self.role is Role.FLOAT or self.is_instance:
             return True
-        return self.role in _MEMORY and self.element in FLOATS
+        return self.role in _MEMORY and (self.element in FLOATS or self.leads_to_floats)
 
     @property
     def is_instance(self) -> bool:
@@ -296,7 +297,8 @@ def _component_activity(component: Component, activity: ArgumentActivity, mode: 
         return ComponentActivity.CONST
     if component.role is Role.FLOAT:
         return ComponentActivity.DUPLICATED if mode is Mode.FORWARD else ComponentActivity.ACTIVE
-    if component.role in {*_MEMORY, Role.MEMINFO} and component.element in FLOATS:
+    holds_floats = component.element in FLOATS or component.leads_to_floats
+    if component.role in {*_MEMORY, Role.MEMINFO} and holds_floats:
         return ComponentActivity.DUPLICATED
     if component.is_instance:
         return ComponentActivity.DUPLICATED

@@ -38,7 +38,9 @@ def test_an_array_is_meminfo_parent_two_counts_data_shape_and_strides() -> None:
         (types.complex64, "float", True),
         (types.int32, "i32", False),
         (types.boolean, "i8", False),
-        (nb.from_dtype(np.dtype([("a", "f8"), ("k", "i4")])), None, False),
+        (nb.from_dtype(np.dtype([("a", "f8"), ("k", "i4")])), None, True),
+        (nb.from_dtype(np.dtype([("k", "i4", 2), ("in", [("a", "f4", 2)])])), None, True),
+        (nb.from_dtype(np.dtype([("k", "i4"), ("b", "?")])), None, False),
     ],
 )
 def test_the_element_type_is_that_of_the_memory(
