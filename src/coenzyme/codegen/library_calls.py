@@ -14,10 +14,12 @@ from coenzyme.codegen.complex_calls import COMPLEX, expand_complex
 from coenzyme.codegen.real_calls import Reals, spell_type
 from coenzyme.ir.builder import Builder, const_int
 from coenzyme.ir.instructions import Call, ExtractValue, Function, Module
+from coenzyme.ir.parser import parse_module
+from coenzyme.ir.printer import print_module
 from coenzyme.ir.types import I32, IntType, StructType
 from coenzyme.ir.values import Poison, Value
 
-__all__ = ["expand_library_calls", "holds_library_calls"]
+__all__ = ["expand_library_calls", "holds_library_calls", "without_run_time_library"]
 
 _Handler: TypeAlias = Callable[[Reals, Call], Value | None]
 
@@ -109,6 +111,7 @@ _NAMES: dict[str, tuple[_Handler, int]] = {
 _CALLED = re.compile(
     rf"@(?:(?:{'|'.join(map(re.escape, [*_NAMES, *COMPLEX]))})\(|llvm\.(?:{'|'.join(_INTRINSICS)})\.f)"
 )
+_RUN_TIME = re.compile(r"@__(?:mul|div)[sdx]c3\(")
 _INTRINSIC = re.compile(rf"llvm\.({'|'.join(_INTRINSICS)})\.(?:f16|bf16|f32|f64|f80|f128)(?:\.i\d+)?\Z")
 
 
@@ -123,16 +126,36 @@ def holds_library_calls(text: str) -> bool:
     return _CALLED.search(text) is not None
 
 
+def without_run_time_library(text: str) -> str:
+    """Return LLVM text with arithmetic where it called the compiler's run-time library for complex numbers.
+
+    A process that compiles code at run time need not have that library.
+    """
+    if _RUN_TIME.search(text) is None:
+        return text
+    module = parse_module(text)
+    kept: set[Function] = set()
+    for call in _calls(module):
+        callee = call.callee
+        if isinstance(callee, Function) and callee.name.startswith("__") and not _expand(module, call):
+            kept.add(callee)
+    for function in [f for f in module.functions.values() if f.name in COMPLEX and f.name.startswith("__")]:
+        if function.is_declaration and function not in kept:
+            del module.functions[function.name]
+    return print_module(module)
+
+
 def expand_library_calls(module: Module) -> bool:
     """Replace the calls of these functions in `module`, and return whether there were any.
 
     Functions that the module defines itself are its own, whatever they are called.
     """
-    found = False
-    for function in [f for f in module.functions.values() if not f.is_declaration]:
-        for call in [i for i in function.instructions() if isinstance(i, Call)]:
-            found |= _expand(module, call)
-    return found
+    return any([_expand(module, call) for call in _calls(module)])
+
+
+def _calls(module: Module) -> list[Call]:
+    defined = [f for f in module.functions.values() if not f.is_declaration]
+    return [i for f in defined for i in f.instructions() if isinstance(i, Call)]
 
 
 def _expand(module: Module, call: Call) -> bool:

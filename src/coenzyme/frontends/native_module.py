@@ -22,6 +22,7 @@ import llvmlite.binding as llvm
 from numba.core.registry import cpu_target
 
 from coenzyme.codegen import passes
+from coenzyme.codegen.library_calls import without_run_time_library
 from coenzyme.errors import UnsupportedIRError
 
 __all__ = [
@@ -143,6 +144,7 @@ def isolate(text: str, name: str) -> NativeCode:
                 function=name,
                 remedy="move the function, and what it calls, to a file without that",
             )
+    text = without_run_time_library(text)
     digest = hashlib.sha256(text.encode()).hexdigest()[:24]
     module = llvm.parse_assembly(_EMPTY_GROUP.sub(r'\1{ "c" }', _TARGET.sub("", text)))
     module.triple = llvm.get_process_triple()

@@ -146,3 +146,23 @@ def test_llvm_alone_does_not_know_how_structs_are_passed():
     text = compile_c("struct two { double a, b; }; double product(struct two p) { return p.a * p.b; }")
     with pytest.raises(CompilationError, match=r"(?s)struct two by value.*coenzyme\.c\.function does it"):
         cz.llvm.function(text)
+
+
+def test_complex_products_and_quotients_need_no_flags():
+    source = """
+    #include <complex.h>
+    double _Complex f(double _Complex z, double _Complex w) { return z * w / (w * w + z); }
+    float _Complex g(float _Complex z) { return csqrtf(z) / (z + 1.0f) * cexpf(z); }
+    double h(double a, double b) { long double _Complex z = a + b * 1.0i; return creall(z * z / (z + 2)); }
+    """
+    f = cz.c.function(source, "f")
+    z, w = 1.5 + 2j, 0.5 - 1j
+    assert f(z, w) == pytest.approx(z * w / (w * w + z), rel=1e-14)
+    gradient = cz.grad(f, holomorphic=True)(z, w)
+    assert gradient == pytest.approx(w**3 / (w * w + z) ** 2, rel=1e-13)
+    g = cz.c.function(source, "g")
+    z32 = np.complex64(1.5 + 0.5j)
+    assert g(z32) == pytest.approx(complex(np.sqrt(z32) / (z32 + 1) * np.exp(z32)), rel=1e-5)
+    h = cz.c.function(source, "h")
+    slope = 2 * (1 + 2j) / (3 + 2j) - (1 + 2j) ** 2 / (3 + 2j) ** 2
+    assert cz.grad(h, argnums=(0, 1))(1.0, 2.0) == pytest.approx((slope.real, -slope.imag), rel=1e-13)
