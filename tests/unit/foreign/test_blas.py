@@ -76,9 +76,12 @@ def test_a_routine_by_other_ways(routine: str, options: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(("alpha", "beta"), [(1.0, 0.0), (1.0, 1.0), (-1.0, 1.0), (2.0, 0.0), (0.0, 3.0)])
 @pytest.mark.parametrize("c", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["C", "Fortran"])
-def test_a_product_with_factors_that_the_program_knows(alpha: float, beta: float, c: bool) -> None:
-    program = Program(source("gemm", c=c, constants={"alpha": alpha, "beta": beta}), c=c)
-    for case in cases("gemm", () if c else ("order",)):
+@pytest.mark.parametrize("routine", ["gemm", "gemv"])
+def test_a_product_with_factors_that_the_program_knows(
+    routine: str, alpha: float, beta: float, c: bool
+) -> None:
+    program = Program(source(routine, c=c, constants={"alpha": alpha, "beta": beta}), c=c)
+    for case in cases(routine, () if c else ("order",)):
         program.check(case)
 
 

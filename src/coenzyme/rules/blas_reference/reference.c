@@ -239,6 +239,20 @@ void NAME(gemv)(int row, int trans, I m, I n, T alpha, const T *a, I lda, const 
   if (m <= 0 || n <= 0)
     return;
   I length = trans ? n : m;
+  if (incx == 1 && incy == 1) {
+    if (IS(alpha, 1) && IS(beta, 0)) {
+      numba_xxgemv(KIND, trans ? 't' : 'n', m, n, &one, a, lda, x, &zero, y);
+      return;
+    }
+    if (IS(alpha, 1) && IS(beta, 1)) {
+      numba_xxgemv(KIND, trans ? 't' : 'n', m, n, &one, a, lda, x, &one, y);
+      return;
+    }
+    if (IS(alpha, -1) && IS(beta, 1)) {
+      numba_xxgemv(KIND, trans ? 't' : 'n', m, n, &minus_one, a, lda, x, &one, y);
+      return;
+    }
+  }
   T *factor = GATHER(trans ? m : n, x, incx), *product = SCRATCH(length);
   numba_xxgemv(KIND, trans ? 't' : 'n', m, n, &one, a, lda, factor, &zero, product);
   UPDATE_VECTOR(length, alpha, product, beta, y, incy);

@@ -1,4 +1,4 @@
-; Made of reference.c, sha256 0becf8c0af4cf12ee2947ea7cb20a0aade1a367677ef4cbcdfb809ac2f0eab67
+; Made of reference.c, sha256 a8fcc90f562724e9aeff7e4c7d9a0ede290b50129916a2386f51076a829f2797
 
 @one = internal constant float 1.000000e+00, align 4
 @zero = internal constant float 0.000000e+00, align 4
@@ -592,26 +592,92 @@ entry:
   %cmp = icmp sle i64 %m.addr.0, 0
   %cmp2 = icmp sle i64 %n.addr.0, 0
   %or.cond = or i1 %cmp, %cmp2
-  br i1 %or.cond, label %return, label %if.end4
+  br i1 %or.cond, label %cleanup.cont, label %if.end4
 
 if.end4:
   %tobool5 = icmp ne i32 %trans.addr.0, 0
   %n.addr.0.m.addr.0 = select i1 %tobool5, i64 %n.addr.0, i64 %m.addr.0
-  %tobool6 = icmp ne i32 %trans.addr.0, 0
-  %cond10 = select i1 %tobool6, i64 %m.addr.0, i64 %n.addr.0
-  %call = call ptr @coenzyme_blas_sgather(i64 %cond10, ptr %x, i64 %incx)
-  %call11 = call ptr @coenzyme_blas_sscratch(i64 %n.addr.0.m.addr.0)
-  %tobool12 = icmp ne i32 %trans.addr.0, 0
-  %i = zext i1 %tobool12 to i64
-  %cond13 = select i1 %tobool12, i32 116, i32 110
-  %conv = trunc i32 %cond13 to i8
-  %call14 = call i32 @numba_xxgemv(i8 115, i8 %conv, i64 %m.addr.0, i64 %n.addr.0, ptr @one, ptr %a, i64 %lda, ptr %call, ptr @zero, ptr %call11)
-  call void @coenzyme_blas_supdate_vector(i64 %n.addr.0.m.addr.0, float %alpha, ptr %call11, float %beta, ptr %y, i64 %incy)
-  call void @free(ptr %call)
-  call void @free(ptr %call11)
-  br label %return
+  %cmp6 = icmp eq i64 %incx, 1
+  %cmp7 = icmp eq i64 %incy, 1
+  %or.cond51 = and i1 %cmp6, %cmp7
+  br i1 %or.cond51, label %if.then8, label %if.end44
 
-return:
+if.then8:
+  %i = call i1 @llvm.is.constant.f32(float %alpha)
+  %cmp10 = fcmp oeq float %alpha, 1.000000e+00
+  %or.cond52 = and i1 %i, %cmp10
+  br i1 %or.cond52, label %land.lhs.true11, label %if.end17
+
+land.lhs.true11:
+  %i58 = call i1 @llvm.is.constant.f32(float %beta)
+  %cmp13 = fcmp oeq float %beta, 0.000000e+00
+  %or.cond53 = and i1 %i58, %cmp13
+  br i1 %or.cond53, label %if.then14, label %if.end17
+
+if.then14:
+  %tobool15 = icmp ne i32 %trans.addr.0, 0
+  %i59 = zext i1 %tobool15 to i64
+  %cond16 = select i1 %tobool15, i32 116, i32 110
+  %conv = trunc i32 %cond16 to i8
+  %call = call i32 @numba_xxgemv(i8 115, i8 %conv, i64 %m.addr.0, i64 %n.addr.0, ptr @one, ptr %a, i64 %lda, ptr %x, ptr @zero, ptr %y)
+  br label %cleanup.cont
+
+if.end17:
+  %i60 = call i1 @llvm.is.constant.f32(float %alpha)
+  %cmp19 = fcmp oeq float %alpha, 1.000000e+00
+  %or.cond54 = and i1 %i60, %cmp19
+  br i1 %or.cond54, label %land.lhs.true21, label %if.end30
+
+land.lhs.true21:
+  %i61 = call i1 @llvm.is.constant.f32(float %beta)
+  %cmp23 = fcmp oeq float %beta, 1.000000e+00
+  %or.cond55 = and i1 %i61, %cmp23
+  br i1 %or.cond55, label %if.then25, label %if.end30
+
+if.then25:
+  %tobool26 = icmp ne i32 %trans.addr.0, 0
+  %i62 = zext i1 %tobool26 to i64
+  %cond27 = select i1 %tobool26, i32 116, i32 110
+  %conv28 = trunc i32 %cond27 to i8
+  %call29 = call i32 @numba_xxgemv(i8 115, i8 %conv28, i64 %m.addr.0, i64 %n.addr.0, ptr @one, ptr %a, i64 %lda, ptr %x, ptr @one, ptr %y)
+  br label %cleanup.cont
+
+if.end30:
+  %i63 = call i1 @llvm.is.constant.f32(float %alpha)
+  %cmp32 = fcmp oeq float %alpha, -1.000000e+00
+  %or.cond56 = and i1 %i63, %cmp32
+  br i1 %or.cond56, label %land.lhs.true34, label %if.end44
+
+land.lhs.true34:
+  %i64 = call i1 @llvm.is.constant.f32(float %beta)
+  %cmp36 = fcmp oeq float %beta, 1.000000e+00
+  %or.cond57 = and i1 %i64, %cmp36
+  br i1 %or.cond57, label %if.then38, label %if.end44
+
+if.then38:
+  %tobool39 = icmp ne i32 %trans.addr.0, 0
+  %i65 = zext i1 %tobool39 to i64
+  %cond40 = select i1 %tobool39, i32 116, i32 110
+  %conv41 = trunc i32 %cond40 to i8
+  %call42 = call i32 @numba_xxgemv(i8 115, i8 %conv41, i64 %m.addr.0, i64 %n.addr.0, ptr @minus_one, ptr %a, i64 %lda, ptr %x, ptr @one, ptr %y)
+  br label %cleanup.cont
+
+if.end44:
+  %tobool45 = icmp ne i32 %trans.addr.0, 0
+  %m.addr.0.n.addr.0 = select i1 %tobool45, i64 %m.addr.0, i64 %n.addr.0
+  %call50 = call ptr @coenzyme_blas_sgather(i64 %m.addr.0.n.addr.0, ptr %x, i64 %incx)
+  %call51 = call ptr @coenzyme_blas_sscratch(i64 %n.addr.0.m.addr.0)
+  %tobool52 = icmp ne i32 %trans.addr.0, 0
+  %i66 = zext i1 %tobool52 to i64
+  %cond53 = select i1 %tobool52, i32 116, i32 110
+  %conv54 = trunc i32 %cond53 to i8
+  %call55 = call i32 @numba_xxgemv(i8 115, i8 %conv54, i64 %m.addr.0, i64 %n.addr.0, ptr @one, ptr %a, i64 %lda, ptr %call50, ptr @zero, ptr %call51)
+  call void @coenzyme_blas_supdate_vector(i64 %n.addr.0.m.addr.0, float %alpha, ptr %call51, float %beta, ptr %y, i64 %incy)
+  call void @free(ptr %call50)
+  call void @free(ptr %call51)
+  br label %cleanup.cont
+
+cleanup.cont:
   ret void
 }
 
