@@ -20,6 +20,7 @@ from coenzyme.frontends.clang import compile_c
 from coenzyme.frontends.program import ComponentActivity, Mode, Status
 from coenzyme.ir.parser import parse_module
 from coenzyme.ir.printer import print_module
+from coenzyme.rules.blas_calls import parameters_of
 from tests.unit.foreign.blas_programs import CHOICES, Program, cases, link_c, prototype, register, source
 from tests.unit.foreign.linked import link
 from tests.unit.frontends.c_code import needs_clang
@@ -491,6 +492,62 @@ def test_a_function_of_the_programs_own_is_not_taken_for_blas() -> None:
     double ddot_(int *n, double *x, int *i, double *y, int *j) { return x[0] * x[0] * x[0]; }
     void f(int *q, double *z) { z[0] = ddot_(q, z + 1, q, z, q); }
     """
+    Program(code).check({})
+
+
+# -- any calls in any order
+
+_CHOSEN = {
+    "order": (101, 102),
+    "side": (141, 142),
+    "uplo": (121, 122),
+    "diag": (132,),
+    "trans": (111, 112),
+    "transa": (111, 112),
+    "transb": (111, 112),
+    "incx": (1, 2, -1),
+    "incy": (1, -2),
+    "alpha": (1.0, 0.5, -1.0, "z[0]"),
+    "beta": (1.0, 0.0, 0.5, "z[1]"),
+    "cosine": (0.6, "z[0]"),
+    "sine": (0.8, "z[1]"),
+}
+
+
+def _random_call(random: np.random.Generator) -> str:
+    """Return a call with operands in three of five areas, which it overwrites or reads."""
+    routine = str(random.choice([r for r in ALL if r not in ("rotg", "asum")]))
+    areas = iter(random.permutation(5))
+    forwards = routine in ("scal", "nrm2")
+    given: list[str] = []
+    for name in parameters_of(routine):
+        if name in ("incx", "incy") and forwards:
+            given.append("1")
+        elif name in _CHOSEN:
+            choices = _CHOSEN[name]
+            given.append(str(choices[random.integers(len(choices))]))
+        elif name.startswith("ld"):
+            given.append("4")
+        elif name in ("m", "n", "k"):
+            given.append("3")
+        else:
+            given.append(f"z + {4 + 16 * int(next(areas))}")
+    call = f"cblas_d{routine}({', '.join(given)});"
+    return f"z[{random.integers(2)}] = {call}" if routine in ("dot", "nrm2") else call
+
+
+@pytest.mark.parametrize("seed", [0, *(pytest.param(s, marks=pytest.mark.slow) for s in range(1, 25))])
+def test_any_calls_in_any_order(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    calls = [_random_call(random) for _ in range(6)]
+    code = "".join(prototype(routine) for routine in ALL) + (
+        "double sin(double);\n"
+        "static void bend(double *z) { for (int i = 0; i < 84; i++) z[i] = sin(z[i]); }\n"
+        f"void f(int *q, double *z) {{\n  {calls[0]}\n  {calls[1]}\n  bend(z);\n"
+        f"  for (int i = 0; i < 2; i++) {{\n    {calls[2]}\n    {calls[3]}\n    bend(z);\n"
+        f"    {calls[4]}\n  }}\n"
+        f"  bend(z);\n  {calls[5]}\n  bend(z);\n}}\n"
+    )
     Program(code).check({})
 
 
