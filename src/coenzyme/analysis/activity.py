@@ -125,7 +125,13 @@ class _Finder:
         pointers = [a for a, how in parameters.items() if how is ComponentActivity.DUPLICATED]
         self.given = {o for p in pointers for o in objects.of(p)}
         self.given |= {o for o in objects.reached if o.origin in pointers}
-        self.untouched = {o for o in objects.reached if o not in contents.by_object}
+        handed_on = objects.reachable(
+            pointer
+            for call in self.instructions
+            if isinstance(call, Call) and is_internal_call(call)
+            for pointer in passed_pointers(call)
+        )
+        self.untouched = {o for o in objects.reached - handed_on if o not in contents.by_object}
 
     def find(self) -> Activity:
         varied, varied_memory = self._varied()

@@ -353,5 +353,7 @@ def _placed(error: CoenzymeError, site: Site, module: Module) -> CoenzymeError:
         error.location = SourceMap(module).locate(site.call)
     if error.function is None:
         error.function = site.caller.name
+    if error.remedy is not None and "Duplicated(" in error.remedy:
+        error.remedy = "mark the argument enzyme_dup, and pass a shadow, of zeros where it is scratch memory"
     error.args = (error.describe(),)
     return error
