@@ -45,7 +45,7 @@ from coenzyme.ir.instructions import (
     Store,
 )
 from coenzyme.ir.values import Argument, Constant, Value
-from coenzyme.rules import Effect, find_rule
+from coenzyme.rules import Effect, find_call_rule
 
 __all__ = ["Activity", "find_activity"]
 
@@ -217,7 +217,7 @@ class _Finder:
         effect = called_effect(call)
         match effect:
             case Effect.DIFFERENTIABLE:
-                rule = find_rule(call.callee_name or "")
+                rule = find_call_rule(call.callee_name or "")
                 assert rule is not None
                 for operand, partial in zip(call.arguments, rule[0].partials, strict=False):
                     if partial is not None and operand in self.marked:

@@ -160,7 +160,9 @@ class Objects:
 def called_effect(call: Call) -> Effect:
     """Return what `call` does, by the name of its callee."""
     name = call.callee_name
-    return Effect.UNKNOWN if name is None else classify(name)
+    if name is None or (call.function_type.variadic and is_internal_call(call)):
+        return Effect.UNKNOWN  # a module may have a printf of its own
+    return classify(name)
 
 
 def blas_pointers(call: Call) -> tuple[list[Value], Value]:

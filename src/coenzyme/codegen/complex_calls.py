@@ -163,6 +163,18 @@ def _arg(z: _Complex, numbers: list[Parts]) -> Value:
     return z.to.call("atan2", y, x)
 
 
+def _real(_: _Complex, numbers: list[Parts]) -> Value:
+    return numbers[0][0]
+
+
+def _imaginary(_: _Complex, numbers: list[Parts]) -> Value:
+    return numbers[0][1]
+
+
+def _conjugate(z: _Complex, numbers: list[Parts]) -> Parts:
+    return numbers[0][0], z.at.fneg(numbers[0][1])
+
+
 def _exp(z: _Complex, numbers: list[Parts]) -> Parts:
     x, y = numbers[0]
     size = z.to.call("llvm.exp", x)
@@ -247,6 +259,9 @@ def _pow_of_zero(z: _Complex, base: Parts, exponent: Parts) -> Parts:
 
 
 _FUNCTIONS: dict[str, tuple[_Function, int]] = {
+    "creal": (_real, 1),
+    "cimag": (_imaginary, 1),
+    "conj": (_conjugate, 1),
     "cabs": (_abs, 1),
     "carg": (_arg, 1),
     "cexp": (_exp, 1),

@@ -10,7 +10,7 @@ from coenzyme.ir.instructions import Call, Instruction, Load, Module
 from coenzyme.ir.parser import parse_module
 from coenzyme.ir.types import F32, F64, I1, I32, PTR, FloatType, FunctionType, IntType, PointerType, Type
 from coenzyme.ir.values import ConstantFloat, Value
-from coenzyme.rules import FLOAT_TYPES, Rule, find_rule, lower, symbol_for
+from coenzyme.rules import FLOAT_TYPES, Rule, find_call_rule, find_rule, lower, symbol_for
 from coenzyme.rules.expression import Expression
 from coenzyme.rules.table import RECIPROCALS
 
@@ -53,7 +53,7 @@ def type_spelled(text: str) -> Type:
 def rule_of(instruction: Instruction) -> Rule | None:
     """Return the row for the operation `instruction` performs, if there is one."""
     if isinstance(instruction, Call):
-        found = find_rule(instruction.callee_name or "")
+        found = find_call_rule(instruction.callee_name or "")
     elif instruction.opcode == "fdiv" and (reciprocal := _reciprocal(instruction.operands[0])) is not None:
         return reciprocal
     else:

@@ -23,7 +23,7 @@ from coenzyme.rules.memory import (
 from coenzyme.rules.parsing import parse_expression
 from coenzyme.rules.rule import OperandKind, Rule
 from coenzyme.rules.special import definitions
-from coenzyme.rules.symbols import FLOAT_TYPES, RULES, Symbol, find_rule, symbol_for
+from coenzyme.rules.symbols import FLOAT_TYPES, RULES, Symbol, find_call_rule, find_rule, symbol_for
 
 __all__ = [
     "FLOAT_TYPES",
@@ -51,6 +51,7 @@ __all__ = [
     "container_definitions",
     "definitions",
     "evaluate",
+    "find_call_rule",
     "find_container_rule",
     "find_memory_rule",
     "find_rule",

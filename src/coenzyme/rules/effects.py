@@ -19,7 +19,7 @@ from coenzyme.rules.memory import (
     TransferKind,
     find_memory_rule,
 )
-from coenzyme.rules.symbols import find_rule
+from coenzyme.rules.symbols import find_call_rule
 
 __all__ = ["OUTSIDE", "Effect", "classify", "is_inactive"]
 
@@ -113,7 +113,7 @@ _C = _words("""
     isatty __errno_location __error
     abs labs llabs div ldiv lldiv rand srand rand_r random srandom drand48 erand48 lrand48 nrand48 mrand48
     jrand48 srand48
-    time clock difftime gettimeofday clock_gettime clock_getres times getrusage sleep usleep nanosleep
+    time clock difftime gettimeofday clock_gettime clock_getres getrusage sleep usleep nanosleep
     sched_yield
     fegetround fesetround feclearexcept feraiseexcept fetestexcept fegetexceptflag fesetexceptflag
     feholdexcept fegetenv fesetenv feupdateenv
@@ -180,7 +180,7 @@ def classify(callee: str) -> Effect:
     (<Effect.ZERO_DERIVATIVE: 'zero derivative'>, <Effect.REFERENCE_COUNT: 'reference count'>,
     <Effect.UNKNOWN: 'unknown'>)
     """
-    found = find_rule(callee)
+    found = find_call_rule(callee)
     if found is not None:
         return Effect.ZERO_DERIVATIVE if found[0].is_zero else Effect.DIFFERENTIABLE
     memory = _effect_on_memory(callee)

@@ -11,7 +11,7 @@ from coenzyme.rules import special
 from coenzyme.rules.rule import OperandKind, Rule
 from coenzyme.rules.table import FUNCTIONS, INSTRUCTIONS
 
-__all__ = ["FLOAT_TYPES", "RULES", "Symbol", "find_rule", "symbol_for"]
+__all__ = ["FLOAT_TYPES", "RULES", "Symbol", "find_call_rule", "find_rule", "symbol_for"]
 
 FLOAT_TYPES: Final = ("double", "float", "x86_fp80")
 """The types that have rules, as LLVM writes them."""
@@ -83,6 +83,15 @@ def find_rule(callee: str) -> tuple[Rule, str | None] | None:
     """
     if callee in _BY_OPCODE:
         return _BY_OPCODE[callee], None
+    return _BY_CALLEE.get(callee)
+
+
+def find_call_rule(callee: str) -> tuple[Rule, str] | None:
+    """Return the row of a function and the type it works in, or None if there is no row.
+
+    Unlike :func:`find_rule` it does not take the name of a function for that of an instruction: C has an
+    ``fmul`` of its own.
+    """
     return _BY_CALLEE.get(callee)
 
 

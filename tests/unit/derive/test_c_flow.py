@@ -227,6 +227,13 @@ OTHER: dict[str, tuple[str, str, list[tuple[Any, ...]]]] = {
         double f(double x) { return total(3, 1, 2, 3) * x * x; }""",
         [(0.7,)],
     ),
+    "functions of one's own with names of the library's": (
+        "dD",
+        """static double gamma(double x, int n) { return n ? gamma(x * x, n - 1) * x : x; }
+        static void remove(double *x, int n) { if (n) { x[n] *= x[0]; remove(x, n - 1); } }
+        double f(double *x) { remove(x, 2); return gamma(x[1], 3) * x[2]; }""",
+        [([0.7, 0.9, 1.1],)],
+    ),
     "volatile memory and traps": (
         "dd",
         """double f(double x) {

@@ -299,6 +299,19 @@ def test_code_that_calls_the_c_library_is_differentiated(
     from_c(DECLARED + code, "f", letters).check(*values, tolerance=tolerance)
 
 
+def test_parts_of_complex_numbers_may_be_calls() -> None:
+    code = """double creal(double _Complex), cimag(double _Complex);
+    double _Complex conj(double _Complex);
+    double f(double a, double b) {
+      double _Complex z = a * b + b * I;
+      return creal(z * conj(z) + z) * cimag(conj(z));
+    }"""
+    function = from_c(DECLARED + code, "f", "ddd", flags=["-fno-builtin"])
+    assert "@conj(" in function.text
+    assert "@creal(" in function.text
+    function.check(0.7, 0.3)
+
+
 @pytest.mark.parametrize("operation", ["*", "/"])
 def test_products_and_quotients_with_infinities_are_those_of_c(operation: str) -> None:
     code = f"""double f(double a, double b, double c, double d, int part) {{

@@ -36,7 +36,8 @@ INACTIVE = words("""
     llvm.umul.with.overflow.i64 llvm.is.fpclass.f64 llvm.experimental.noalias.scope.decl llvm.dbg.value
     llvm.ctpop.i64 llvm.trap
     numba_attempt_nocopy_reshape numba_fatal_error numba_get_np_random_state numba_gil_ensure
-    numba_gil_release numba_rnd_shuffle numba_unpickle printf isnan ilogbf
+    numba_gil_release numba_rnd_shuffle numba_unpickle printf isnan ilogbf isinfl lrintl nan drand48 strtod
+    __assert_fail exit fopen fflush getenv clock_gettime toupper __errno_location
     _ZN5numba2np6linalg27ol_raise_with_shape_contextB2v1
 """)
 
@@ -51,6 +52,7 @@ UNKNOWN = words("""
     numba_cpow numba_list_append numba_list_getitem numba_dict_insert numba_dict_lookup numba_parallel_for
     PyFloat_AsDouble PyObject_Call llvm.modf.f64 llvm.sincos.f64 llvm.sin.v2f64 llvm.fma.f16
     llvm.vector.reduce.fadd llvm.masked.load.v4f64.p0 qsort modf main llvm.absolute sinh2 numba_
+    fadd fsub fmul fdiv fneg frem sscanf fread strchr strcpy sinf128 setjmp
 """)
 
 
