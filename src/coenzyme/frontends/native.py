@@ -12,8 +12,9 @@ target, the text to differentiate with that of ours.
 
 from __future__ import annotations
 
-import itertools
+import hashlib
 import keyword
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -40,7 +41,7 @@ from coenzyme.frontends.native_values import (
 from coenzyme.frontends.numba_link import make_library
 from coenzyme.frontends.numba_target import IRContext
 
-__all__ = ["NativeType", "make_function", "parameter_names"]
+__all__ = ["NativeType", "call_native", "make_function", "parameter_names"]
 
 NativeType = CScalar | CPointer | CValue
 """What a parameter or a result can be."""
@@ -63,8 +64,10 @@ class _Native:
 
 
 _natives: dict[int, _Native] = {}
-"""By the number that the generated function knows it by; they live as long as the process."""
-_numbers = itertools.count(1)
+"""By the number that the generated function knows it by; they live as long as the process.
+
+The number is a digest, so that a function that is sent to another process does not call another one there.
+"""
 _NOT_KEPT = '\n@"numba.dynamic.globals.coenzyme.native" = weak constant i8 0\n'
 """Tells Numba's cache (`cache=True`), which would not notice that C code has changed, to stay out of it."""
 _states: dict[str, Any] = {}
@@ -94,26 +97,31 @@ def make_function(
     description
         Its docstring.
     """
+    content = repr((name, code.symbol, result, tuple(parameters)))
+    number = int(hashlib.sha256(content.encode()).hexdigest()[:15], 16)
     with global_compiler_lock:
         if code.state is not None:
             _load_state(*code.state)
-        native = _Native(
-            name,
-            code,
-            result,
-            tuple(parameters),
-            make_library(llvm.parse_assembly(code.code + _NOT_KEPT), code.symbol),
-            make_library(llvm.parse_assembly(code.text), code.symbol),
-        )
-        number = next(_numbers)
-        _natives[number] = native
+        if number not in _natives:
+            _natives[number] = _Native(
+                name,
+                code,
+                result,
+                tuple(parameters),
+                make_library(llvm.parse_assembly(code.code + _NOT_KEPT), code.symbol),
+                make_library(llvm.parse_assembly(code.text), code.symbol),
+            )
+    usable = name.isidentifier() and not keyword.iskeyword(name) and name != "_native"
+    identifier = name if usable else "function"
     listed = ", ".join(name for name, _ in parameters)
     packed = f"({listed},)" if listed else "()"
-    source = f"def {name}({listed}):\n    return _call_native({number}, {packed})\n"
-    namespace: dict[str, Any] = {"_call_native": _call_native, "__name__": "coenzyme.native"}
+    source = f"def {identifier}({listed}):\n    return _native.call_native({number}, {packed})\n"
+    # The module, which is the same in the process that the function is sent to.
+    namespace: dict[str, Any] = {"_native": sys.modules[__name__], "__name__": "coenzyme.native"}
     exec(compile(source, f"<coenzyme {name}>", "exec"), namespace)
-    namespace[name].__doc__ = description
-    return numba.njit(namespace[name])
+    function = namespace[identifier]
+    function.__doc__ = description
+    return numba.njit(function)
 
 
 def parameter_names(given: Sequence[str]) -> list[str]:
@@ -121,7 +129,7 @@ def parameter_names(given: Sequence[str]) -> list[str]:
     found: list[str] = []
     for position, name in enumerate(given):
         plain = name if name.isidentifier() and not keyword.iskeyword(name) else f"a{position}"
-        while plain in found or plain == "_call_native":
+        while plain in found or plain == "_native":
             plain += "_"
         found.append(plain)
     return found
@@ -215,11 +223,17 @@ def _leads_to(found: CScalar | CStruct | COther | None, target: CScalar | CStruc
 
 
 @intrinsic(prefer_literal=True)
-def _call_native(typingctx: Any, number: Any, arguments: Any) -> Any:
+def call_native(typingctx: Any, number: Any, arguments: Any) -> Any:
+    """Call the native function of this number with the arguments in a tuple; for generated code."""
     if not isinstance(number, types.IntegerLiteral):
         return None
     key = number.literal_value
-    native = _natives[key]
+    native = _natives.get(key)
+    if native is None:
+        raise CompilationError(
+            "a function of C or LLVM code was made in another process",
+            remedy="make it with coenzyme.c.function or coenzyme.llvm.function in each process",
+        )
     _check(native, arguments)
     restype = _result_type(native.result)
 

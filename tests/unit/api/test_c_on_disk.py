@@ -1,10 +1,12 @@
-"""Derivatives of C functions on disk: another process finds them, and not once the code is another."""
+"""C functions and other processes: derivatives on disk are found, as long as the code is the same."""
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 
+import coenzyme as cz
 from tests.unit.frontends.c_code import needs_clang
 
 PROGRAM = """
@@ -49,3 +51,25 @@ def test_another_process_finds_what_is_the_same_and_nothing_else(tmp_path):
     assert run("1.0") == [results(1.0), 2, 0, 0]
     # The text of the program, which Numba's cache would go by, is what it was.
     assert run("3.0") == [results(3.0), 0, 2, 0]
+
+
+def test_a_function_that_is_sent_to_another_process_is_none_of_the_functions_there(tmp_path):
+    one = cz.llvm.function("define double @f(double %x) {\n  %y = fadd double %x, %x\n  ret double %y\n}\n")
+    (tmp_path / "one").write_bytes(pickle.dumps(one))
+    program = f"""
+import pickle, coenzyme as cz
+text = "define double @f(double %x) {{\\n  ret double %x\\n}}\\n"
+assert cz.llvm.function(text)(2.0) == 2.0
+with open({str(tmp_path / "one")!r}, "rb") as file:
+    one = pickle.load(file)
+try:
+    one(2.0)
+except TypeError as error:
+    assert "another process" in str(error), error
+else:
+    raise AssertionError
+cz.llvm.function(text.replace("ret double %x", "%y = fadd double %x, %x\\n  ret double %y"))
+assert one(2.0) == 4.0
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

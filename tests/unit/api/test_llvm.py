@@ -136,6 +136,12 @@ def test_the_machine_of_a_module_need_not_be_named():
     assert cz.llvm.function('target triple = ""' + CUBE)(2.0) == 8.0
 
 
+@pytest.mark.parametrize("name", ["lambda", "_native", "_ZN4cube17h0123456789abcdefE", "a.b$c"])
+def test_any_name_will_do(name):
+    cube = cz.llvm.function(CUBE.replace("@cube", f'@"{name}"'), name)
+    assert cube(3.0) == 27.0
+
+
 @pytest.mark.skipif(shutil.which("rustc") is None, reason="there is no rustc")
 def test_rust_is_read_too(tmp_path):
     source = tmp_path / "square.rs"
