@@ -55,7 +55,7 @@ _FLAGS = {
     "diag": ParameterKind.DIAG,
     **dict.fromkeys(("trans", "transa", "transb"), ParameterKind.TRANS),
 }
-_SIZES = ("m", "n", "k", "lda", "ldb", "ldc", "incx", "incy")
+_SIZES = ("m", "n", "k", "kl", "ku", "lda", "ldb", "ldc", "incx", "incy")
 _NUMBERS = ("alpha", "beta", "start", "cosine", "sine")
 
 
@@ -84,6 +84,15 @@ _PARAMETERS: Mapping[str, str] = {
     "syr2": "order uplo n alpha x incx y incy a lda",
     "trmv": "order uplo trans diag n a lda x incx",
     "trsv": "order uplo trans diag n a lda x incx",
+    "gbmv": "order trans m n kl ku alpha a lda x incx beta y incy",
+    "sbmv": "order uplo n k alpha a lda x incx beta y incy",
+    "spmv": "order uplo n alpha a x incx beta y incy",
+    "tbmv": "order uplo trans diag n k a lda x incx",
+    "tbsv": "order uplo trans diag n k a lda x incx",
+    "tpmv": "order uplo trans diag n a x incx",
+    "tpsv": "order uplo trans diag n a x incx",
+    "spr": "order uplo n alpha x incx a",
+    "spr2": "order uplo n alpha x incx y incy a",
     "gemm": "order transa transb m n k alpha a lda b ldb beta c ldc",
     "symm": "order side uplo m n alpha a lda b ldb beta c ldc",
     "syrk": "order uplo trans n k alpha a lda beta c ldc",

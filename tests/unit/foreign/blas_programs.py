@@ -29,7 +29,7 @@ __all__ = ["CHOICES", "Program", "cases", "link_c", "prototype", "register", "so
 CONST, DUPLICATED = ComponentActivity.CONST, ComponentActivity.DUPLICATED
 
 _FLAGS = ("order", "side", "uplo", "trans", "transb", "diag")
-CHOICES = (*_FLAGS, "m", "n", "k", "lda", "ldb", "ldc", "incx", "incy", "a", "b", "c")
+CHOICES = (*_FLAGS, "m", "n", "k", "kl", "ku", "lda", "ldb", "ldc", "incx", "incy", "a", "b", "c")
 _FACTORS = {"alpha": 0, "start": 0, "cosine": 0, "beta": 1, "sine": 1}
 _RETURN = ("dot", "nrm2", "asum")
 _TYPES = {"d": "double", "s": "float"}
@@ -188,7 +188,9 @@ class Program:
 
     def choices(self, case: dict[str, int]) -> np.ndarray:
         """Return what a call is told."""
-        places = dict(m=3, n=4, k=2, incx=1, incy=1) | dict.fromkeys(("lda", "ldb", "ldc"), self.leading)
+        places = dict(m=3, n=4, k=2, kl=1, ku=2, incx=1, incy=1) | dict.fromkeys(
+            ("lda", "ldb", "ldc"), self.leading
+        )
         places |= dict(a=4, b=4 + self.area, c=4 + 2 * self.area)
         values = [(places | case).get(name, 0) for name in CHOICES]
         if not self.c:

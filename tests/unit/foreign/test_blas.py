@@ -20,7 +20,7 @@ from coenzyme.frontends.clang import compile_c
 from coenzyme.frontends.program import ComponentActivity, Mode, Status
 from coenzyme.ir.parser import parse_module
 from coenzyme.ir.printer import print_module
-from coenzyme.rules.blas_calls import parameters_of
+from coenzyme.rules.blas_calls import ParameterKind, kind_of, parameters_of
 from tests.unit.foreign.blas_programs import CHOICES, Program, cases, link_c, prototype, register, source
 from tests.unit.foreign.linked import link
 from tests.unit.frontends.c_code import needs_clang
@@ -30,8 +30,9 @@ pytestmark = needs_clang
 CONST, ACTIVE, DUPLICATED = ComponentActivity.CONST, ComponentActivity.ACTIVE, ComponentActivity.DUPLICATED
 VECTORS = ("dot", "nrm2", "asum", "axpy", "axpby", "scal", "copy", "swap", "rot", "rotg")
 MATRIX_VECTOR = ("gemv", "ger", "symv", "syr", "syr2", "trmv", "trsv")
+GAPS = ("gbmv", "sbmv", "spmv", "spr", "spr2", "tbmv", "tbsv", "tpmv", "tpsv")
 MATRICES = ("gemm", "symm", "syrk", "syr2k", "trmm", "trsm")
-ALL = (*VECTORS, *MATRIX_VECTOR, *MATRICES)
+ALL = (*VECTORS, *MATRIX_VECTOR, *GAPS, *MATRICES)
 
 
 def _some(*quick: str) -> list[Any]:
@@ -471,7 +472,7 @@ def test_integers_of_64_bits_for_fortran() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["cblas_zgemm", "dgetrf_", "cblas_dgbmv", "dtpsv_", "drotm_", "LAPACKE_dpotrf"]
+    "name", ["cblas_zgemm", "dgetrf_", "cblas_ztbsv", "dgbsv_", "drotm_", "LAPACKE_dpotrf"]
 )
 def test_routines_without_a_derivative_are_refused(name: str) -> None:
     code = f"void {name}(int *, double *, double *); void f(int *q, double *z) {{ {name}(q, z, z + 8); }}"
@@ -528,8 +529,8 @@ def _random_call(random: np.random.Generator) -> str:
             given.append(str(choices[random.integers(len(choices))]))
         elif name.startswith("ld"):
             given.append("4")
-        elif name in ("m", "n", "k"):
-            given.append("3")
+        elif kind_of(name) is ParameterKind.SIZE:
+            given.append("3" if len(name) == 1 else "1")
         else:
             given.append(f"z + {4 + 16 * int(next(areas))}")
     call = f"cblas_d{routine}({', '.join(given)});"

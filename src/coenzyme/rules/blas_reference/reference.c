@@ -276,17 +276,47 @@ void NAME(ger)(int row, I m, I n, T alpha, const T *x, I incx, const T *y, I inc
   free(right);
 }
 
-void NAME(symv)(int row, int upper, I n, T alpha, const T *a, I lda, const T *x, I incx, T beta, T *y, I incy) {
+/* Where the triangle of a matrix lies: column j begins at COLUMN, and has the rows from FIRST to LAST beside the
+   diagonal. A band has k diagonals on that side; a packed triangle has no gaps. */
+enum { FULL, BAND, PACKED };
+
+#define COLUMN NAME(column)
+I COLUMN(int storage, int upper, I n, I k, I lda, I j) {
+  if (storage == FULL)
+    return j * lda;
+  if (storage == BAND)
+    return j * lda - j + (upper ? k : 0);
+  return upper ? j * (j + 1) / 2 : j * (2 * n - j - 1) / 2;
+}
+
+#define FIRST NAME(first)
+I FIRST(int storage, int upper, I k, I j) {
+  if (!upper)
+    return j + 1;
+  return storage == BAND && j > k ? j - k : 0;
+}
+
+#define LAST NAME(last)
+I LAST(int storage, int upper, I n, I k, I j) {
+  if (upper)
+    return j;
+  return storage == BAND && j + k + 1 < n ? j + k + 1 : n;
+}
+
+#define SYMMETRIC_VECTOR NAME(symmetric_vector)
+void SYMMETRIC_VECTOR(int storage, int row, int upper, I n, I k, T alpha, const T *a, I lda, const T *x, I incx,
+                      T beta, T *y, I incy) {
   if (row)
     upper = !upper;
   if (n <= 0)
     return;
   T *factor = GATHER(n, x, incx), *product = ZEROS(n);
   for (I j = 0; j < n; j++) {
-    T own = factor[j], sum = a[j + j * lda] * own;
-    I end = upper ? j : n;
-    for (I i = upper ? 0 : j + 1; i < end; i++) {
-      T element = a[i + j * lda];
+    const T *column = a + COLUMN(storage, upper, n, k, lda, j);
+    T own = factor[j], sum = column[j] * own;
+    I end = LAST(storage, upper, n, k, j);
+    for (I i = FIRST(storage, upper, k, j); i < end; i++) {
+      T element = column[i];
       product[i] += element * own;
       sum += element * factor[i];
     }
@@ -297,36 +327,100 @@ void NAME(symv)(int row, int upper, I n, T alpha, const T *a, I lda, const T *x,
   free(product);
 }
 
-void NAME(syr)(int row, int upper, I n, T alpha, const T *x, I incx, T *a, I lda) {
+void NAME(symv)(int row, int upper, I n, T alpha, const T *a, I lda, const T *x, I incx, T beta, T *y, I incy) {
+  SYMMETRIC_VECTOR(FULL, row, upper, n, n, alpha, a, lda, x, incx, beta, y, incy);
+}
+
+void NAME(sbmv)(int row, int upper, I n, I k, T alpha, const T *a, I lda, const T *x, I incx, T beta, T *y, I incy) {
+  SYMMETRIC_VECTOR(BAND, row, upper, n, k, alpha, a, lda, x, incx, beta, y, incy);
+}
+
+void NAME(spmv)(int row, int upper, I n, T alpha, const T *a, const T *x, I incx, T beta, T *y, I incy) {
+  SYMMETRIC_VECTOR(PACKED, row, upper, n, n, alpha, a, n, x, incx, beta, y, incy);
+}
+
+void NAME(gbmv)(int row, int trans, I m, I n, I kl, I ku, T alpha, const T *a, I lda, const T *x, I incx, T beta,
+                T *y, I incy) {
+  if (row) {
+    SWAP(I, m, n);
+    SWAP(I, kl, ku);
+    trans = !trans;
+  }
+  if (m <= 0 || n <= 0)
+    return;
+  I length = trans ? n : m;
+  T *factor = GATHER(trans ? m : n, x, incx), *product = ZEROS(length);
+  for (I j = 0; j < n; j++) {
+    const T *column = a + ku - j + j * lda;
+    I first = j > ku ? j - ku : 0, end = j + kl + 1 < m ? j + kl + 1 : m;
+    if (trans) {
+      T sum = 0;
+      for (I i = first; i < end; i++)
+        sum += column[i] * factor[i];
+      product[j] = sum;
+    } else {
+      T own = factor[j];
+      for (I i = first; i < end; i++)
+        product[i] += column[i] * own;
+    }
+  }
+  UPDATE_VECTOR(length, alpha, product, beta, y, incy);
+  free(factor);
+  free(product);
+}
+
+#define SYMMETRIC_UPDATE NAME(symmetric_update)
+void SYMMETRIC_UPDATE(int storage, int row, int upper, I n, T alpha, const T *x, I incx, T *a, I lda) {
   if (row)
     upper = !upper;
   if (n <= 0)
     return;
   T *factor = GATHER(n, x, incx);
   for (I j = 0; j < n; j++) {
+    T *column = a + COLUMN(storage, upper, n, n, lda, j);
     I end = upper ? j + 1 : n;
     for (I i = upper ? 0 : j; i < end; i++)
-      a[i + j * lda] += TIMES(alpha, factor[i] * factor[j]);
+      column[i] += TIMES(alpha, factor[i] * factor[j]);
   }
   free(factor);
 }
 
-void NAME(syr2)(int row, int upper, I n, T alpha, const T *x, I incx, const T *y, I incy, T *a, I lda) {
+void NAME(syr)(int row, int upper, I n, T alpha, const T *x, I incx, T *a, I lda) {
+  SYMMETRIC_UPDATE(FULL, row, upper, n, alpha, x, incx, a, lda);
+}
+
+void NAME(spr)(int row, int upper, I n, T alpha, const T *x, I incx, T *a) {
+  SYMMETRIC_UPDATE(PACKED, row, upper, n, alpha, x, incx, a, n);
+}
+
+#define SYMMETRIC_UPDATE2 NAME(symmetric_update2)
+void SYMMETRIC_UPDATE2(int storage, int row, int upper, I n, T alpha, const T *x, I incx, const T *y, I incy, T *a,
+                       I lda) {
   if (row)
     upper = !upper;
   if (n <= 0)
     return;
   T *left = GATHER(n, x, incx), *right = GATHER(n, y, incy);
   for (I j = 0; j < n; j++) {
+    T *column = a + COLUMN(storage, upper, n, n, lda, j);
     I end = upper ? j + 1 : n;
     for (I i = upper ? 0 : j; i < end; i++)
-      a[i + j * lda] += TIMES(alpha, left[i] * right[j] + right[i] * left[j]);
+      column[i] += TIMES(alpha, left[i] * right[j] + right[i] * left[j]);
   }
   free(left);
   free(right);
 }
 
-void NAME(trmv)(int row, int upper, int trans, int unit, I n, const T *a, I lda, T *x, I incx) {
+void NAME(syr2)(int row, int upper, I n, T alpha, const T *x, I incx, const T *y, I incy, T *a, I lda) {
+  SYMMETRIC_UPDATE2(FULL, row, upper, n, alpha, x, incx, y, incy, a, lda);
+}
+
+void NAME(spr2)(int row, int upper, I n, T alpha, const T *x, I incx, const T *y, I incy, T *a) {
+  SYMMETRIC_UPDATE2(PACKED, row, upper, n, alpha, x, incx, y, incy, a, n);
+}
+
+#define TRIANGLE_VECTOR NAME(triangle_vector)
+void TRIANGLE_VECTOR(int storage, int row, int upper, int trans, int unit, I n, I k, const T *a, I lda, T *x, I incx) {
   if (row) {
     upper = !upper;
     trans = !trans;
@@ -335,20 +429,80 @@ void NAME(trmv)(int row, int upper, int trans, int unit, I n, const T *a, I lda,
     return;
   T *factor = GATHER(n, x, incx), *product = ZEROS(n);
   for (I j = 0; j < n; j++) {
-    T own = factor[j], sum = unit ? own : a[j + j * lda] * own;
-    I end = upper ? j : n;
+    const T *column = a + COLUMN(storage, upper, n, k, lda, j);
+    T own = factor[j], sum = unit ? own : column[j] * own;
+    I first = FIRST(storage, upper, k, j), end = LAST(storage, upper, n, k, j);
     if (trans)
-      for (I i = upper ? 0 : j + 1; i < end; i++)
-        sum += a[i + j * lda] * factor[i];
+      for (I i = first; i < end; i++)
+        sum += column[i] * factor[i];
     else
-      for (I i = upper ? 0 : j + 1; i < end; i++)
-        product[i] += a[i + j * lda] * own;
+      for (I i = first; i < end; i++)
+        product[i] += column[i] * own;
     product[j] += sum;
   }
   SCATTER(n, product, x, incx);
   free(factor);
   free(product);
 }
+
+void NAME(trmv)(int row, int upper, int trans, int unit, I n, const T *a, I lda, T *x, I incx) {
+  TRIANGLE_VECTOR(FULL, row, upper, trans, unit, n, n, a, lda, x, incx);
+}
+
+void NAME(tbmv)(int row, int upper, int trans, int unit, I n, I k, const T *a, I lda, T *x, I incx) {
+  TRIANGLE_VECTOR(BAND, row, upper, trans, unit, n, k, a, lda, x, incx);
+}
+
+void NAME(tpmv)(int row, int upper, int trans, int unit, I n, const T *a, T *x, I incx) {
+  TRIANGLE_VECTOR(PACKED, row, upper, trans, unit, n, n, a, n, x, incx);
+}
+
+#define SOLVE_VECTOR NAME(solve_vector)
+void SOLVE_VECTOR(int storage, int row, int upper, int trans, int unit, I n, I k, const T *a, I lda, T *x, I incx) {
+  if (row) {
+    upper = !upper;
+    trans = !trans;
+  }
+  if (n <= 0)
+    return;
+  T *right = GATHER(n, x, incx), *solution = SCRATCH(n);
+  I start = 0, step = 1;
+  if (upper != trans) {
+    start = n - 1;
+    step = -1;
+  }
+  for (I l = 0; l < n; l++) {
+    I j = start + l * step, first = FIRST(storage, upper, k, j), end = LAST(storage, upper, n, k, j);
+    const T *column = a + COLUMN(storage, upper, n, k, lda, j);
+    T known = right[j];
+    if (trans)
+      for (I i = first; i < end; i++)
+        known -= column[i] * solution[i];
+    if (!unit)
+      known /= column[j];
+    solution[j] = known;
+    if (!trans)
+      for (I i = first; i < end; i++)
+        right[i] -= column[i] * known;
+  }
+  SCATTER(n, solution, x, incx);
+  free(right);
+  free(solution);
+}
+
+void NAME(trsv)(int row, int upper, int trans, int unit, I n, const T *a, I lda, T *x, I incx) {
+  SOLVE_VECTOR(FULL, row, upper, trans, unit, n, n, a, lda, x, incx);
+}
+
+void NAME(tbsv)(int row, int upper, int trans, int unit, I n, I k, const T *a, I lda, T *x, I incx) {
+  SOLVE_VECTOR(BAND, row, upper, trans, unit, n, k, a, lda, x, incx);
+}
+
+void NAME(tpsv)(int row, int upper, int trans, int unit, I n, const T *a, T *x, I incx) {
+  SOLVE_VECTOR(PACKED, row, upper, trans, unit, n, n, a, n, x, incx);
+}
+
+/* -- matrices */
 
 /* Return a lower triangle without gaps: that of a matrix, of its transpose, or of either turned by 180 degrees. */
 #define LOWER NAME(lower)
@@ -386,39 +540,6 @@ void SOLVE(I n, I columns, const T *triangle, T *x) {
                    x + start, n, &one, x + end, n);
   }
 }
-
-void NAME(trsv)(int row, int upper, int trans, int unit, I n, const T *a, I lda, T *x, I incx) {
-  if (row) {
-    upper = !upper;
-    trans = !trans;
-  }
-  if (n <= 0)
-    return;
-  T *right = GATHER(n, x, incx), *solution = SCRATCH(n);
-  I first = 0, step = 1;
-  if (upper != trans) {
-    first = n - 1;
-    step = -1;
-  }
-  for (I k = 0; k < n; k++) {
-    I j = first + k * step, end = upper ? j : n;
-    T known = right[j];
-    if (trans)
-      for (I i = upper ? 0 : j + 1; i < end; i++)
-        known -= a[i + j * lda] * solution[i];
-    if (!unit)
-      known /= a[j + j * lda];
-    solution[j] = known;
-    if (!trans)
-      for (I i = upper ? 0 : j + 1; i < end; i++)
-        right[i] -= a[i + j * lda] * known;
-  }
-  SCATTER(n, solution, x, incx);
-  free(right);
-  free(solution);
-}
-
-/* -- matrices */
 
 /* c := alpha * op(a) * op(b) + beta * c, columnwise */
 #define PRODUCT NAME(product)

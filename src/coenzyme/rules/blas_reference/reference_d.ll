@@ -1,4 +1,4 @@
-; Made of reference.c, sha256 a8fcc90f562724e9aeff7e4c7d9a0ede290b50129916a2386f51076a829f2797
+; Made of reference.c, sha256 556ade9e05e0d7a6610c06b0e2399a912ac1f1076d6a3f2a1892716c835f326f
 
 @one = internal constant double 1.000000e+00, align 8
 @zero = internal constant double 0.000000e+00, align 8
@@ -683,7 +683,96 @@ return:
   ret void
 }
 
-define void @coenzyme_blas_dsymv(i32 %row, i32 %upper, i64 %n, double %alpha, ptr %a, i64 %lda, ptr %x, i64 %incx, double %beta, ptr %y, i64 %incy) {
+define i64 @coenzyme_blas_dcolumn(i32 %storage, i32 %upper, i64 %n, i64 %k, i64 %lda, i64 %j) {
+entry:
+  switch i32 %storage, label %if.end4 [
+    i32 0, label %if.then
+    i32 1, label %if.then2
+  ]
+
+if.then:
+  %mul = mul nsw i64 %j, %lda
+  br label %return
+
+if.then2:
+  %mul3 = mul nsw i64 %j, %lda
+  %sub = sub nsw i64 %mul3, %j
+  %tobool = icmp ne i32 %upper, 0
+  %k. = select i1 %tobool, i64 %k, i64 0
+  %add = add nsw i64 %sub, %k.
+  br label %return
+
+if.end4:
+  %tobool5 = icmp ne i32 %upper, 0
+  br i1 %tobool5, label %cond.true6, label %cond.false9
+
+cond.true6:
+  %add7 = add nsw i64 %j, 1
+  %mul8 = mul nsw i64 %j, %add7
+  %div = sdiv i64 %mul8, 2
+  br label %return
+
+cond.false9:
+  %mul10 = mul nsw i64 2, %n
+  %sub11 = sub nsw i64 %mul10, %j
+  %sub12 = sub nsw i64 %sub11, 1
+  %mul13 = mul nsw i64 %j, %sub12
+  %div14 = sdiv i64 %mul13, 2
+  br label %return
+
+return:
+  %retval.0 = phi i64 [ %mul, %if.then ], [ %add, %if.then2 ], [ %div, %cond.true6 ], [ %div14, %cond.false9 ]
+  ret i64 %retval.0
+}
+
+define i64 @coenzyme_blas_dfirst(i32 %storage, i32 %upper, i64 %k, i64 %j) {
+entry:
+  %tobool = icmp ne i32 %upper, 0
+  br i1 %tobool, label %if.end, label %if.then
+
+if.then:
+  %add = add nsw i64 %j, 1
+  br label %return
+
+if.end:
+  %cmp = icmp eq i32 %storage, 1
+  %cmp1 = icmp sgt i64 %j, %k
+  %or.cond = and i1 %cmp, %cmp1
+  %sub = sub nsw i64 %j, %k
+  %cond = select i1 %or.cond, i64 %sub, i64 0
+  br label %return
+
+return:
+  %retval.0 = phi i64 [ %cond, %if.end ], [ %add, %if.then ]
+  ret i64 %retval.0
+}
+
+define i64 @coenzyme_blas_dlast(i32 %storage, i32 %upper, i64 %n, i64 %k, i64 %j) {
+entry:
+  %tobool = icmp ne i32 %upper, 0
+  br i1 %tobool, label %return, label %if.end
+
+if.end:
+  %cmp = icmp eq i32 %storage, 1
+  br i1 %cmp, label %land.lhs.true, label %return
+
+land.lhs.true:
+  %add = add nsw i64 %j, %k
+  %add1 = add nsw i64 %add, 1
+  %cmp2 = icmp slt i64 %add1, %n
+  br i1 %cmp2, label %cond.true, label %return
+
+cond.true:
+  %add3 = add nsw i64 %j, %k
+  %add4 = add nsw i64 %add3, 1
+  br label %return
+
+return:
+  %retval.0 = phi i64 [ %j, %entry ], [ %add4, %cond.true ], [ %n, %land.lhs.true ], [ %n, %if.end ]
+  ret i64 %retval.0
+}
+
+define void @coenzyme_blas_dsymmetric_vector(i32 %storage, i32 %row, i32 %upper, i64 %n, i64 %k, double %alpha, ptr %a, i64 %lda, ptr %x, i64 %incx, double %beta, ptr %y, i64 %incy) {
 entry:
   %tobool = icmp ne i32 %row, 0
   %tobool1 = icmp ne i32 %upper, 0
@@ -699,57 +788,52 @@ if.end3:
   br label %for.cond
 
 for.cond:
-  %j.0 = phi i64 [ 0, %if.end3 ], [ %inc31, %for.end ]
+  %j.0 = phi i64 [ 0, %if.end3 ], [ %inc23, %for.end ]
   %cmp5 = icmp slt i64 %j.0, %n
-  br i1 %cmp5, label %for.body, label %for.end32
+  br i1 %cmp5, label %for.body, label %for.end24
 
 for.body:
+  %call6 = call i64 @coenzyme_blas_dcolumn(i32 %storage, i32 %upper.addr.0, i64 %n, i64 %k, i64 %lda, i64 %j.0)
+  %add.ptr = getelementptr inbounds double, ptr %a, i64 %call6
   %arrayidx = getelementptr inbounds double, ptr %call, i64 %j.0
   %i = load double, ptr %arrayidx, align 8
-  %mul = mul nsw i64 %j.0, %lda
-  %add = add nsw i64 %j.0, %mul
-  %arrayidx6 = getelementptr inbounds double, ptr %a, i64 %add
-  %i30 = load double, ptr %arrayidx6, align 8
-  %mul7 = fmul double %i30, %i
-  %tobool8 = icmp ne i32 %upper.addr.0, 0
-  %j.0.n = select i1 %tobool8, i64 %j.0, i64 %n
-  %tobool9 = icmp ne i32 %upper.addr.0, 0
-  %add12 = add nsw i64 %j.0, 1
-  %cond14 = select i1 %tobool9, i64 0, i64 %add12
-  br label %for.cond15
+  %arrayidx7 = getelementptr inbounds double, ptr %add.ptr, i64 %j.0
+  %i34 = load double, ptr %arrayidx7, align 8
+  %mul = fmul double %i34, %i
+  %call8 = call i64 @coenzyme_blas_dlast(i32 %storage, i32 %upper.addr.0, i64 %n, i64 %k, i64 %j.0)
+  %call9 = call i64 @coenzyme_blas_dfirst(i32 %storage, i32 %upper.addr.0, i64 %k, i64 %j.0)
+  br label %for.cond10
 
-for.cond15:
-  %sum.0 = phi double [ %mul7, %for.body ], [ %add27, %for.body18 ]
-  %i.0 = phi i64 [ %cond14, %for.body ], [ %inc, %for.body18 ]
-  %cmp16 = icmp slt i64 %i.0, %j.0.n
-  br i1 %cmp16, label %for.body18, label %for.end
+for.cond10:
+  %sum.0 = phi double [ %mul, %for.body ], [ %add19, %for.body13 ]
+  %i.0 = phi i64 [ %call9, %for.body ], [ %inc, %for.body13 ]
+  %cmp11 = icmp slt i64 %i.0, %call8
+  br i1 %cmp11, label %for.body13, label %for.end
 
-for.body18:
-  %mul19 = mul nsw i64 %j.0, %lda
-  %add20 = add nsw i64 %i.0, %mul19
-  %arrayidx21 = getelementptr inbounds double, ptr %a, i64 %add20
-  %i31 = load double, ptr %arrayidx21, align 8
-  %mul22 = fmul double %i31, %i
-  %arrayidx23 = getelementptr inbounds double, ptr %call4, i64 %i.0
-  %i32 = load double, ptr %arrayidx23, align 8
-  %add24 = fadd double %i32, %mul22
-  store double %add24, ptr %arrayidx23, align 8
-  %arrayidx25 = getelementptr inbounds double, ptr %call, i64 %i.0
-  %i33 = load double, ptr %arrayidx25, align 8
-  %mul26 = fmul double %i31, %i33
-  %add27 = fadd double %sum.0, %mul26
+for.body13:
+  %arrayidx14 = getelementptr inbounds double, ptr %add.ptr, i64 %i.0
+  %i35 = load double, ptr %arrayidx14, align 8
+  %mul15 = fmul double %i35, %i
+  %arrayidx16 = getelementptr inbounds double, ptr %call4, i64 %i.0
+  %i36 = load double, ptr %arrayidx16, align 8
+  %add = fadd double %i36, %mul15
+  store double %add, ptr %arrayidx16, align 8
+  %arrayidx17 = getelementptr inbounds double, ptr %call, i64 %i.0
+  %i37 = load double, ptr %arrayidx17, align 8
+  %mul18 = fmul double %i35, %i37
+  %add19 = fadd double %sum.0, %mul18
   %inc = add nsw i64 %i.0, 1
-  br label %for.cond15
+  br label %for.cond10
 
 for.end:
-  %arrayidx28 = getelementptr inbounds double, ptr %call4, i64 %j.0
-  %i34 = load double, ptr %arrayidx28, align 8
-  %add29 = fadd double %i34, %sum.0
-  store double %add29, ptr %arrayidx28, align 8
-  %inc31 = add nsw i64 %j.0, 1
+  %arrayidx20 = getelementptr inbounds double, ptr %call4, i64 %j.0
+  %i38 = load double, ptr %arrayidx20, align 8
+  %add21 = fadd double %i38, %sum.0
+  store double %add21, ptr %arrayidx20, align 8
+  %inc23 = add nsw i64 %j.0, 1
   br label %for.cond
 
-for.end32:
+for.end24:
   call void @coenzyme_blas_dupdate_vector(i64 %n, double %alpha, ptr %call4, double %beta, ptr %y, i64 %incy)
   call void @free(ptr %call)
   call void @free(ptr %call4)
@@ -759,7 +843,135 @@ return:
   ret void
 }
 
-define void @coenzyme_blas_dsyr(i32 %row, i32 %upper, i64 %n, double %alpha, ptr %x, i64 %incx, ptr %a, i64 %lda) {
+define void @coenzyme_blas_dsymv(i32 %row, i32 %upper, i64 %n, double %alpha, ptr %a, i64 %lda, ptr %x, i64 %incx, double %beta, ptr %y, i64 %incy) {
+entry:
+  call void @coenzyme_blas_dsymmetric_vector(i32 0, i32 %row, i32 %upper, i64 %n, i64 %n, double %alpha, ptr %a, i64 %lda, ptr %x, i64 %incx, double %beta, ptr %y, i64 %incy)
+  ret void
+}
+
+define void @coenzyme_blas_dsbmv(i32 %row, i32 %upper, i64 %n, i64 %k, double %alpha, ptr %a, i64 %lda, ptr %x, i64 %incx, double %beta, ptr %y, i64 %incy) {
+entry:
+  call void @coenzyme_blas_dsymmetric_vector(i32 1, i32 %row, i32 %upper, i64 %n, i64 %k, double %alpha, ptr %a, i64 %lda, ptr %x, i64 %incx, double %beta, ptr %y, i64 %incy)
+  ret void
+}
+
+define void @coenzyme_blas_dspmv(i32 %row, i32 %upper, i64 %n, double %alpha, ptr %a, ptr %x, i64 %incx, double %beta, ptr %y, i64 %incy) {
+entry:
+  call void @coenzyme_blas_dsymmetric_vector(i32 2, i32 %row, i32 %upper, i64 %n, i64 %n, double %alpha, ptr %a, i64 %n, ptr %x, i64 %incx, double %beta, ptr %y, i64 %incy)
+  ret void
+}
+
+define void @coenzyme_blas_dgbmv(i32 %row, i32 %trans, i64 %m, i64 %n, i64 %kl, i64 %ku, double %alpha, ptr %a, i64 %lda, ptr %x, i64 %incx, double %beta, ptr %y, i64 %incy) {
+entry:
+  %tobool = icmp ne i32 %row, 0
+  br i1 %tobool, label %do.end3, label %if.end
+
+do.end3:
+  %tobool4 = icmp ne i32 %trans, 0
+  %lnot = xor i1 %tobool4, true
+  %lnot.ext = zext i1 %lnot to i32
+  br label %if.end
+
+if.end:
+  %ku.addr.0 = phi i64 [ %kl, %do.end3 ], [ %ku, %entry ]
+  %kl.addr.0 = phi i64 [ %ku, %do.end3 ], [ %kl, %entry ]
+  %n.addr.0 = phi i64 [ %m, %do.end3 ], [ %n, %entry ]
+  %m.addr.0 = phi i64 [ %n, %do.end3 ], [ %m, %entry ]
+  %trans.addr.0 = phi i32 [ %lnot.ext, %do.end3 ], [ %trans, %entry ]
+  %cmp = icmp sle i64 %m.addr.0, 0
+  %cmp5 = icmp sle i64 %n.addr.0, 0
+  %or.cond = or i1 %cmp, %cmp5
+  br i1 %or.cond, label %return, label %if.end7
+
+if.end7:
+  %tobool8 = icmp ne i32 %trans.addr.0, 0
+  %n.addr.0.m.addr.0 = select i1 %tobool8, i64 %n.addr.0, i64 %m.addr.0
+  %tobool9 = icmp ne i32 %trans.addr.0, 0
+  %cond13 = select i1 %tobool9, i64 %m.addr.0, i64 %n.addr.0
+  %call = call ptr @coenzyme_blas_dgather(i64 %cond13, ptr %x, i64 %incx)
+  %call14 = call ptr @coenzyme_blas_dzeros(i64 %n.addr.0.m.addr.0)
+  br label %for.cond
+
+for.cond:
+  %j.0 = phi i64 [ 0, %if.end7 ], [ %inc56, %for.inc55 ]
+  %cmp15 = icmp slt i64 %j.0, %n.addr.0
+  br i1 %cmp15, label %for.body, label %for.end57
+
+for.body:
+  %add.ptr = getelementptr inbounds double, ptr %a, i64 %ku.addr.0
+  %idx.neg = sub i64 0, %j.0
+  %add.ptr16 = getelementptr inbounds double, ptr %add.ptr, i64 %idx.neg
+  %mul = mul nsw i64 %j.0, %lda
+  %add.ptr17 = getelementptr inbounds double, ptr %add.ptr16, i64 %mul
+  %cmp18 = icmp sgt i64 %j.0, %ku.addr.0
+  %sub = sub nsw i64 %j.0, %ku.addr.0
+  %cond22 = select i1 %cmp18, i64 %sub, i64 0
+  %add = add nsw i64 %j.0, %kl.addr.0
+  %add23 = add nsw i64 %add, 1
+  %cmp24 = icmp slt i64 %add23, %m.addr.0
+  %add26 = add nsw i64 %j.0, %kl.addr.0
+  %add27 = add nsw i64 %add26, 1
+  %cond30 = select i1 %cmp24, i64 %add27, i64 %m.addr.0
+  %tobool31 = icmp ne i32 %trans.addr.0, 0
+  br i1 %tobool31, label %for.cond33, label %if.else
+
+for.cond33:
+  %sum.0 = phi double [ %add39, %for.body36 ], [ 0.000000e+00, %for.body ]
+  %i.0 = phi i64 [ %inc, %for.body36 ], [ %cond22, %for.body ]
+  %cmp34 = icmp slt i64 %i.0, %cond30
+  br i1 %cmp34, label %for.body36, label %for.end
+
+for.body36:
+  %arrayidx = getelementptr inbounds double, ptr %add.ptr17, i64 %i.0
+  %i = load double, ptr %arrayidx, align 8
+  %arrayidx37 = getelementptr inbounds double, ptr %call, i64 %i.0
+  %i43 = load double, ptr %arrayidx37, align 8
+  %mul38 = fmul double %i, %i43
+  %add39 = fadd double %sum.0, %mul38
+  %inc = add nsw i64 %i.0, 1
+  br label %for.cond33
+
+for.end:
+  %arrayidx40 = getelementptr inbounds double, ptr %call14, i64 %j.0
+  store double %sum.0, ptr %arrayidx40, align 8
+  br label %for.inc55
+
+if.else:
+  %arrayidx41 = getelementptr inbounds double, ptr %call, i64 %j.0
+  %i44 = load double, ptr %arrayidx41, align 8
+  br label %for.cond43
+
+for.cond43:
+  %i42.0 = phi i64 [ %cond22, %if.else ], [ %inc52, %for.body46 ]
+  %cmp44 = icmp slt i64 %i42.0, %cond30
+  br i1 %cmp44, label %for.body46, label %for.inc55
+
+for.body46:
+  %arrayidx47 = getelementptr inbounds double, ptr %add.ptr17, i64 %i42.0
+  %i45 = load double, ptr %arrayidx47, align 8
+  %mul48 = fmul double %i45, %i44
+  %arrayidx49 = getelementptr inbounds double, ptr %call14, i64 %i42.0
+  %i46 = load double, ptr %arrayidx49, align 8
+  %add50 = fadd double %i46, %mul48
+  store double %add50, ptr %arrayidx49, align 8
+  %inc52 = add nsw i64 %i42.0, 1
+  br label %for.cond43
+
+for.inc55:
+  %inc56 = add nsw i64 %j.0, 1
+  br label %for.cond
+
+for.end57:
+  call void @coenzyme_blas_dupdate_vector(i64 %n.addr.0.m.addr.0, double %alpha, ptr %call14, double %beta, ptr %y, i64 %incy)
+  call void @free(ptr %call)
+  call void @free(ptr %call14)
+  br label %return
+
+return:
+  ret void
+}
+
+define void @coenzyme_blas_dsymmetric_update(i32 %storage, i32 %row, i32 %upper, i64 %n, double %alpha, ptr %x, i64 %incx, ptr %a, i64 %lda) {
 entry:
   %tobool = icmp ne i32 %row, 0
   %tobool1 = icmp ne i32 %upper, 0
@@ -774,44 +986,44 @@ if.end3:
   br label %for.cond
 
 for.cond:
-  %j.0 = phi i64 [ 0, %if.end3 ], [ %inc22, %for.inc21 ]
+  %j.0 = phi i64 [ 0, %if.end3 ], [ %inc21, %for.inc20 ]
   %cmp4 = icmp slt i64 %j.0, %n
-  br i1 %cmp4, label %for.body, label %for.end23
+  br i1 %cmp4, label %for.body, label %for.end22
 
 for.body:
-  %tobool5 = icmp ne i32 %upper.addr.0, 0
-  %add = add nsw i64 %j.0, 1
-  %cond = select i1 %tobool5, i64 %add, i64 %n
+  %call5 = call i64 @coenzyme_blas_dcolumn(i32 %storage, i32 %upper.addr.0, i64 %n, i64 %n, i64 %lda, i64 %j.0)
+  %add.ptr = getelementptr inbounds double, ptr %a, i64 %call5
   %tobool6 = icmp ne i32 %upper.addr.0, 0
-  %cond10 = select i1 %tobool6, i64 0, i64 %j.0
-  br label %for.cond11
+  %add = add nsw i64 %j.0, 1
+  %cond = select i1 %tobool6, i64 %add, i64 %n
+  %tobool7 = icmp ne i32 %upper.addr.0, 0
+  %cond11 = select i1 %tobool7, i64 0, i64 %j.0
+  br label %for.cond12
 
-for.cond11:
-  %i.0 = phi i64 [ %cond10, %for.body ], [ %inc, %for.body14 ]
-  %cmp12 = icmp slt i64 %i.0, %cond
-  br i1 %cmp12, label %for.body14, label %for.inc21
+for.cond12:
+  %i.0 = phi i64 [ %cond11, %for.body ], [ %inc, %for.body15 ]
+  %cmp13 = icmp slt i64 %i.0, %cond
+  br i1 %cmp13, label %for.body15, label %for.inc20
 
-for.body14:
+for.body15:
   %arrayidx = getelementptr inbounds double, ptr %call, i64 %i.0
   %i = load double, ptr %arrayidx, align 8
-  %arrayidx15 = getelementptr inbounds double, ptr %call, i64 %j.0
-  %i16 = load double, ptr %arrayidx15, align 8
-  %mul = fmul double %i, %i16
-  %call16 = call double @coenzyme_blas_dtimes(double %alpha, double %mul)
-  %mul17 = mul nsw i64 %j.0, %lda
-  %add18 = add nsw i64 %i.0, %mul17
-  %arrayidx19 = getelementptr inbounds double, ptr %a, i64 %add18
-  %i17 = load double, ptr %arrayidx19, align 8
-  %add20 = fadd double %i17, %call16
-  store double %add20, ptr %arrayidx19, align 8
+  %arrayidx16 = getelementptr inbounds double, ptr %call, i64 %j.0
+  %i19 = load double, ptr %arrayidx16, align 8
+  %mul = fmul double %i, %i19
+  %call17 = call double @coenzyme_blas_dtimes(double %alpha, double %mul)
+  %arrayidx18 = getelementptr inbounds double, ptr %add.ptr, i64 %i.0
+  %i20 = load double, ptr %arrayidx18, align 8
+  %add19 = fadd double %i20, %call17
+  store double %add19, ptr %arrayidx18, align 8
   %inc = add nsw i64 %i.0, 1
-  br label %for.cond11
+  br label %for.cond12
 
-for.inc21:
-  %inc22 = add nsw i64 %j.0, 1
+for.inc20:
+  %inc21 = add nsw i64 %j.0, 1
   br label %for.cond
 
-for.end23:
+for.end22:
   call void @free(ptr %call)
   br label %return
 
@@ -819,7 +1031,19 @@ return:
   ret void
 }
 
-define void @coenzyme_blas_dsyr2(i32 %row, i32 %upper, i64 %n, double %alpha, ptr %x, i64 %incx, ptr %y, i64 %incy, ptr %a, i64 %lda) {
+define void @coenzyme_blas_dsyr(i32 %row, i32 %upper, i64 %n, double %alpha, ptr %x, i64 %incx, ptr %a, i64 %lda) {
+entry:
+  call void @coenzyme_blas_dsymmetric_update(i32 0, i32 %row, i32 %upper, i64 %n, double %alpha, ptr %x, i64 %incx, ptr %a, i64 %lda)
+  ret void
+}
+
+define void @coenzyme_blas_dspr(i32 %row, i32 %upper, i64 %n, double %alpha, ptr %x, i64 %incx, ptr %a) {
+entry:
+  call void @coenzyme_blas_dsymmetric_update(i32 2, i32 %row, i32 %upper, i64 %n, double %alpha, ptr %x, i64 %incx, ptr %a, i64 %n)
+  ret void
+}
+
+define void @coenzyme_blas_dsymmetric_update2(i32 %storage, i32 %row, i32 %upper, i64 %n, double %alpha, ptr %x, i64 %incx, ptr %y, i64 %incy, ptr %a, i64 %lda) {
 entry:
   %tobool = icmp ne i32 %row, 0
   %tobool1 = icmp ne i32 %upper, 0
@@ -835,50 +1059,50 @@ if.end3:
   br label %for.cond
 
 for.cond:
-  %j.0 = phi i64 [ 0, %if.end3 ], [ %inc27, %for.inc26 ]
+  %j.0 = phi i64 [ 0, %if.end3 ], [ %inc26, %for.inc25 ]
   %cmp5 = icmp slt i64 %j.0, %n
-  br i1 %cmp5, label %for.body, label %for.end28
+  br i1 %cmp5, label %for.body, label %for.end27
 
 for.body:
-  %tobool6 = icmp ne i32 %upper.addr.0, 0
-  %add = add nsw i64 %j.0, 1
-  %cond = select i1 %tobool6, i64 %add, i64 %n
+  %call6 = call i64 @coenzyme_blas_dcolumn(i32 %storage, i32 %upper.addr.0, i64 %n, i64 %n, i64 %lda, i64 %j.0)
+  %add.ptr = getelementptr inbounds double, ptr %a, i64 %call6
   %tobool7 = icmp ne i32 %upper.addr.0, 0
-  %cond11 = select i1 %tobool7, i64 0, i64 %j.0
-  br label %for.cond12
+  %add = add nsw i64 %j.0, 1
+  %cond = select i1 %tobool7, i64 %add, i64 %n
+  %tobool8 = icmp ne i32 %upper.addr.0, 0
+  %cond12 = select i1 %tobool8, i64 0, i64 %j.0
+  br label %for.cond13
 
-for.cond12:
-  %i.0 = phi i64 [ %cond11, %for.body ], [ %inc, %for.body15 ]
-  %cmp13 = icmp slt i64 %i.0, %cond
-  br i1 %cmp13, label %for.body15, label %for.inc26
+for.cond13:
+  %i.0 = phi i64 [ %cond12, %for.body ], [ %inc, %for.body16 ]
+  %cmp14 = icmp slt i64 %i.0, %cond
+  br i1 %cmp14, label %for.body16, label %for.inc25
 
-for.body15:
+for.body16:
   %arrayidx = getelementptr inbounds double, ptr %call, i64 %i.0
   %i = load double, ptr %arrayidx, align 8
-  %arrayidx16 = getelementptr inbounds double, ptr %call4, i64 %j.0
-  %i21 = load double, ptr %arrayidx16, align 8
-  %mul = fmul double %i, %i21
-  %arrayidx17 = getelementptr inbounds double, ptr %call4, i64 %i.0
-  %i22 = load double, ptr %arrayidx17, align 8
-  %arrayidx18 = getelementptr inbounds double, ptr %call, i64 %j.0
-  %i23 = load double, ptr %arrayidx18, align 8
-  %mul19 = fmul double %i22, %i23
-  %add20 = fadd double %mul, %mul19
-  %call21 = call double @coenzyme_blas_dtimes(double %alpha, double %add20)
-  %mul22 = mul nsw i64 %j.0, %lda
-  %add23 = add nsw i64 %i.0, %mul22
-  %arrayidx24 = getelementptr inbounds double, ptr %a, i64 %add23
-  %i24 = load double, ptr %arrayidx24, align 8
-  %add25 = fadd double %i24, %call21
-  store double %add25, ptr %arrayidx24, align 8
+  %arrayidx17 = getelementptr inbounds double, ptr %call4, i64 %j.0
+  %i24 = load double, ptr %arrayidx17, align 8
+  %mul = fmul double %i, %i24
+  %arrayidx18 = getelementptr inbounds double, ptr %call4, i64 %i.0
+  %i25 = load double, ptr %arrayidx18, align 8
+  %arrayidx19 = getelementptr inbounds double, ptr %call, i64 %j.0
+  %i26 = load double, ptr %arrayidx19, align 8
+  %mul20 = fmul double %i25, %i26
+  %add21 = fadd double %mul, %mul20
+  %call22 = call double @coenzyme_blas_dtimes(double %alpha, double %add21)
+  %arrayidx23 = getelementptr inbounds double, ptr %add.ptr, i64 %i.0
+  %i27 = load double, ptr %arrayidx23, align 8
+  %add24 = fadd double %i27, %call22
+  store double %add24, ptr %arrayidx23, align 8
   %inc = add nsw i64 %i.0, 1
-  br label %for.cond12
+  br label %for.cond13
 
-for.inc26:
-  %inc27 = add nsw i64 %j.0, 1
+for.inc25:
+  %inc26 = add nsw i64 %j.0, 1
   br label %for.cond
 
-for.end28:
+for.end27:
   call void @free(ptr %call)
   call void @free(ptr %call4)
   br label %return
@@ -887,7 +1111,19 @@ return:
   ret void
 }
 
-define void @coenzyme_blas_dtrmv(i32 %row, i32 %upper, i32 %trans, i32 %unit, i64 %n, ptr %a, i64 %lda, ptr %x, i64 %incx) {
+define void @coenzyme_blas_dsyr2(i32 %row, i32 %upper, i64 %n, double %alpha, ptr %x, i64 %incx, ptr %y, i64 %incy, ptr %a, i64 %lda) {
+entry:
+  call void @coenzyme_blas_dsymmetric_update2(i32 0, i32 %row, i32 %upper, i64 %n, double %alpha, ptr %x, i64 %incx, ptr %y, i64 %incy, ptr %a, i64 %lda)
+  ret void
+}
+
+define void @coenzyme_blas_dspr2(i32 %row, i32 %upper, i64 %n, double %alpha, ptr %x, i64 %incx, ptr %y, i64 %incy, ptr %a) {
+entry:
+  call void @coenzyme_blas_dsymmetric_update2(i32 2, i32 %row, i32 %upper, i64 %n, double %alpha, ptr %x, i64 %incx, ptr %y, i64 %incy, ptr %a, i64 %n)
+  ret void
+}
+
+define void @coenzyme_blas_dtriangle_vector(i32 %storage, i32 %row, i32 %upper, i32 %trans, i32 %unit, i64 %n, i64 %k, ptr %a, i64 %lda, ptr %x, i64 %incx) {
 entry:
   %tobool = icmp ne i32 %row, 0
   br i1 %tobool, label %if.then, label %if.end
@@ -913,95 +1149,225 @@ if.end6:
   br label %for.cond
 
 for.cond:
-  %j.0 = phi i64 [ 0, %if.end6 ], [ %inc59, %if.end55 ]
+  %j.0 = phi i64 [ 0, %if.end6 ], [ %inc39, %if.end35 ]
   %cmp8 = icmp slt i64 %j.0, %n
-  br i1 %cmp8, label %for.body, label %for.end60
+  br i1 %cmp8, label %for.body, label %for.end40
 
 for.body:
+  %call9 = call i64 @coenzyme_blas_dcolumn(i32 %storage, i32 %upper.addr.0, i64 %n, i64 %k, i64 %lda, i64 %j.0)
+  %add.ptr = getelementptr inbounds double, ptr %a, i64 %call9
   %arrayidx = getelementptr inbounds double, ptr %call, i64 %j.0
   %i = load double, ptr %arrayidx, align 8
-  %tobool9 = icmp ne i32 %unit, 0
-  br i1 %tobool9, label %cond.end, label %cond.false
+  %tobool10 = icmp ne i32 %unit, 0
+  br i1 %tobool10, label %cond.end, label %cond.false
 
 cond.false:
-  %mul = mul nsw i64 %j.0, %lda
-  %add = add nsw i64 %j.0, %mul
-  %arrayidx10 = getelementptr inbounds double, ptr %a, i64 %add
-  %i41 = load double, ptr %arrayidx10, align 8
-  %mul11 = fmul double %i41, %i
+  %arrayidx11 = getelementptr inbounds double, ptr %add.ptr, i64 %j.0
+  %i42 = load double, ptr %arrayidx11, align 8
+  %mul = fmul double %i42, %i
   br label %cond.end
 
 cond.end:
-  %cond = phi double [ %mul11, %cond.false ], [ %i, %for.body ]
-  %tobool12 = icmp ne i32 %upper.addr.0, 0
-  %j.0.n = select i1 %tobool12, i64 %j.0, i64 %n
-  %tobool17 = icmp ne i32 %trans.addr.0, 0
-  br i1 %tobool17, label %if.then18, label %if.else
+  %cond = phi double [ %mul, %cond.false ], [ %i, %for.body ]
+  %call12 = call i64 @coenzyme_blas_dfirst(i32 %storage, i32 %upper.addr.0, i64 %k, i64 %j.0)
+  %call13 = call i64 @coenzyme_blas_dlast(i32 %storage, i32 %upper.addr.0, i64 %n, i64 %k, i64 %j.0)
+  %tobool14 = icmp ne i32 %trans.addr.0, 0
+  br i1 %tobool14, label %for.cond16, label %for.cond24
 
-if.then18:
-  %tobool19 = icmp ne i32 %upper.addr.0, 0
-  %add22 = add nsw i64 %j.0, 1
-  %cond24 = select i1 %tobool19, i64 0, i64 %add22
-  br label %for.cond25
+for.cond16:
+  %sum.0 = phi double [ %add, %for.body19 ], [ %cond, %cond.end ]
+  %i.0 = phi i64 [ %inc, %for.body19 ], [ %call12, %cond.end ]
+  %cmp17 = icmp slt i64 %i.0, %call13
+  br i1 %cmp17, label %for.body19, label %if.end35
 
-for.cond25:
-  %sum.0 = phi double [ %cond, %if.then18 ], [ %add34, %for.body28 ]
-  %i.0 = phi i64 [ %cond24, %if.then18 ], [ %inc, %for.body28 ]
-  %cmp26 = icmp slt i64 %i.0, %j.0.n
-  br i1 %cmp26, label %for.body28, label %if.end55
-
-for.body28:
-  %mul29 = mul nsw i64 %j.0, %lda
-  %add30 = add nsw i64 %i.0, %mul29
-  %arrayidx31 = getelementptr inbounds double, ptr %a, i64 %add30
-  %i42 = load double, ptr %arrayidx31, align 8
-  %arrayidx32 = getelementptr inbounds double, ptr %call, i64 %i.0
-  %i43 = load double, ptr %arrayidx32, align 8
-  %mul33 = fmul double %i42, %i43
-  %add34 = fadd double %sum.0, %mul33
+for.body19:
+  %arrayidx20 = getelementptr inbounds double, ptr %add.ptr, i64 %i.0
+  %i43 = load double, ptr %arrayidx20, align 8
+  %arrayidx21 = getelementptr inbounds double, ptr %call, i64 %i.0
+  %i44 = load double, ptr %arrayidx21, align 8
+  %mul22 = fmul double %i43, %i44
+  %add = fadd double %sum.0, %mul22
   %inc = add nsw i64 %i.0, 1
-  br label %for.cond25
+  br label %for.cond16
 
-if.else:
-  %tobool36 = icmp ne i32 %upper.addr.0, 0
-  %add39 = add nsw i64 %j.0, 1
-  %cond41 = select i1 %tobool36, i64 0, i64 %add39
-  br label %for.cond42
+for.cond24:
+  %i23.0 = phi i64 [ %inc33, %for.body27 ], [ %call12, %cond.end ]
+  %cmp25 = icmp slt i64 %i23.0, %call13
+  br i1 %cmp25, label %for.body27, label %if.end35
 
-for.cond42:
-  %i35.0 = phi i64 [ %cond41, %if.else ], [ %inc53, %for.body45 ]
-  %cmp43 = icmp slt i64 %i35.0, %j.0.n
-  br i1 %cmp43, label %for.body45, label %if.end55
+for.body27:
+  %arrayidx28 = getelementptr inbounds double, ptr %add.ptr, i64 %i23.0
+  %i45 = load double, ptr %arrayidx28, align 8
+  %mul29 = fmul double %i45, %i
+  %arrayidx30 = getelementptr inbounds double, ptr %call7, i64 %i23.0
+  %i46 = load double, ptr %arrayidx30, align 8
+  %add31 = fadd double %i46, %mul29
+  store double %add31, ptr %arrayidx30, align 8
+  %inc33 = add nsw i64 %i23.0, 1
+  br label %for.cond24
 
-for.body45:
-  %mul46 = mul nsw i64 %j.0, %lda
-  %add47 = add nsw i64 %i35.0, %mul46
-  %arrayidx48 = getelementptr inbounds double, ptr %a, i64 %add47
-  %i44 = load double, ptr %arrayidx48, align 8
-  %mul49 = fmul double %i44, %i
-  %arrayidx50 = getelementptr inbounds double, ptr %call7, i64 %i35.0
-  %i45 = load double, ptr %arrayidx50, align 8
-  %add51 = fadd double %i45, %mul49
-  store double %add51, ptr %arrayidx50, align 8
-  %inc53 = add nsw i64 %i35.0, 1
-  br label %for.cond42
-
-if.end55:
-  %sum.1 = phi double [ %sum.0, %for.cond25 ], [ %cond, %for.cond42 ]
-  %arrayidx56 = getelementptr inbounds double, ptr %call7, i64 %j.0
-  %i46 = load double, ptr %arrayidx56, align 8
-  %add57 = fadd double %i46, %sum.1
-  store double %add57, ptr %arrayidx56, align 8
-  %inc59 = add nsw i64 %j.0, 1
+if.end35:
+  %sum.1 = phi double [ %sum.0, %for.cond16 ], [ %cond, %for.cond24 ]
+  %arrayidx36 = getelementptr inbounds double, ptr %call7, i64 %j.0
+  %i47 = load double, ptr %arrayidx36, align 8
+  %add37 = fadd double %i47, %sum.1
+  store double %add37, ptr %arrayidx36, align 8
+  %inc39 = add nsw i64 %j.0, 1
   br label %for.cond
 
-for.end60:
+for.end40:
   call void @coenzyme_blas_dscatter(i64 %n, ptr %call7, ptr %x, i64 %incx)
   call void @free(ptr %call)
   call void @free(ptr %call7)
   br label %return
 
 return:
+  ret void
+}
+
+define void @coenzyme_blas_dtrmv(i32 %row, i32 %upper, i32 %trans, i32 %unit, i64 %n, ptr %a, i64 %lda, ptr %x, i64 %incx) {
+entry:
+  call void @coenzyme_blas_dtriangle_vector(i32 0, i32 %row, i32 %upper, i32 %trans, i32 %unit, i64 %n, i64 %n, ptr %a, i64 %lda, ptr %x, i64 %incx)
+  ret void
+}
+
+define void @coenzyme_blas_dtbmv(i32 %row, i32 %upper, i32 %trans, i32 %unit, i64 %n, i64 %k, ptr %a, i64 %lda, ptr %x, i64 %incx) {
+entry:
+  call void @coenzyme_blas_dtriangle_vector(i32 1, i32 %row, i32 %upper, i32 %trans, i32 %unit, i64 %n, i64 %k, ptr %a, i64 %lda, ptr %x, i64 %incx)
+  ret void
+}
+
+define void @coenzyme_blas_dtpmv(i32 %row, i32 %upper, i32 %trans, i32 %unit, i64 %n, ptr %a, ptr %x, i64 %incx) {
+entry:
+  call void @coenzyme_blas_dtriangle_vector(i32 2, i32 %row, i32 %upper, i32 %trans, i32 %unit, i64 %n, i64 %n, ptr %a, i64 %n, ptr %x, i64 %incx)
+  ret void
+}
+
+define void @coenzyme_blas_dsolve_vector(i32 %storage, i32 %row, i32 %upper, i32 %trans, i32 %unit, i64 %n, i64 %k, ptr %a, i64 %lda, ptr %x, i64 %incx) {
+entry:
+  %tobool = icmp ne i32 %row, 0
+  br i1 %tobool, label %if.then, label %if.end
+
+if.then:
+  %tobool1 = icmp ne i32 %upper, 0
+  %lnot = xor i1 %tobool1, true
+  %lnot.ext = zext i1 %lnot to i32
+  %tobool2 = icmp ne i32 %trans, 0
+  %lnot3 = xor i1 %tobool2, true
+  %lnot.ext4 = zext i1 %lnot3 to i32
+  br label %if.end
+
+if.end:
+  %trans.addr.0 = phi i32 [ %lnot.ext4, %if.then ], [ %trans, %entry ]
+  %upper.addr.0 = phi i32 [ %lnot.ext, %if.then ], [ %upper, %entry ]
+  %cmp = icmp sle i64 %n, 0
+  br i1 %cmp, label %return, label %if.end6
+
+if.end6:
+  %call = call ptr @coenzyme_blas_dgather(i64 %n, ptr %x, i64 %incx)
+  %call7 = call ptr @coenzyme_blas_dscratch(i64 %n)
+  %cmp8 = icmp ne i32 %upper.addr.0, %trans.addr.0
+  %sub = sub nsw i64 %n, 1
+  %spec.select = select i1 %cmp8, i64 -1, i64 1
+  %spec.select46 = select i1 %cmp8, i64 %sub, i64 0
+  br label %for.cond
+
+for.cond:
+  %l.0 = phi i64 [ 0, %if.end6 ], [ %inc47, %for.inc46 ]
+  %cmp11 = icmp slt i64 %l.0, %n
+  br i1 %cmp11, label %for.body, label %for.end48
+
+for.body:
+  %mul = mul nsw i64 %l.0, %spec.select
+  %add = add nsw i64 %spec.select46, %mul
+  %call12 = call i64 @coenzyme_blas_dfirst(i32 %storage, i32 %upper.addr.0, i64 %k, i64 %add)
+  %call13 = call i64 @coenzyme_blas_dlast(i32 %storage, i32 %upper.addr.0, i64 %n, i64 %k, i64 %add)
+  %call14 = call i64 @coenzyme_blas_dcolumn(i32 %storage, i32 %upper.addr.0, i64 %n, i64 %k, i64 %lda, i64 %add)
+  %add.ptr = getelementptr inbounds double, ptr %a, i64 %call14
+  %arrayidx = getelementptr inbounds double, ptr %call, i64 %add
+  %i = load double, ptr %arrayidx, align 8
+  %tobool15 = icmp ne i32 %trans.addr.0, 0
+  br i1 %tobool15, label %for.cond17, label %if.end25
+
+for.cond17:
+  %known.1 = phi double [ %sub24, %for.body20 ], [ %i, %for.body ]
+  %i.0 = phi i64 [ %inc, %for.body20 ], [ %call12, %for.body ]
+  %cmp18 = icmp slt i64 %i.0, %call13
+  br i1 %cmp18, label %for.body20, label %if.end25
+
+for.body20:
+  %arrayidx21 = getelementptr inbounds double, ptr %add.ptr, i64 %i.0
+  %i47 = load double, ptr %arrayidx21, align 8
+  %arrayidx22 = getelementptr inbounds double, ptr %call7, i64 %i.0
+  %i48 = load double, ptr %arrayidx22, align 8
+  %mul23 = fmul double %i47, %i48
+  %sub24 = fsub double %known.1, %mul23
+  %inc = add nsw i64 %i.0, 1
+  br label %for.cond17
+
+if.end25:
+  %known.0 = phi double [ %i, %for.body ], [ %known.1, %for.cond17 ]
+  %tobool26 = icmp ne i32 %unit, 0
+  br i1 %tobool26, label %if.end29, label %if.then27
+
+if.then27:
+  %arrayidx28 = getelementptr inbounds double, ptr %add.ptr, i64 %add
+  %i49 = load double, ptr %arrayidx28, align 8
+  %div = fdiv double %known.0, %i49
+  br label %if.end29
+
+if.end29:
+  %known.2 = phi double [ %known.0, %if.end25 ], [ %div, %if.then27 ]
+  %arrayidx30 = getelementptr inbounds double, ptr %call7, i64 %add
+  store double %known.2, ptr %arrayidx30, align 8
+  %tobool31 = icmp ne i32 %trans.addr.0, 0
+  br i1 %tobool31, label %for.inc46, label %for.cond34
+
+for.cond34:
+  %i33.0 = phi i64 [ %inc43, %for.body37 ], [ %call12, %if.end29 ]
+  %cmp35 = icmp slt i64 %i33.0, %call13
+  br i1 %cmp35, label %for.body37, label %for.inc46
+
+for.body37:
+  %arrayidx38 = getelementptr inbounds double, ptr %add.ptr, i64 %i33.0
+  %i50 = load double, ptr %arrayidx38, align 8
+  %mul39 = fmul double %i50, %known.2
+  %arrayidx40 = getelementptr inbounds double, ptr %call, i64 %i33.0
+  %i51 = load double, ptr %arrayidx40, align 8
+  %sub41 = fsub double %i51, %mul39
+  store double %sub41, ptr %arrayidx40, align 8
+  %inc43 = add nsw i64 %i33.0, 1
+  br label %for.cond34
+
+for.inc46:
+  %inc47 = add nsw i64 %l.0, 1
+  br label %for.cond
+
+for.end48:
+  call void @coenzyme_blas_dscatter(i64 %n, ptr %call7, ptr %x, i64 %incx)
+  call void @free(ptr %call)
+  call void @free(ptr %call7)
+  br label %return
+
+return:
+  ret void
+}
+
+define void @coenzyme_blas_dtrsv(i32 %row, i32 %upper, i32 %trans, i32 %unit, i64 %n, ptr %a, i64 %lda, ptr %x, i64 %incx) {
+entry:
+  call void @coenzyme_blas_dsolve_vector(i32 0, i32 %row, i32 %upper, i32 %trans, i32 %unit, i64 %n, i64 %n, ptr %a, i64 %lda, ptr %x, i64 %incx)
+  ret void
+}
+
+define void @coenzyme_blas_dtbsv(i32 %row, i32 %upper, i32 %trans, i32 %unit, i64 %n, i64 %k, ptr %a, i64 %lda, ptr %x, i64 %incx) {
+entry:
+  call void @coenzyme_blas_dsolve_vector(i32 1, i32 %row, i32 %upper, i32 %trans, i32 %unit, i64 %n, i64 %k, ptr %a, i64 %lda, ptr %x, i64 %incx)
+  ret void
+}
+
+define void @coenzyme_blas_dtpsv(i32 %row, i32 %upper, i32 %trans, i32 %unit, i64 %n, ptr %a, ptr %x, i64 %incx) {
+entry:
+  call void @coenzyme_blas_dsolve_vector(i32 2, i32 %row, i32 %upper, i32 %trans, i32 %unit, i64 %n, i64 %n, ptr %a, i64 %n, ptr %x, i64 %incx)
   ret void
 }
 
@@ -1178,132 +1544,6 @@ for.end45:
 }
 
 declare i32 @numba_xxgemm(i8, i8, i8, i64, i64, i64, ptr, ptr, i64, ptr, i64, ptr, ptr, i64)
-
-define void @coenzyme_blas_dtrsv(i32 %row, i32 %upper, i32 %trans, i32 %unit, i64 %n, ptr %a, i64 %lda, ptr %x, i64 %incx) {
-entry:
-  %tobool = icmp ne i32 %row, 0
-  br i1 %tobool, label %if.then, label %if.end
-
-if.then:
-  %tobool1 = icmp ne i32 %upper, 0
-  %lnot = xor i1 %tobool1, true
-  %lnot.ext = zext i1 %lnot to i32
-  %tobool2 = icmp ne i32 %trans, 0
-  %lnot3 = xor i1 %tobool2, true
-  %lnot.ext4 = zext i1 %lnot3 to i32
-  br label %if.end
-
-if.end:
-  %trans.addr.0 = phi i32 [ %lnot.ext4, %if.then ], [ %trans, %entry ]
-  %upper.addr.0 = phi i32 [ %lnot.ext, %if.then ], [ %upper, %entry ]
-  %cmp = icmp sle i64 %n, 0
-  br i1 %cmp, label %return, label %if.end6
-
-if.end6:
-  %call = call ptr @coenzyme_blas_dgather(i64 %n, ptr %x, i64 %incx)
-  %call7 = call ptr @coenzyme_blas_dscratch(i64 %n)
-  %cmp8 = icmp ne i32 %upper.addr.0, %trans.addr.0
-  %sub = sub nsw i64 %n, 1
-  %spec.select = select i1 %cmp8, i64 %sub, i64 0
-  %spec.select45 = select i1 %cmp8, i64 -1, i64 1
-  br label %for.cond
-
-for.cond:
-  %k.0 = phi i64 [ 0, %if.end6 ], [ %inc63, %for.inc62 ]
-  %cmp11 = icmp slt i64 %k.0, %n
-  br i1 %cmp11, label %for.body, label %for.end64
-
-for.body:
-  %mul = mul nsw i64 %k.0, %spec.select45
-  %add = add nsw i64 %spec.select, %mul
-  %tobool12 = icmp ne i32 %upper.addr.0, 0
-  %add.n = select i1 %tobool12, i64 %add, i64 %n
-  %arrayidx = getelementptr inbounds double, ptr %call, i64 %add
-  %i = load double, ptr %arrayidx, align 8
-  %tobool13 = icmp ne i32 %trans.addr.0, 0
-  br i1 %tobool13, label %if.then14, label %if.end31
-
-if.then14:
-  %tobool15 = icmp ne i32 %upper.addr.0, 0
-  %add18 = add nsw i64 %add, 1
-  %cond20 = select i1 %tobool15, i64 0, i64 %add18
-  br label %for.cond21
-
-for.cond21:
-  %known.1 = phi double [ %i, %if.then14 ], [ %sub30, %for.body24 ]
-  %i.0 = phi i64 [ %cond20, %if.then14 ], [ %inc, %for.body24 ]
-  %cmp22 = icmp slt i64 %i.0, %add.n
-  br i1 %cmp22, label %for.body24, label %if.end31
-
-for.body24:
-  %mul25 = mul nsw i64 %add, %lda
-  %add26 = add nsw i64 %i.0, %mul25
-  %arrayidx27 = getelementptr inbounds double, ptr %a, i64 %add26
-  %i46 = load double, ptr %arrayidx27, align 8
-  %arrayidx28 = getelementptr inbounds double, ptr %call7, i64 %i.0
-  %i47 = load double, ptr %arrayidx28, align 8
-  %mul29 = fmul double %i46, %i47
-  %sub30 = fsub double %known.1, %mul29
-  %inc = add nsw i64 %i.0, 1
-  br label %for.cond21
-
-if.end31:
-  %known.0 = phi double [ %i, %for.body ], [ %known.1, %for.cond21 ]
-  %tobool32 = icmp ne i32 %unit, 0
-  br i1 %tobool32, label %if.end37, label %if.then33
-
-if.then33:
-  %mul34 = mul nsw i64 %add, %lda
-  %add35 = add nsw i64 %add, %mul34
-  %arrayidx36 = getelementptr inbounds double, ptr %a, i64 %add35
-  %i48 = load double, ptr %arrayidx36, align 8
-  %div = fdiv double %known.0, %i48
-  br label %if.end37
-
-if.end37:
-  %known.2 = phi double [ %known.0, %if.end31 ], [ %div, %if.then33 ]
-  %arrayidx38 = getelementptr inbounds double, ptr %call7, i64 %add
-  store double %known.2, ptr %arrayidx38, align 8
-  %tobool39 = icmp ne i32 %trans.addr.0, 0
-  br i1 %tobool39, label %for.inc62, label %if.then40
-
-if.then40:
-  %tobool42 = icmp ne i32 %upper.addr.0, 0
-  %add45 = add nsw i64 %add, 1
-  %cond47 = select i1 %tobool42, i64 0, i64 %add45
-  br label %for.cond48
-
-for.cond48:
-  %i41.0 = phi i64 [ %cond47, %if.then40 ], [ %inc59, %for.body51 ]
-  %cmp49 = icmp slt i64 %i41.0, %add.n
-  br i1 %cmp49, label %for.body51, label %for.inc62
-
-for.body51:
-  %mul52 = mul nsw i64 %add, %lda
-  %add53 = add nsw i64 %i41.0, %mul52
-  %arrayidx54 = getelementptr inbounds double, ptr %a, i64 %add53
-  %i49 = load double, ptr %arrayidx54, align 8
-  %mul55 = fmul double %i49, %known.2
-  %arrayidx56 = getelementptr inbounds double, ptr %call, i64 %i41.0
-  %i50 = load double, ptr %arrayidx56, align 8
-  %sub57 = fsub double %i50, %mul55
-  store double %sub57, ptr %arrayidx56, align 8
-  %inc59 = add nsw i64 %i41.0, 1
-  br label %for.cond48
-
-for.inc62:
-  %inc63 = add nsw i64 %k.0, 1
-  br label %for.cond
-
-for.end64:
-  call void @coenzyme_blas_dscatter(i64 %n, ptr %call7, ptr %x, i64 %incx)
-  call void @free(ptr %call)
-  call void @free(ptr %call7)
-  br label %return
-
-return:
-  ret void
-}
 
 define void @coenzyme_blas_dproduct(i32 %transa, i32 %transb, i64 %m, i64 %n, i64 %k, double %alpha, ptr %a, i64 %lda, ptr %b, i64 %ldb, double %beta, ptr %c, i64 %ldc) {
 entry:
