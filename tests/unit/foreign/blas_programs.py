@@ -173,6 +173,8 @@ class Program:
 
     area, leading = 56, 7
     """How many numbers an operand has room for, and how far apart the columns of a matrix are."""
+    full = True
+    """Whether diagonals lie as in matrices that are neither banded nor packed."""
 
     def __init__(self, code: str, letter: str = "d", *, c: bool = True, **options: Any) -> None:
         forward, reverse = (
@@ -200,7 +202,10 @@ class Program:
     def numbers(self, alpha: float | None = None, beta: float | None = None) -> np.ndarray:
         """Return what a call calculates with; every matrix of the first area can be inverted."""
         z = self.random.normal(size=4 + 3 * self.area) / self.leading**0.5
-        z[4 : 4 + self.area : self.leading + 1] += 3.0
+        if self.full:
+            z[4 : 4 + self.area : self.leading + 1] += 3.0
+        else:
+            z[4 : 4 + self.area] = 1.0 + 0.5 * z[4 : 4 + self.area]
         z[:2] = z[0] if alpha is None else alpha, z[1] if beta is None else beta
         return z.astype(self.dtype)
 

@@ -45,6 +45,7 @@ def _some(*quick: str) -> list[Any]:
 )
 def test_a_routine_of_the_c_interface(routine: str) -> None:
     program = Program(source(routine))
+    program.full = routine not in GAPS
     for number, case in enumerate(cases(routine)):
         program.check(case)
         if routine != "rotg" and number % 5 == 0:  # has a jump where both are equal
@@ -57,6 +58,7 @@ def test_a_routine_of_fortran(routine: str) -> None:
     if routine == "axpby":
         pytest.skip("SciPy's BLAS does not have it")
     program = Program(source(routine, c=False), c=False)
+    program.full = routine not in GAPS
     for case in cases(routine, ("order",)):
         program.check(case)
 
@@ -64,6 +66,7 @@ def test_a_routine_of_fortran(routine: str) -> None:
 @pytest.mark.parametrize("routine", _some("axpy", "gemm"))
 def test_a_routine_in_single_precision(routine: str) -> None:
     program = Program(source(routine, "s"), "s")
+    program.full = routine not in GAPS
     for case in cases(routine, ("order", "incy")):
         program.check(case | {"order": 101, "incy": 1})
 
@@ -72,6 +75,7 @@ def test_a_routine_in_single_precision(routine: str) -> None:
 @pytest.mark.parametrize("routine", _some("gemv"))
 def test_a_routine_by_other_ways(routine: str, options: dict[str, Any]) -> None:
     program = Program(source(routine), **options)
+    program.full = routine not in GAPS
     for case in list(cases(routine))[::7]:
         program.check(case)
 
