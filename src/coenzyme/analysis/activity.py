@@ -20,8 +20,10 @@ from coenzyme.analysis.objects import (
     blas_pointers,
     called_effect,
     holds_pointers,
+    is_described,
     is_growth,
     is_internal_call,
+    is_ruled_call,
     passed_pointers,
     written_pointers,
 )
@@ -44,6 +46,8 @@ from coenzyme.ir.instructions import (
     Select,
     Store,
 )
+from coenzyme.ir.tbaa import Accessed, accessed
+from coenzyme.ir.types import IntType
 from coenzyme.ir.values import Argument, Constant, Value
 from coenzyme.rules import Effect, find_call_rule
 
@@ -103,6 +107,35 @@ def find_activity(
     return _Finder(function, live, parameters, objects, contents).find()
 
 
+_POINTER_BITS = 64
+
+
+def _is_stored(value: Value) -> bool:
+    """Whether `value`, as it is, is stored somewhere."""
+    seen, pending = set[Value](), [value]
+    while pending:
+        item = pending.pop()
+        if item in seen:
+            continue
+        seen.add(item)
+        for user in item.users:
+            if isinstance(user, Store) and user.value is item:
+                return True
+            if isinstance(user, Phi | Select | Freeze):
+                pending.append(user)
+    return False
+
+
+def _handed_on(instructions: Iterable[Instruction], objects: Objects) -> set[MemoryObject]:
+    """Return the objects that functions kept out of line get hold of."""
+    found: set[MemoryObject] = set()
+    for instruction in instructions:
+        if is_internal_call(instruction) and not is_ruled_call(instruction):
+            assert isinstance(instruction, Call)
+            found |= objects.reachable(passed_pointers(instruction))
+    return found
+
+
 class _Finder:
     def __init__(
         self,
@@ -118,6 +151,8 @@ class _Finder:
         self.objects = objects
         self.contents = contents
         self.records = find_records(self.instructions, objects)
+        self.is_typed = any(accessed(i) is not None for i in self.instructions)
+        """Whether the front end says what is an integer."""
         self.marked: set[Value] = set()
         self.memory: set[MemoryObject] = set()
         self.changed = False
@@ -125,13 +160,10 @@ class _Finder:
         pointers = [a for a, how in parameters.items() if how is ComponentActivity.DUPLICATED]
         self.given = {o for p in pointers for o in objects.of(p)}
         self.given |= {o for o in objects.reached if o.origin in pointers}
-        handed_on = objects.reachable(
-            pointer
-            for call in self.instructions
-            if isinstance(call, Call) and is_internal_call(call)
-            for pointer in passed_pointers(call)
-        )
-        self.untouched = {o for o in objects.reached - handed_on if o not in contents.by_object}
+        self.handed_on = _handed_on(self.instructions, objects)
+        self.untouched = {
+            o for o in objects.reached if o not in contents.by_object and o not in self.handed_on
+        }
 
     def find(self) -> Activity:
         varied, varied_memory = self._varied()
@@ -193,7 +225,7 @@ class _Finder:
                     not instruction.type.is_pointer
                     and self._touches(instruction.pointer)
                     and not is_list_header(instruction.pointer, self.objects)
-                    and (carries_floats(instruction.type) or self.contents.at(instruction.pointer).floats)
+                    and (carries_floats(instruction.type) or self.contents.accesses_floats(instruction))
                     and not self.records.is_integer(instruction, marked)
                 ):
                     self._mark(instruction)
@@ -251,7 +283,9 @@ class _Finder:
         if item.storage is Storage.GLOBAL or item in self.untouched:
             return False
         content = self.contents.of(item)
-        return bool(content.floats) or not (content.integers or content.pointers)
+        if content.floats or not (content.integers or content.pointers):
+            return True
+        return item in self.handed_on and not is_described(item, self.objects)
 
     # -- useful: backwards
 
@@ -436,6 +470,13 @@ class _Finder:
                     operation=instruction.opcode,
                     remedy="use an ordinary assignment where the loop is not parallel",
                 )
+            if self._moves_pointers(instruction):
+                raise self._refusal(
+                    instruction,
+                    "what may be a pointer is moved as an integer",
+                    operation=f"load {instruction.type}",
+                    remedy="assign pointers as pointers, and integers beside them as integers",
+                )
             if self._mixes_precisions(instruction, memory):
                 raise self._refusal(
                     instruction,
@@ -459,7 +500,7 @@ class _Finder:
                 isinstance(instruction, Store)
                 and instruction.value.type.is_int
                 and instruction.value in varied
-                and self.contents.at(instruction.pointer).floats
+                and self.contents.accesses_floats(instruction)
                 and any(
                     o in memory and self.contents.of(o).floats for o in self.objects.of(instruction.pointer)
                 )
@@ -471,11 +512,30 @@ class _Finder:
                     remedy="write a rule for the function that does it",
                 )
 
+    def _moves_pointers(self, instruction: Instruction) -> bool:
+        """Whether `instruction` may copy, as an integer, a pointer to memory that may have a shadow."""
+        if (
+            not self.is_typed
+            or not isinstance(instruction, Load)
+            or not (isinstance(instruction.type, IntType) and instruction.type.width >= _POINTER_BITS)
+            or accessed(instruction) is Accessed.INTEGER
+            or not self.contents.at(instruction.pointer).pointers
+            or not _is_stored(instruction)
+        ):
+            return False
+        return any(
+            not is_described(item, self.objects) and self.objects.contents.get(item)
+            for item in self.objects.of(instruction.pointer)
+        )
+
     def _mixes_precisions(self, instruction: Instruction, memory: set[MemoryObject]) -> bool:
         """Whether `instruction` accesses active array memory in which floats of another type live too."""
         if not isinstance(instruction, Load | Store):
             return False
         type = instruction.type if isinstance(instruction, Load) else instruction.value.type
+        said = accessed(instruction)
+        if said is not None and str(type) == said.value:
+            return False  # what is read as one type is written as no other
         if not carries_floats(type) or len(self.contents.at(instruction.pointer).floats) < 2:
             return False
         return any(

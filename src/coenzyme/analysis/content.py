@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from coenzyme.analysis.objects import MemoryObject, Objects, Storage, blas_pointers, called_effect
-from coenzyme.analysis.places import WORD, Place
+from coenzyme.analysis.places import WORD, size_of
+from coenzyme.analysis.strides import Strides
 from coenzyme.frontends.structs import Field
 from coenzyme.ir.instructions import AtomicReadModifyWrite, Call, Function, Instruction, Load, Store
+from coenzyme.ir.tbaa import Accessed, accessed
 from coenzyme.ir.types import I64, PTR, ArrayType, FloatType, StructType, Type, VectorType
 from coenzyme.ir.values import Argument, ConstantInt, Value
 from coenzyme.rules import Effect, find_container_rule
@@ -86,15 +88,27 @@ class Content:
 
 
 @dataclass(frozen=True)
+class _Cell:
+    """Where `pointer` points, at `offset` if that is known, `content` was seen."""
+
+    pointer: Value
+    offset: int | None
+    size: int
+    is_wide: bool
+    content: Content
+
+
+@dataclass(frozen=True)
 class Contents:
     """Result of :func:`find_contents`."""
 
     by_object: Mapping[MemoryObject, Content]
     objects: Objects
-    cells: Mapping[Place, Content] = field(default_factory=dict[Place, Content])
-    """What lies at each place, as far as accesses show it."""
+    cells: Mapping[MemoryObject, list[_Cell]] = field(default_factory=dict[MemoryObject, "list[_Cell]"])
+    """What lies where in each object, as far as accesses show it."""
     blurred: frozenset[MemoryObject] = frozenset()
     """Objects that others access, or that are moved as blocks: their cells do not say all."""
+    strides: Strides | None = None
 
     def of(self, item: MemoryObject) -> Content:
         """Return what `item` holds."""
@@ -107,21 +121,42 @@ class Contents:
             merged.merge(self.of(item))
         return merged
 
-    def at(self, pointer: Value) -> Content:
-        """Return what may lie where `pointer` points."""
+    def at(self, pointer: Value, size: int = WORD) -> Content:
+        """Return what may lie in the `size` bytes to which `pointer` points."""
         merged = Content()
         for item, offset in self.objects.places_of(pointer):
             struct = self.objects.structs.get(item)
             if struct is not None:
                 for part in struct.at(offset):
                     merged.include(_type_of(part))
-            elif offset is None or item in self.blurred or item.storage not in _PRIVATE:
+            elif item in self.blurred or item.storage not in _PRIVATE:
                 merged.merge(self.of(item))
             else:
-                for (other, place), content in self.cells.items():
-                    if other is item and (place is None or abs(place - offset) < WORD):
-                        merged.merge(content)
+                for cell in self.cells.get(item, ()):
+                    if self._may_meet(pointer, size, item, offset, cell):
+                        merged.merge(cell.content)
         return merged
+
+    def _may_meet(
+        self, pointer: Value, size: int, item: MemoryObject, offset: int | None, cell: _Cell
+    ) -> bool:
+        """Whether `cell` may be in the `size` bytes at `pointer`, at `offset` in `item`."""
+        if cell.offset is not None and offset is not None:
+            return -cell.size < cell.offset - offset < size
+        if self.strides is None or cell.is_wide:
+            return True
+        own = self.strides.of(pointer).get(item)
+        other = self.strides.of(cell.pointer).get(item)
+        return own is None or other is None or own.meets(size, other, cell.size)
+
+    def accesses_floats(self, instruction: Load | Store) -> bool:
+        """Whether what `instruction` reads or overwrites, as integers, may be bits of a float."""
+        said = accessed(instruction)
+        if said is not None:
+            return said in (Accessed.FLOAT, Accessed.DOUBLE)
+        type = instruction.type if isinstance(instruction, Load) else instruction.value.type
+        known = size_of(type)
+        return bool(self.at(instruction.pointer, WORD if known is None else known[0]).floats)
 
 
 def find_contents(function: Function, objects: Objects, elements: Mapping[Argument, Type]) -> Contents:
@@ -137,7 +172,7 @@ def find_contents(function: Function, objects: Objects, elements: Mapping[Argume
     def content(item: MemoryObject) -> Content:
         return found.setdefault(item, Content())
 
-    cells: dict[Place, Content] = {}
+    cells: dict[MemoryObject, dict[tuple[Value, int | None, int], _Cell]] = {}
     blurred: set[MemoryObject] = set()
     for argument, element in elements.items():
         for item in objects.of(argument):
@@ -148,8 +183,13 @@ def find_contents(function: Function, objects: Objects, elements: Mapping[Argume
             for item, offset in objects.places_of(pointer):
                 if not _finds_nothing(instruction, item, objects):
                     content(item).include(type)
-                    where = (item, None if _is_wide(instruction, type) else offset)
-                    cells.setdefault(where, Content()).include(type)
+                    wide = _is_wide(instruction, type)
+                    place = None if wide else offset
+                    known = cells.setdefault(item, {})
+                    size = (size_of(type) or (WORD, WORD))[0]
+                    cell = _Cell(pointer, place, size, wide, Content())
+                    cell = known.setdefault((pointer, place, size), cell)
+                    cell.content.include(type)
         if isinstance(instruction, Call) and called_effect(instruction) in (Effect.MEMCPY, Effect.MEMMOVE):
             copies.append(instruction)
         blurred |= _blurred(instruction, objects)
@@ -158,7 +198,13 @@ def find_contents(function: Function, objects: Objects, elements: Mapping[Argume
             for part in struct.fields:
                 content(item).include(_type_of(part))
     _spread(copies, objects, content)
-    return Contents(found, objects, cells, frozenset(blurred))
+    return Contents(
+        found,
+        objects,
+        {item: list(known.values()) for item, known in cells.items()},
+        frozenset(blurred),
+        Strides(function, objects),
+    )
 
 
 _PRIVATE = (Storage.STACK, Storage.HEAP)

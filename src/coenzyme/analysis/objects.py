@@ -31,7 +31,7 @@ from coenzyme.ir.values import (
     Undef,
     Value,
 )
-from coenzyme.rules import Effect, classify
+from coenzyme.rules import Allocation, BlockKind, Effect, classify, find_memory_rule
 from coenzyme.rules.blas import find_routine
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "blas_pointers",
     "called_effect",
     "holds_pointers",
+    "is_described",
     "is_error_slot",
     "is_growth",
     "is_internal_call",
@@ -192,6 +193,17 @@ _GROWING = (
 def is_growth(instruction: Instruction) -> bool:
     """Whether `instruction` gives the payload of a block another size, and perhaps another place."""
     return isinstance(instruction, Call) and instruction.callee_name in _GROWING
+
+
+def is_described(item: MemoryObject, objects: Objects) -> bool:
+    """Whether what accesses show of `item` is all there is, whoever else accesses it.
+
+    That is so of the arrays and instances of Numba, whose types are known.
+    """
+    if item in objects.flat or item in objects.structs or item.group is not None:
+        return True
+    rule = find_memory_rule(item.origin.callee_name or "") if isinstance(item.origin, Call) else None
+    return isinstance(rule, Allocation) and rule.kind is BlockKind.MEMINFO
 
 
 def is_error_slot(parameter: Argument) -> bool:

@@ -65,11 +65,14 @@ class Aliasing:
         The caller's memory is not written between the end of the forward sweep and the reverse sweep.
     kept
         Numbers of pointer parameters: what is behind them is written by nobody before the reverse sweep ends.
+    apart
+        Numbers of pointer parameters to whose memory nothing else leads: where the result goes.
     """
 
     arguments_disjoint: bool = True
     caller_keeps: bool = True
     kept: frozenset[int] = frozenset()
+    apart: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -385,9 +388,17 @@ def may_overlap(a: MemoryObject, b: MemoryObject, aliasing: Aliasing) -> bool:
     if Storage.UNKNOWN in (a.storage, b.storage):
         return not (_is_local(a) or _is_local(b))
     if a.storage in _CALLER_OWNED and b.storage in _CALLER_OWNED:
+        if any(_parameter(item) in aliasing.apart for item in (a, b)):
+            return False
         reached = Storage.REACHED in (a.storage, b.storage)
         return reached or not aliasing.arguments_disjoint
     return False
+
+
+def _parameter(item: MemoryObject) -> int:
+    """Return the number of the parameter whose memory `item` is, -1 for other memory."""
+    is_own = item.storage is Storage.ARGUMENT and isinstance(item.origin, Argument)
+    return item.origin.index if is_own and isinstance(item.origin, Argument) else -1
 
 
 def _handed_out(objects: Objects) -> set[MemoryObject]:

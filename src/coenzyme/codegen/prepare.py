@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from coenzyme.codegen import passes
+from coenzyme.codegen.c_library import substitute_library
 from coenzyme.codegen.library_calls import expand_library_calls, holds_library_calls
 from coenzyme.codegen.marking import mark, state_results
 from coenzyme.codegen.verify import verify
@@ -77,7 +78,7 @@ def prepare(
     Cost: about 0.2 s for a typical array kernel, a sixth of lowering it.  Preparing twice is allowed: a
     derivative is prepared again before it is differentiated.
     """
-    text = _in_scalars(module if isinstance(module, str) else str(module))
+    text = _in_scalars(substitute_library(module if isinstance(module, str) else str(module)))
     prepared = verify(mark(text, entry, keep_out_of_line, apart))
     # Simplifying before inlining makes less to inline; after each step that brings code together, simplify
     # again.

@@ -116,7 +116,7 @@ def clears_shadow(store: Store, activity: Activity, contents: Contents) -> bool:
         return False
     if carries_floats(store.value.type):
         return True
-    overwrites_floats = store.value.type.is_int and bool(contents.at(store.pointer).floats)
+    overwrites_floats = store.value.type.is_int and contents.accesses_floats(store)
     return overwrites_floats and not contents.behind(store.pointer).pointers
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from coenzyme.analysis.layouts import Layout
 from coenzyme.analysis.objects import called_effect, is_growth, is_ruled_call
 from coenzyme.derive.accumulations import clears_shadow
 from coenzyme.derive.blas import Products, emit_adjoint
@@ -23,14 +24,15 @@ from coenzyme.derive.emission import (
 from coenzyme.derive.gathering import ANY_ORDER, Gathering
 from coenzyme.derive.plan import TRANSFERS, ReversePlan
 from coenzyme.derive.positions import Position, ReverseValues
-from coenzyme.derive.runtime import block_name
+from coenzyme.derive.runtime import block_name, field_function
 from coenzyme.derive.scopes import Side
-from coenzyme.derive.shadows import Shadows, fill_bytes
+from coenzyme.derive.shadows import Shadows, declare_carried, fill_bytes
 from coenzyme.ir.builder import const_int, zero
 from coenzyme.ir.instructions import Call, Cast, Freeze, Instruction, Load, Phi, Select, Store
-from coenzyme.ir.types import F32, F64, I8, FloatType, Type
+from coenzyme.ir.types import F32, F64, I8, I64, FloatType, Type
 from coenzyme.ir.values import Constant, ConstantFloat, ConstantNull, Value
 from coenzyme.rules import Effect
+from coenzyme.rules.carrying import CARRY
 
 __all__ = ["Adjoints"]
 
@@ -248,8 +250,13 @@ class Adjoints:
             self.drop_copies(call, at)
 
     def _emit_transfer(self, call: Call, effect: Effect, at: Position) -> None:
-        floats = self.plan.contents.behind(call.operands[0]).floats
+        content = self.plan.contents.behind(call.operands[0])
+        floats = content.floats
         if not floats:
+            return
+        layout = Layout.attached_to(call)
+        if layout is not None and (content.only_float is None or layout.only_type != content.only_float):
+            self._emit_fields(call, effect, layout, at)
             return
         if len(floats) > 1:
             raise self.context.unsupported(call, "a block with floats of several types is moved")
@@ -260,8 +267,29 @@ class Adjoints:
             fill_bytes(self.module, at.builder, target, const_int(I8, 0), size)
             return
         source = self.values.get(self.shadows.of(call.operands[1]), at)
+        size = self._carried(call, source, size, at)
         kind = "copy" if effect is Effect.MEMCPY else "move"
         at.builder.call(self.context.require(block_name(kind, type)), [target, source, size])
+
+    def _emit_fields(self, call: Call, effect: Effect, layout: Layout, at: Position) -> None:
+        """Take back the move of a block in which floats and other data lie side by side."""
+        target = self.values.get(self.shadows.of(call.operands[0]), at)
+        size = self.values.get(call.operands[2], at)
+        cleared = effect is Effect.MEMSET or not self.plan.activity.has_shadow(call.operands[1])
+        source = target if cleared else self.values.get(self.shadows.of(call.operands[1]), at)
+        if not cleared:
+            size = self._carried(call, source, size, at)
+        for offset, type in layout.fields:
+            if isinstance(type, FloatType):
+                ends = [at.builder.gep(I8, end, [offset]) for end in (target, source)]
+                function = self.context.require(field_function("clear" if cleared else "adjoint", type))
+                at.builder.call(function, [*ends, size, const_int(I64, layout.step)])
+
+    def _carried(self, call: Call, source: Value, size: Value, at: Position) -> Value:
+        """Return how many bytes of its source a transfer of `size` bytes at most moves."""
+        if call.callee_name != CARRY:
+            return size
+        return at.builder.call(declare_carried(self.module), [source, size])
 
     def _refuse_if_active(self, call: Call) -> None:
         activity = self.plan.activity

@@ -9,6 +9,7 @@ from coenzyme.ir.parser import parse_module
 from coenzyme.ir.printer import print_module
 from coenzyme.rules import container_definitions, definitions, is_inactive
 from coenzyme.rules.blas_library import library_definitions
+from coenzyme.rules.carrying import carrying_definitions
 
 __all__ = ["finish", "with_definitions"]
 
@@ -52,6 +53,7 @@ def with_definitions(module: Module, *, again: bool = False) -> str:
     text = print_module(module)
     called = (f.name for f in module.functions.values() if f.is_declaration)
     extra = definitions(name for name in called if not (again and is_inactive(name)))
+    extra += carrying_definitions(f.name for f in module.functions.values() if f.is_declaration)
     if not again:
         extra += library_definitions(f.name for f in module.functions.values() if f.is_declaration)
         extra += container_definitions(f.name for f in module.functions.values() if f.is_declaration)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Container, Iterable
 
+from coenzyme.analysis.places import size_of
 from coenzyme.frontends.program import Status
 from coenzyme.ir.builder import Builder, const_int
 from coenzyme.ir.cfg import split_block
@@ -26,7 +27,7 @@ from coenzyme.ir.instructions import (
     Unreachable,
 )
 from coenzyme.ir.parser import parse_module
-from coenzyme.ir.types import I32, PTR, VOID, FunctionType
+from coenzyme.ir.types import I1, I32, I64, PTR, VOID, FunctionType
 from coenzyme.ir.values import Argument, ConstantNull, Value
 from coenzyme.rules.blas_reference import OUT_OF_MEMORY
 
@@ -86,7 +87,7 @@ def give_status(
             # A function of a variable number of arguments finds them by its own convention.
             if not is_foreign(function) or function.function_type.variadic:
                 continue
-            twins[function] = module.add_function(_rewrite(function))
+            twins[function] = module.add_function(_rewrite(module, function))
         seen[function] = None
         pending += [c.callee for c in _calls(function) if isinstance(c.callee, Function)]
     for function in [twins.get(f, f) for f in seen]:
@@ -102,7 +103,7 @@ def _calls(function: Function) -> list[Call]:
     return [i for i in function.instructions() if isinstance(i, Call)]
 
 
-def _rewrite(function: Function) -> Function:
+def _rewrite(module: Module, function: Function) -> Function:
     """Return a copy of `function` that returns a status; its calls are as they were."""
     result = function.function_type.result
     twin, _, _ = clone_function(function, f"{function.name}{SUFFIX}")
@@ -112,7 +113,7 @@ def _rewrite(function: Function) -> Function:
     for index, argument in enumerate(twin.arguments):
         argument.index = index
         argument.name = argument.name or f"parameter.{index - 2}"
-        _own(twin, argument)
+        _own(module, twin, argument)
         argument.attributes = ""
     twin.function_type = FunctionType(I32, tuple(a.type for a in twin.arguments))
     # What was known of the function, that it writes nothing for instance, is no longer true.
@@ -142,7 +143,7 @@ def _call_through(function: Function) -> Function:
     return twin
 
 
-def _own(function: Function, argument: Argument) -> None:
+def _own(module: Module, function: Function, argument: Argument) -> None:
     """Let a struct that is passed by value be the function's own: the copy is made here."""
     match = _BY_VALUE.search(argument.attributes)
     if match is None:
@@ -152,7 +153,13 @@ def _own(function: Function, argument: Argument) -> None:
     at = Builder(function.entry, 0)
     copy = at.alloca(type, name=f"{argument.name}.copy", align=16)
     argument.replace_all_uses_with(copy)
-    at.store(at.load(type, argument), copy)
+    size = size_of(type)
+    if size is None:
+        at.store(at.load(type, argument), copy)
+        return
+    kind = FunctionType(VOID, (PTR, PTR, I64, I1))
+    move = module.declare("llvm.memcpy.p0.p0.i64", kind)
+    at.call(move, [copy, argument, const_int(I64, size[0]), const_int(I1, 0)])
 
 
 def _in_parentheses(text: str, start: int) -> str:

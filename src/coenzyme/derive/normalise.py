@@ -16,6 +16,7 @@ from coenzyme.analysis.exits import Exits, find_exits
 from coenzyme.analysis.induction import CountedExit, find_counted_exit
 from coenzyme.analysis.passes import ALL_PASSES, Pass
 from coenzyme.derive.aggregates import split_aggregates
+from coenzyme.derive.block_moves import resolve_block_moves
 from coenzyme.derive.equal_phis import merge_equal_computations
 from coenzyme.derive.growth import merge_payload_addresses
 from coenzyme.derive.restore import restore_floats
@@ -25,7 +26,7 @@ from coenzyme.ir.builder import Builder, const_int, zero
 from coenzyme.ir.cfg import ControlFlow, incoming_edges, remove_unreachable
 from coenzyme.ir.clone import clone_instruction
 from coenzyme.ir.dominators import Dominators
-from coenzyme.ir.instructions import Block, Call, Function, Instruction, Phi, Return
+from coenzyme.ir.instructions import Alloca, Block, Call, Function, Instruction, Load, Phi, Return, Store
 from coenzyme.ir.loops import Loop, LoopForest
 from coenzyme.ir.speculate import speculate_branches
 from coenzyme.ir.types import I64, IntType, Type
@@ -40,6 +41,7 @@ _MARKERS = (
     "llvm.assume",
     "llvm.invariant.",
 )
+_MOST_ALIGNMENT = 16
 _SCOPED_METADATA = ("noalias", "alias.scope", "prof")
 
 
@@ -118,6 +120,7 @@ def normalise(
         speculate_branches(function)
     if Pass.EQUAL_PHIS in passes:
         merge_equal_computations(function)
+    resolve_block_moves(function, elements)
     restore_floats(function, elements)
     _unfold_roots(function)
     flow = ControlFlow(function)
@@ -145,6 +148,9 @@ def _strip(function: Function) -> None:
                     continue
                 if instruction.tail in ("tail", "musttail"):
                     instruction.tail = ""
+            if isinstance(instruction, Alloca | Load | Store):
+                # Stack memory may move to a record on the heap.
+                instruction.align = min(instruction.align, _MOST_ALIGNMENT)
             for kind in _SCOPED_METADATA:
                 instruction.metadata.pop(kind, None)
 

@@ -15,26 +15,43 @@ from coenzyme.analysis.content import Contents, find_contents
 from coenzyme.analysis.points_to import find_objects
 from coenzyme.ir.clone import clone_instruction
 from coenzyme.ir.instructions import Cast, Freeze, Function, Instruction, Load, Phi, Select, Store
-from coenzyme.ir.types import F32, F64, FloatType, IntType, Type
-from coenzyme.ir.values import Argument, ConstantFloat, ConstantInt, Poison, Undef, Value
+from coenzyme.ir.tbaa import Accessed, accessed
+from coenzyme.ir.types import F32, F64, PTR, FloatType, IntType, Type
+from coenzyme.ir.values import Argument, ConstantFloat, ConstantInt, ConstantNull, Poison, Undef, Value
 
 __all__ = ["restore_floats"]
 
+_MOVED_AS: tuple[tuple[int, Type], ...] = ((64, F64), (32, F32), (64, PTR))
+"""What is moved as integers of which width."""
 _FLOAT_OF = {64: F64, 32: F32}
+_MOST_ROUNDS = 8
+_CONVERSIONS = ("bitcast", "ptrtoint", "inttoptr")
 _BYTES = {64: ("<q", "<d"), 32: ("<i", "<f")}
 
 
 def restore_floats(function: Function, elements: Mapping[Argument, Type]) -> None:
     """Rewrite the webs of moved bits in `function`, in place."""
-    contents = find_contents(function, find_objects(function, {}, elements), elements)
-    for width, type in _FLOAT_OF.items():
-        _restore_constants(function, contents, width)
-        for web in _find_webs(function, contents, width):
-            _rewrite(web, type)
+    for _ in range(_MOST_ROUNDS):
+        # What has become a float in one place may show that others are.
+        contents = find_contents(function, find_objects(function, {}, elements), elements)
+        found = False
+        for width, type in _MOVED_AS:
+            if isinstance(type, FloatType):
+                _restore_constants(function, contents, width)
+            for web in _find_webs(function, contents, width, type):
+                _rewrite(web, type)
+                found = True
+        if not found:
+            break
 
 
-def _holds_only(contents: Contents, pointer: Value, type: FloatType) -> bool:
-    content = contents.at(pointer)
+def _holds_only(contents: Contents, access: Load | Store, type: Type) -> bool:
+    said = accessed(access)
+    if said is not None:
+        return said is Accessed.POINTER if type.is_pointer else said.value == str(type)
+    content = contents.at(access.pointer)
+    if type.is_pointer:
+        return content.pointers and not content.floats
     return content.floats == {type} and not content.pointers
 
 
@@ -52,7 +69,7 @@ def _restore_constants(function: Function, contents: Contents, width: int) -> No
             isinstance(instruction, Store)
             and isinstance(instruction.value, ConstantInt)
             and instruction.value.type == IntType(width)
-            and _holds_only(contents, instruction.pointer, type)
+            and _holds_only(contents, instruction, type)
             and _is_number(instruction.value, width)
         ):
             instruction.set_operand(0, _as_float(instruction.value, type))
@@ -64,13 +81,13 @@ def _is_number(constant: ConstantInt, width: int) -> bool:
     return value == value  # noqa: PLR0124 - a NaN is not
 
 
-def _find_webs(function: Function, contents: Contents, width: int) -> Iterable[set[Instruction]]:
-    type, done = _FLOAT_OF[width], set[Instruction]()
+def _find_webs(function: Function, contents: Contents, width: int, type: Type) -> Iterable[set[Instruction]]:
+    done = set[Instruction]()
     for instruction in list(function.instructions()):
         if instruction in done or instruction.type != IntType(width):
             continue
         begins = (
-            _holds_only(contents, instruction.pointer, type)
+            _holds_only(contents, instruction, type)
             if isinstance(instruction, Load)
             else instruction.opcode == "bitcast" and instruction.operands[0].type == type
         )
@@ -82,7 +99,7 @@ def _find_webs(function: Function, contents: Contents, width: int) -> Iterable[s
             yield web
 
 
-def _grow(start: Instruction, contents: Contents, type: FloatType) -> set[Instruction]:
+def _grow(start: Instruction, contents: Contents, type: Type) -> set[Instruction]:
     """Return the values that the bits of `start` are merged with."""
     web: set[Instruction] = set()
     pending = [start]
@@ -98,35 +115,37 @@ def _grow(start: Instruction, contents: Contents, type: FloatType) -> set[Instru
     return web
 
 
-def _is_moved(member: Instruction, web: set[Instruction], contents: Contents, type: FloatType) -> bool:
+def _is_moved(member: Instruction, web: set[Instruction], contents: Contents, type: Type) -> bool:
     """Whether `member` comes from floats and goes nowhere but to floats."""
     match member:
         case Load():
-            comes = _holds_only(contents, member.pointer, type)
+            comes = _holds_only(contents, member, type)
         case Cast():
-            comes = member.opcode == "bitcast" and member.operands[0].type == type
+            comes = member.opcode in _CONVERSIONS and member.operands[0].type == type
         case Phi() | Freeze():
-            comes = all(_is_source(o, web) for o in member.operands)
+            comes = all(_is_source(o, web, type) for o in member.operands)
         case Select():
-            comes = all(_is_source(o, web) for o in member.operands[1:])
+            comes = all(_is_source(o, web, type) for o in member.operands[1:])
         case _:
             comes = False
     return comes and all(
         user in web
         or (isinstance(user, Store) and user.value is member and user.pointer is not member)
-        or (user.opcode == "bitcast" and user.type == type)
+        or (user.opcode in _CONVERSIONS and user.type == type)
         for user in member.users
     )
 
 
-def _is_source(value: Value, web: set[Instruction]) -> bool:
+def _is_source(value: Value, web: set[Instruction], type: Type) -> bool:
     if isinstance(value, ConstantInt):
+        if type.is_pointer:
+            return value.value == 0
         assert isinstance(value.type, IntType)
         return _is_number(value, value.type.width)
     return value in web or isinstance(value, Undef | Poison)
 
 
-def _rewrite(web: set[Instruction], type: FloatType) -> None:
+def _rewrite(web: set[Instruction], type: Type) -> None:
     new: dict[Value, Value] = {}
     for member in web:
         new[member] = member.operands[0] if isinstance(member, Cast) else _twin(member, type)
@@ -137,7 +156,7 @@ def _rewrite(web: set[Instruction], type: FloatType) -> None:
                 continue
             if isinstance(user, Store):
                 user.replace_operand(member, new[member])
-            elif user.opcode == "bitcast":
+            elif user.opcode in _CONVERSIONS:
                 user.replace_all_uses_with(new[member])
                 user.erase()
     for member in web:
@@ -148,7 +167,7 @@ def _rewrite(web: set[Instruction], type: FloatType) -> None:
         member.drop_operands()
 
 
-def _twin(member: Instruction, type: FloatType) -> Instruction:
+def _twin(member: Instruction, type: Type) -> Instruction:
     """Return a copy of `member` of the float type, in front of it."""
     twin = clone_instruction(member, {})
     twin.type = type
@@ -157,7 +176,7 @@ def _twin(member: Instruction, type: FloatType) -> Instruction:
     return block.insert(block.instructions.index(member), twin)
 
 
-def _connect(member: Instruction, new: Mapping[Value, Value], type: FloatType) -> None:
+def _connect(member: Instruction, new: Mapping[Value, Value], type: Type) -> None:
     """Let the copy of a phi, select or freeze use the copies of its operands."""
     twin = new[member]
     if not isinstance(twin, Phi | Select | Freeze) or isinstance(member, Cast):
@@ -167,6 +186,8 @@ def _connect(member: Instruction, new: Mapping[Value, Value], type: FloatType) -
             twin.set_operand(index, new[operand])
         elif operand.type == member.type:
             if isinstance(operand, ConstantInt):
-                twin.set_operand(index, _as_float(operand, type))
+                twin.set_operand(
+                    index, _as_float(operand, type) if isinstance(type, FloatType) else ConstantNull()
+                )
             elif isinstance(operand, Undef | Poison):
                 twin.set_operand(index, operand.__class__(type))

@@ -12,9 +12,19 @@ from coenzyme.derive.adopted import adopt
 from coenzyme.derive.limit_text import LIMITED_RELEASE, limited_tape
 from coenzyme.derive.tape_text import PLAIN_KEEP, PLAIN_TAPE, POOLED_KEEP, POOLED_TAPE
 from coenzyme.ir.instructions import Function, Module
-from coenzyme.ir.types import I64, PTR, FloatType, StructType
+from coenzyme.ir.types import I64, PTR, FloatType, StructType, Type
 
-__all__ = ["DESTROY", "GROW", "KEEP_STACK", "RECORD_HEADER", "STACK", "TapeMemory", "require"]
+__all__ = [
+    "DESTROY",
+    "GROW",
+    "KEEP_STACK",
+    "RECORD_HEADER",
+    "STACK",
+    "TapeMemory",
+    "block_name",
+    "field_function",
+    "require",
+]
 
 
 GROW = "coenzyme.grow"
@@ -230,6 +240,61 @@ out:
 """Copies every so-manieth element."""
 
 
+_FIELDS = """
+define internal void @coenzyme.fields.{kind}.{type}(ptr %target, ptr %source, i64 %n, i64 %step) nounwind {{
+entry:
+  %count = udiv i64 %n, %step
+  %none = icmp eq i64 %count, 0
+  br i1 %none, label %out, label %which
+
+which:
+  %last = sub i64 %count, 1
+  %before = icmp ult ptr %target, %source
+  br label %body
+
+body:
+  %i = phi i64 [ 0, %which ], [ %next, %body ]
+  %mirrored = sub i64 %last, %i
+  %k = select i1 %before, i64 {first}, i64 {second}
+  %offset = mul i64 %k, %step
+  %to = getelementptr i8, ptr %target, i64 %offset
+  %from = getelementptr i8, ptr %source, i64 %offset
+{body}
+  %next = add nuw nsw i64 %i, 1
+  %done = icmp eq i64 %next, %count
+  br i1 %done, label %out, label %body
+
+out:
+  ret void
+}}
+"""
+"""Does something to a field of each of several records, in the order in which overlapping ones allow it."""
+
+_FIELD_BODIES = {
+    "copy": """  %value = load {type}, ptr %from, align 1
+  store {type} %value, ptr %to, align 1""",
+    "clear": "  store {type} zeroinitializer, ptr %to, align 1",
+    "adjoint": """  %bar = load {type}, ptr %to, align 1
+  store {type} zeroinitializer, ptr %to, align 1
+  %old = load {type}, ptr %from, align 1
+  %sum = fadd {type} %old, %bar
+  store {type} %sum, ptr %from, align 1""",
+}
+
+
+def field_function(kind: str, type: Type) -> str:
+    """Return the name of the function that copies, clears or takes back a field of records."""
+    return f"coenzyme.fields.{kind}.{type}"
+
+
+def _field_text(name: str) -> str:
+    kind, type = name.split(".")[2:]
+    # A copy upwards in memory begins at the end; its adjoint undoes the last step first.
+    first, second = ("%mirrored", "%i") if kind == "adjoint" else ("%i", "%mirrored")
+    body = _FIELD_BODIES[kind].format(type=type)
+    return _FIELDS.format(kind=kind, type=type, first=first, second=second, body=body)
+
+
 def block_name(kind: str, type: FloatType) -> str:
     """Return the name of the function that takes a block transfer of `type` back."""
     return f"coenzyme.adjoint.{kind}.{type}"
@@ -244,6 +309,8 @@ def require(
         if name.startswith("coenzyme.adjoint."):
             type = name.rsplit(".", 1)[1]
             text = _BLOCKS.format(name=type, type=type, size=FloatType(type).size)
+        elif name.startswith("coenzyme.fields."):
+            text = _field_text(name)
         elif name.startswith("coenzyme.strided."):
             type = name.rsplit(".", 1)[1]
             text = _STRIDED.format(name=type, type=type, size=FloatType(type).size)

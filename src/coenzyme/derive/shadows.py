@@ -12,17 +12,20 @@ from dataclasses import dataclass, field
 
 from coenzyme.analysis.activity import Activity
 from coenzyme.analysis.content import Contents
+from coenzyme.analysis.layouts import Layout
 from coenzyme.analysis.objects import (
     MemoryObject,
     Storage,
     called_effect,
     holds_pointers,
+    is_described,
     is_growth,
     is_internal_call,
     passed_pointers,
 )
 from coenzyme.derive.context import Context
 from coenzyme.derive.interleaving import NOT_INTERLEAVED, TRANSFERS, Interleaving
+from coenzyme.derive.runtime import field_function
 from coenzyme.errors import ActivityError
 from coenzyme.ir.builder import Builder, const_int, zero
 from coenzyme.ir.clone import clone_instruction
@@ -32,6 +35,7 @@ from coenzyme.ir.instructions import (
     Call,
     Cast,
     Freeze,
+    Function,
     GetElementPtr,
     Instruction,
     Load,
@@ -51,8 +55,9 @@ from coenzyme.ir.values import (
     Value,
 )
 from coenzyme.rules import Deallocation, Effect, find_memory_rule
+from coenzyme.rules.carrying import CARRIED, CARRY
 
-__all__ = ["Shadows", "add_shadows", "fill_bytes"]
+__all__ = ["Shadows", "add_shadows", "declare_carried", "fill_bytes"]
 
 
 @dataclass
@@ -94,6 +99,11 @@ def fill_bytes(module: Module, at: Builder, target: Value, byte: Value, size: Va
     call = at.call(module.declare("llvm.memset.p0.i64", kind), [target, byte, size, const_int(I1, 0)])
     assert isinstance(call, Call)
     return call
+
+
+def declare_carried(module: Module) -> Function:
+    """Return the function that says how much of a block is carried over to another one."""
+    return module.declare(CARRIED, FunctionType(I64, (PTR, I64)))
 
 
 def add_shadows(  # noqa: PLR0913 - what the shadows of one lane depend on
@@ -387,7 +397,7 @@ class _Augmenter:
 
     def _mirrors_integers(self, instruction: Store) -> bool:
         content = self.contents.behind(instruction.pointer)
-        return content.pointers or not self.contents.at(instruction.pointer).floats
+        return content.pointers or not self.contents.accesses_floats(instruction)
 
     def _visit_call(self, call: Call) -> None:
         effect = called_effect(call)
@@ -451,12 +461,17 @@ class _Augmenter:
             self._visit_mixed_transfer(call)
             return
         content = self.contents.behind(call.operands[0])
-        if content.is_unknown and effect is not Effect.MEMSET and not self.mirror_floats:
-            raise self.context.unsupported(
-                call,
-                "a block of data is moved of which nothing tells whether it holds numbers",
-                "copy it element by element",
-            )
+        if not self.mirror_floats and not self._holds_one_kind(call, effect):
+            layout = Layout.attached_to(call)
+            if layout is not None:
+                self._mirror_pointers(call, effect, layout)
+                return
+            if not self._is_seen(call, effect):
+                raise self.context.unsupported(
+                    call,
+                    "a block of data is moved of which nothing tells whether it holds numbers",
+                    "copy it element by element",
+                )
         if content.floats and not self.mirror_floats:
             if not (content.pointers or content.integers):
                 return
@@ -469,7 +484,7 @@ class _Augmenter:
         twin = clone_instruction(call, {})
         twin.set_operand(0, self.shadow(call.operands[0], call))
         if effect is Effect.MEMSET:
-            twin.set_operand(1, const_int(I8, 0) if content.only_float else call.operands[1])
+            twin.set_operand(1, const_int(I8, 0) if content.floats else call.operands[1])
         elif self._is_shadowed(call.operands[1]):
             twin.set_operand(1, self.shadow(call.operands[1], call))
         elif content.floats:
@@ -481,6 +496,43 @@ class _Augmenter:
             )
             return
         self._insert_after(call, twin)
+
+    def _holds_one_kind(self, call: Call, effect: Effect) -> bool:
+        """Whether the whole of the memory in which a block is moved is known to hold floats of one type."""
+        layout = Layout.attached_to(call)
+        if self.contents.behind(call.operands[0]).only_float is None:
+            return False
+        if layout is not None:
+            return layout.only_type is not None
+        return self._is_seen(call, effect)
+
+    def _is_seen(self, call: Call, effect: Effect) -> bool:
+        """Whether what accesses show of one side of a move is all that there is."""
+        moved = call.operands[:1] if effect is Effect.MEMSET else call.operands[:2]
+        objects = self.activity.objects
+        return any(
+            self._is_private(pointer) or all(is_described(o, objects) for o in objects.of(pointer))
+            for pointer in moved
+        )
+
+    def _mirror_pointers(self, call: Call, effect: Effect, layout: Layout) -> None:
+        """Move the shadows of the pointers among the fields of a block: the reverse sweep follows them."""
+        at = self._after(call)
+        cleared = effect is Effect.MEMSET or not self._is_shadowed(call.operands[1])
+        target = self.shadow(call.operands[0], call)
+        source = target if cleared else self.shadow(call.operands[1], call)
+        size = call.operands[2]
+        if call.callee_name == CARRY and not cleared:
+            size = at.call(declare_carried(self.module), [source, size])
+            assert isinstance(size, Call)
+            self.result.mirrored.add(size)
+        for offset, type in layout.fields:
+            if not type.is_pointer:
+                continue
+            ends = [at.gep(I8, end, [offset]) for end in (target, source)]
+            function = self.context.require(field_function("clear" if cleared else "copy", type))
+            new = at.call(function, [*ends, size, const_int(I64, layout.step)])
+            self.result.mirrored.update((*ends, new))
 
     def _is_private(self, pointer: Value) -> bool:
         """Whether `pointer` leads to memory of this call that no function kept out of line has seen."""

@@ -124,6 +124,10 @@ def declare_halves(module: Module, combined: Function, halves: Halves, name: str
     return SplitFunctions(augmented, reverse, declare("discard", [], "record", VOID))
 
 
+_ALIGNMENT, _HALF_ALIGNMENT = 16, 8
+"""How records are aligned, as what is allocated is; most of what is in them asks for no more than half."""
+
+
 def byte_size(type: Type) -> int:
     """Return an upper bound of the bytes a value of `type` takes, rounded up to 8."""
     match type:
@@ -189,6 +193,8 @@ class _Splitter:
 
     def _place(self, slot: Alloca, type: Type, count: Value | None = None) -> None:
         times = count.value if isinstance(count, ConstantInt) else 1
+        if slot.align > _HALF_ALIGNMENT:
+            self.size = -(-self.size // _ALIGNMENT) * _ALIGNMENT
         self.offsets[slot] = self.size
         self.size += byte_size(type) * times
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Container, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from coenzyme.analysis.overwritten import Aliasing
@@ -18,9 +18,11 @@ from coenzyme.derive.derivative import Request, derive, derive_split
 from coenzyme.derive.finishing import finish, with_definitions
 from coenzyme.derive.foreign import SUFFIX, give_status
 from coenzyme.derive.foreign_blas import resolve_blas, settle_constants
+from coenzyme.derive.global_memory import Ending, PassedGlobals, pass_globals
 from coenzyme.derive.plan import ReversePlan
 from coenzyme.derive.registered import Registered
 from coenzyme.derive.runtime import TapeMemory
+from coenzyme.derive.stack_arrays import move_stack_arrays
 from coenzyme.errors import UnsupportedIRError
 from coenzyme.frontends.program import ComponentActivity, Mode
 from coenzyme.ir.debug import SourceMap
@@ -29,6 +31,7 @@ from coenzyme.ir.instructions import Call, Function, Module
 from coenzyme.ir.parser import parse_module
 from coenzyme.ir.printer import print_module
 from coenzyme.ir.reducible import make_reducible
+from coenzyme.ir.tbaa import note_accessed_types
 from coenzyme.ir.types import spell_name
 from coenzyme.ir.values import ConstantNull
 
@@ -68,6 +71,10 @@ class ForeignRequest:
         Whether a product with a zero is zero, whatever the other factor is.
     passes
         The passes to make it by.
+    continues
+        Whether shadows of global variables are left as they are found: in forward mode the tangents that an
+        earlier derivative has left, in reverse mode cotangents of what is in the variables afterwards.
+        Otherwise derivatives begin with zeros there.
     """
 
     mode: Mode
@@ -78,6 +85,7 @@ class ForeignRequest:
     again: bool = False
     strong_zero: bool = False
     passes: frozenset[Pass] = field(default_factory=passes_in_force)
+    continues: bool = False
 
 
 @dataclass(frozen=True)
@@ -145,18 +153,38 @@ def derive_foreign(
     """
     module, entry = _parse(prepare_foreign(text, symbol, registered), symbol)
     given = {m.group(1) or m.group(2) for m in _SYMBOL.finditer(text)} & {*module.functions, *module.globals}
+    variables = pass_globals(module, entry, registered)
+    if variables is not None:
+        entry = variables.entry
     entry = give_status(module, [entry], opaque=registered)[entry]
+    if variables is not None:
+        variables = replace(variables, entry=entry)
     locate = SourceMap(module).locate
-    made = _request(request, registered)
+    made = _request(request, registered, variables)
     plan: ReversePlan | None
+    inner = name if variables is None else f"{name}.of.globals"
     if request.split:
-        halves, plan = derive_split(module, entry, made, name, locate, symbol)
-        symbols = (halves.augmented.name, halves.reverse.name, halves.discard.name)
+        halves, plan = derive_split(module, entry, made, inner, locate, symbol)
+        functions = (halves.augmented, halves.reverse, halves.discard)
     else:
-        derived = derive(module, entry, made, name, locate, symbol)
-        plan, symbols = derived.plan, (derived.function.name,)
-    for made_symbol in symbols:
-        finish(module, module.functions[made_symbol], entry)
+        derived = derive(module, entry, made, inner, locate, symbol)
+        plan, functions = derived.plan, (derived.function,)
+    for function in functions:
+        finish(module, function, entry)
+    if variables is not None:
+        clears = not request.continues
+        outer = [
+            variables.close(
+                module,
+                function,
+                f"{name}{function.name[len(inner) :]}",
+                # The second half finds what the first has left.
+                Ending(request.mode, request.width, request.split, clears and number == 0),
+            )
+            for number, function in enumerate(functions[:2])
+        ]
+        functions = (*outer, *functions[2:])
+    symbols = tuple(function.name for function in functions)
     _leave_only(module, symbols, given)
     _set_apart(module, symbols, name)
     result = with_definitions(module, again=request.again)
@@ -241,17 +269,27 @@ def _parse(text: str, symbol: str) -> tuple[Module, Function]:
             function=symbol,
             remedy="give the module the code of the function, or register a derivative for it",
         )
+    note_accessed_types(module)
+    move_stack_arrays(module)
     return module, entry
 
 
-def _request(request: ForeignRequest, registered: Mapping[str, Registered]) -> Request:
+def _request(
+    request: ForeignRequest, registered: Mapping[str, Registered], variables: PassedGlobals | None
+) -> Request:
+    more = () if variables is None else variables.variables
     result = ComponentActivity.DUPLICATED if request.return_active else ComponentActivity.CONST
     return Request(
         mode=request.mode,
-        activities=[result, ComponentActivity.CONST, *request.activities],
-        elements={},
+        activities=[
+            result,
+            ComponentActivity.CONST,
+            *request.activities,
+            *(ComponentActivity.DUPLICATED for _ in more),
+        ],
+        elements={} if variables is None else variables.elements,
         groups={},
-        aliasing=Aliasing(arguments_disjoint=False, caller_keeps=not request.split),
+        aliasing=Aliasing(arguments_disjoint=False, caller_keeps=not request.split, apart=frozenset({0})),
         passes=request.passes - {Pass.LANES} if request.again else request.passes,
         memory=TapeMemory.PLAIN,
         width=request.width,

@@ -97,7 +97,7 @@ _PYTHON = _words("""
 # would not be seen; neither are those that read numbers into memory (scanf, fread), or move them (qsort).
 _C = _words("""
     get_num_threads set_num_threads get_thread_id nrt_unresolved_abort NRT_get_api NRT_MemInfo_size
-    NRT_MemInfo_refcount
+    NRT_MemInfo_refcount malloc_usable_size malloc_size _msize coenzyme.carried
     printf fprintf dprintf sprintf snprintf vprintf vfprintf vsprintf vsnprintf puts putchar putc fputs fputc
     fwrite putchar_unlocked fputc_unlocked fputs_unlocked fwrite_unlocked perror
     __printf_chk __fprintf_chk __sprintf_chk __snprintf_chk __vprintf_chk __vfprintf_chk __vsprintf_chk

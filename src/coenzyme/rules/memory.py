@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
+from coenzyme.rules.carrying import CARRY
+
 __all__ = [
     "Allocation",
     "BlockKind",
@@ -204,6 +206,7 @@ _OTHERS: tuple[MemoryRule, ...] = (
     Transfer("llvm.memcpy", TransferKind.COPY, source=1),
     Transfer("llvm.memcpy.inline", TransferKind.COPY, source=1),
     Transfer("memcpy", TransferKind.COPY, source=1, returns_destination=True),
+    Transfer(CARRY, TransferKind.COPY, source=1),
     Transfer("llvm.memmove", TransferKind.MOVE, source=1),
     Transfer("memmove", TransferKind.MOVE, source=1, returns_destination=True),
     Transfer("llvm.memset", TransferKind.SET, value=1),
