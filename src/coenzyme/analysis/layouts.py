@@ -19,6 +19,7 @@ from coenzyme.ir.tbaa import Accessed, accessed, members, read_note, write_note
 from coenzyme.ir.types import F32, F64, PTR, ArrayType, FloatType, IntType, StructType, Type, VectorType
 from coenzyme.ir.values import ConstantInt, Value
 from coenzyme.rules import Effect
+from coenzyme.rules.carrying import CARRY
 
 __all__ = ["Layout", "Layouts"]
 
@@ -102,7 +103,8 @@ class Layouts:
             pointers.append(call.operands[1])
         size = call.operands[2]
         found = [_shifted(e, s) for p in pointers for e, s in self._near(p)]
-        if isinstance(size, ConstantInt):
+        # Of what is carried over, there may be less than is asked for: only a layout of elements serves.
+        if isinstance(size, ConstantInt) and call.callee_name != CARRY:
             whole = self._arrange(found, size.value, call, exact=True)
             if whole is not None:
                 return whole

@@ -26,7 +26,7 @@ from coenzyme.derive.plan import TRANSFERS, ReversePlan
 from coenzyme.derive.positions import Position, ReverseValues
 from coenzyme.derive.runtime import block_name, field_function
 from coenzyme.derive.scopes import Side
-from coenzyme.derive.shadows import Shadows, declare_carried, fill_bytes
+from coenzyme.derive.shadows import Shadows, declare_carried, fill_bytes, reach_of
 from coenzyme.ir.builder import const_int, zero
 from coenzyme.ir.instructions import Call, Cast, Freeze, Instruction, Load, Phi, Select, Store
 from coenzyme.ir.types import F32, F64, I8, I64, FloatType, Type
@@ -283,7 +283,8 @@ class Adjoints:
             if isinstance(type, FloatType):
                 ends = [at.builder.gep(I8, end, [offset]) for end in (target, source)]
                 function = self.context.require(field_function("clear" if cleared else "adjoint", type))
-                at.builder.call(function, [*ends, size, const_int(I64, layout.step)])
+                reach = reach_of(at.builder, size, offset, type.size, layout.step)
+                at.builder.call(function, [*ends, reach, const_int(I64, layout.step)])
 
     def _carried(self, call: Call, source: Value, size: Value, at: Position) -> Value:
         """Return how many bytes of its source a transfer of `size` bytes at most moves."""

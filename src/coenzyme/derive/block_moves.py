@@ -18,6 +18,7 @@ from coenzyme.ir.tbaa import Accessed, note_accessed
 from coenzyme.ir.types import F32, F64, I8, FloatType, IntType, Type
 from coenzyme.ir.values import Argument, ConstantFloat, ConstantInt, Value
 from coenzyme.rules import Effect
+from coenzyme.rules.carrying import CARRY
 
 __all__ = ["resolve_block_moves"]
 
@@ -43,7 +44,7 @@ def resolve_block_moves(function: Function, elements: Mapping[Argument, Type]) -
         if not layout.vague:
             layout.attach_to(call)
         size = call.operands[2]
-        small = isinstance(size, ConstantInt) and size.value == layout.step
+        small = isinstance(size, ConstantInt) and size.value == layout.step and call.callee_name != CARRY
         if small and len(layout.fields) <= _MOST_FIELDS and not isinstance(layout.only_type, FloatType):
             _take_apart(call, layout)
 

@@ -23,6 +23,7 @@ from coenzyme.analysis.objects import (
     is_internal_call,
     passed_pointers,
 )
+from coenzyme.analysis.places import WORD
 from coenzyme.derive.context import Context
 from coenzyme.derive.interleaving import NOT_INTERLEAVED, TRANSFERS, Interleaving
 from coenzyme.derive.runtime import field_function
@@ -57,7 +58,7 @@ from coenzyme.ir.values import (
 from coenzyme.rules import Deallocation, Effect, find_memory_rule
 from coenzyme.rules.carrying import CARRIED, CARRY
 
-__all__ = ["Shadows", "add_shadows", "declare_carried", "fill_bytes"]
+__all__ = ["Shadows", "add_shadows", "declare_carried", "fill_bytes", "reach_of"]
 
 
 @dataclass
@@ -104,6 +105,13 @@ def fill_bytes(module: Module, at: Builder, target: Value, byte: Value, size: Va
 def declare_carried(module: Module) -> Function:
     """Return the function that says how much of a block is carried over to another one."""
     return module.declare(CARRIED, FunctionType(I64, (PTR, I64)))
+
+
+def reach_of(at: Builder, size: Value, offset: int, width: int, step: int) -> Value:
+    """Return for how many bytes of records there is a field of `width` bytes in each, of `size` bytes."""
+    end = const_int(I64, offset + width)
+    whole = at.add(size, const_int(I64, step - offset - width))
+    return at.select(at.icmp("uge", size, end), whole, const_int(I64, 0))
 
 
 def add_shadows(  # noqa: PLR0913 - what the shadows of one lane depend on
@@ -531,7 +539,10 @@ class _Augmenter:
                 continue
             ends = [at.gep(I8, end, [offset]) for end in (target, source)]
             function = self.context.require(field_function("clear" if cleared else "copy", type))
-            new = at.call(function, [*ends, size, const_int(I64, layout.step)])
+            before = at.index or 0
+            reach = reach_of(at, size, offset, WORD, layout.step)
+            self.result.mirrored.update(at.block.instructions[before : at.index])
+            new = at.call(function, [*ends, reach, const_int(I64, layout.step)])
             self.result.mirrored.update((*ends, new))
 
     def _is_private(self, pointer: Value) -> bool:

@@ -45,7 +45,7 @@ def test_derivatives_are_the_differences_in_all_modes(file: str) -> None:
 @pytest.mark.parametrize(
     ("file", "names"),
     [
-        ("allocation.c", ["grows_from_null", "tree_with_counts"]),
+        ("allocation.c", ["grows_by_a_struct", "tree_with_counts"]),
         ("structs.c", ["copied_array", "by_value_in_recursion"]),
         ("sorting.c", ["sorted_records"]),
         ("stack_arrays.c", ["left_early"]),

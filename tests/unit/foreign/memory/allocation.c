@@ -356,3 +356,30 @@ double allocated_by_recursion(double *x, int n) {
   free(t);
   return s;
 }
+
+struct counted {
+  double v;
+  int n;
+};
+
+double grows_by_a_struct(double *x, int n) {
+  struct counted *t = realloc(0, sizeof *t);
+  t[0].v = x[0] * x[0];
+  t[0].n = 2;
+  t = realloc(t, 2 * sizeof *t);
+  t[1].v = x[1] * t[0].v;
+  t[1].n = 3;
+  double s = t[0].v * t[0].n + t[1].v * t[1].n;
+  free(t);
+  return s;
+}
+
+double grows_a_hundredfold(double *x, int n) {
+  double *t = malloc(sizeof *t);
+  t[0] = x[0] * x[0];
+  t = realloc(t, 100 * sizeof *t);
+  t[1] = x[1] * t[0];
+  double s = t[0] * t[1];
+  free(t);
+  return s;
+}
