@@ -10,7 +10,7 @@ import struct
 from collections.abc import Mapping
 
 from coenzyme.analysis.layouts import Layout, Layouts
-from coenzyme.analysis.objects import called_effect
+from coenzyme.analysis.objects import called_effect, is_described
 from coenzyme.analysis.points_to import find_objects
 from coenzyme.ir.builder import Builder, zero
 from coenzyme.ir.instructions import Call, Function, Load, Store
@@ -36,7 +36,7 @@ def resolve_block_moves(function: Function, elements: Mapping[Argument, Type]) -
     layouts = Layouts(function, objects)
     for call in calls:
         pointers = call.operands[:1] if called_effect(call) is Effect.MEMSET else call.operands[:2]
-        if all(item in objects.flat for pointer in pointers for item in objects.of(pointer)):
+        if all(is_described(item, objects) for pointer in pointers for item in objects.of(pointer)):
             continue
         layout = layouts.of(call)
         if layout is None:
