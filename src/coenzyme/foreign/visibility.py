@@ -10,6 +10,7 @@ from coenzyme.ir.instructions import Module
 __all__ = ["Hidden", "hide", "show"]
 
 _OWN = re.compile(r"^(?:internal|private|available_externally)\b ?")
+_SHARED = re.compile(r"^(?:linkonce|linkonce_odr|weak|weak_odr|external)\b ?")
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,8 @@ def hide(module: Module, hidden: Hidden, prefix: str) -> None:
     for function in module.functions.values():
         own = function.name in hidden.functions or function.name.startswith(prefix)
         if own and not function.is_declaration and not _OWN.match(function.prefix):
-            function.prefix = f"internal {function.prefix}".strip()
+            function.prefix = f"internal {_SHARED.sub('', function.prefix)}".strip()
     for name in hidden.variables:
         variable = module.globals.get(name)
         if variable is not None and not variable.text.startswith("external"):
-            variable.text = f"internal {variable.text}"
+            variable.text = f"internal {_SHARED.sub('', variable.text)}"
