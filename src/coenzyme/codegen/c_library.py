@@ -217,8 +217,8 @@ def substitute_library(text: str) -> str:
 
     Examples
     --------
-    >>> print(substitute_library("declare ptr @realloc(ptr, i64)\n").strip().splitlines()[3])
-    define internal ptr @coenzyme.c.realloc(ptr %old, i64 %size) {
+    >>> "define internal ptr @coenzyme.c.realloc(" in substitute_library("declare ptr @realloc(ptr, i64)\n")
+    True
     """
     if f"@{CARRY}(" in text:
         # In a derivative it is defined. To differentiation it stays a name.
