@@ -25,6 +25,7 @@ from coenzyme.ir.values import Constant, Value
 __all__ = ["Fusion", "find_fusions", "fuse"]
 
 _LINEAR = ("fadd", "fsub", "fmul", "fneg")
+_FUSED = ("llvm.fmuladd.", "llvm.fma.")
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,8 @@ def _find_late(
                 if not result or not shape.dominators.dominates(block, ending[0]):
                     return None
             case Phi():
+                pass
+            case Call() if (instruction.callee_name or "").startswith(_FUSED):
                 pass
             case _ if instruction.opcode not in _LINEAR:
                 return None

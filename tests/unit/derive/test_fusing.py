@@ -9,6 +9,7 @@ import numba as nb
 import numpy as np
 import pytest
 
+import coenzyme as cz
 from coenzyme.analysis.passes import ALL_PASSES, Pass
 from tests.unit.derive.shapes import agree, gradients, made
 
@@ -72,6 +73,27 @@ def two_sums(x, y):
     return 0.5 * total - 3.0 * other
 
 
+multiply_add = cz.llvm.function(
+    """
+    declare double @llvm.fmuladd.f64(double, double, double)
+    define double @multiply_add(double %a, double %b, double %c) {
+      %r = call double @llvm.fmuladd.f64(double %a, double %b, double %c)
+      ret double %r
+    }
+    """,
+    restype="double",
+    argtypes=["double"] * 3,
+)
+
+
+@nb.njit
+def sum_that_is_added_to_a_product(x, y):
+    scratch, total = np.empty(x.size), 0.0
+    for k in range(y.size):
+        total += term(x, y[k], scratch)
+    return multiply_add(x[0], -3.0, total)
+
+
 @nb.njit
 def outputs(x, y):
     scratch = np.empty(x.size)
@@ -85,13 +107,20 @@ def runs_once(f: Any, **options: Any) -> bool:
     return len(re.findall(r"call i32 @[^(]*\.iteration\.", text)) == 1
 
 
-@pytest.mark.parametrize("f", [linear_in_the_sum, two_sums])
+@pytest.mark.parametrize("f", [linear_in_the_sum, two_sums, sum_that_is_added_to_a_product])
 def test_iterations_run_once_where_the_sum_is_used_linearly(f: Any) -> None:
     assert runs_once(f)
     assert not runs_once(f, passes=ALL_PASSES - {Pass.FUSE})
 
 
-@pytest.mark.parametrize("f", [linear_in_the_sum, pytest.param(two_sums, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "f",
+    [
+        linear_in_the_sum,
+        sum_that_is_added_to_a_product,
+        pytest.param(two_sums, marks=pytest.mark.slow),
+    ],
+)
 def test_sums_and_derivatives_are_those_of_the_plain_plan(f: Any) -> None:
     agree(f, X, Y)
     assert gradients(f, X, Y)[-1] == pytest.approx(f(X, Y), rel=1e-14)
