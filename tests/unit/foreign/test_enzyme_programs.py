@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from coenzyme.errors import BackendUnavailableError
+from coenzyme.errors import BackendUnavailableError, UnsupportedIRError
 from coenzyme.foreign.cc import compile_and_resolve
 from coenzyme.foreign.enzyme import Resolution
 from coenzyme.foreign.running import run_main
@@ -73,3 +73,17 @@ def test_what_was_resolved_is_said() -> None:
         "  ptr #12 const",
         "  result double active",
     ]
+
+
+def test_a_program_that_calls_what_is_nowhere_defined_is_refused() -> None:
+    text = """
+    declare double @nobody_defines_this(double)
+    declare double @nobody_calls_this(double)
+    define i32 @main(i32 %n, ptr %words) {{
+      {call}
+      ret i32 0
+    }}
+    """
+    with pytest.raises(UnsupportedIRError, match="nobody_defines_this"):
+        run_main(text.format(call="%x = call double @nobody_defines_this(double 1.0)"), 0)
+    assert run_main(text.format(call=""), 0) == 0
