@@ -11,7 +11,7 @@ import llvmlite.binding as llvm
 
 from coenzyme.errors import ParseError, UnsupportedIRError
 
-__all__ = ["host_layout", "read_module"]
+__all__ = ["host_layout", "parse_apart", "read_module"]
 
 _MAGIC = (b"BC\xc0\xde", b"\xde\xc0\x17\x0b")  # bitcode, and its wrapper
 _MADE_BY = re.compile(r'= !\{!"[^"]*?\b(?:clang|rustc|flang|LLVM)[^"]*? version[^"0-9]*(\d+)[^"]*"\}')
@@ -76,7 +76,7 @@ def _decode(data: bytes, name: str) -> str:
 
 def _read_bitcode(data: bytes, name: str) -> Any:
     try:
-        return llvm.parse_bitcode(data)
+        return llvm.parse_bitcode(data, llvm.create_context())
     except RuntimeError as problem:
         ours = llvm.llvm_version_info[0]
         raise ParseError(
@@ -88,7 +88,7 @@ def _read_bitcode(data: bytes, name: str) -> Any:
 
 def _read_assembly(text: str, name: str) -> Any:
     try:
-        return llvm.parse_assembly(text)
+        return parse_apart(text)
     except RuntimeError as problem:
         ours = llvm.llvm_version_info[0]
         made_by = [int(found) for found in _MADE_BY.findall(text)]
@@ -99,6 +99,14 @@ def _read_assembly(text: str, name: str) -> Any:
                 f"clang-{ours} or older, or install a newer llvmlite"
             )
         raise ParseError(f"LLVM cannot read {name}: {str(problem).strip()}", remedy=remedy) from problem
+
+
+def parse_apart(text: str) -> Any:
+    """Return LLVM assembly as a module of llvmlite whose named types nothing that was read before renames.
+
+    The text of a module is what it is known by.
+    """
+    return llvm.parse_assembly(text, llvm.create_context())
 
 
 def host_layout() -> str:

@@ -24,6 +24,7 @@ from numba.core.registry import cpu_target
 from coenzyme.codegen import passes
 from coenzyme.codegen.library_calls import without_run_time_library
 from coenzyme.errors import UnsupportedIRError
+from coenzyme.frontends.llvm_modules import parse_apart
 
 __all__ = [
     "NativeCode",
@@ -146,7 +147,7 @@ def isolate(text: str, name: str) -> NativeCode:
             )
     text = without_run_time_library(text)
     digest = hashlib.sha256(text.encode()).hexdigest()[:24]
-    module = llvm.parse_assembly(_EMPTY_GROUP.sub(r'\1{ "c" }', _TARGET.sub("", text)))
+    module = parse_apart(_EMPTY_GROUP.sub(r'\1{ "c" }', _TARGET.sub("", text)))
     module.triple = llvm.get_process_triple()
     module.data_layout = cpu_target.target_context.codegen()._data_layout
     variables = {old: f"{_STATE}{digest}.{old}" for old in _find_variables(module)}
@@ -158,7 +159,7 @@ def isolate(text: str, name: str) -> NativeCode:
     state = _take_state(module, variables, name)
     whole = _redefined(str(module), set(variables.values())) + thunk
     whole = _DETAILS.sub(r"\1", _VARIABLE_LINE.sub(r"\1", _DECLARED_LINE.sub("declare ", whole)))
-    own = llvm.parse_assembly(whole)
+    own = parse_apart(whole)
     _make_internal(own, {symbol})
     passes.drop_unreachable(own)
     own.verify()
@@ -304,8 +305,13 @@ def _take_state(module: Any, variables: dict[str, str], name: str) -> tuple[str,
 
 def _redefined(text: str, variables: set[str]) -> str:
     """Return a module with its variables only declared; what looks like others are constants."""
-    module = llvm.parse_assembly(text)
-    kinds = {g.name: str(g.global_value_type) for g in module.global_variables if g.name in variables}
+    module = parse_apart(text)
+    # A named struct is printed with its definition.
+    kinds = {
+        g.name: str(g.global_value_type).split(" = type ")[0]
+        for g in module.global_variables
+        if g.name in variables
+    }
     lines = text.splitlines()
     for number, line in enumerate(lines):
         found = _VARIABLE.match(line)
