@@ -22,6 +22,7 @@ __all__ = [
     "inline_marked_calls",
     "mark_constants",
     "optimise_module",
+    "promote",
     "promote_in",
     "propagate_constants",
     "prune_reference_counts",
@@ -68,6 +69,16 @@ def simplify_functions(module: Any) -> None:
     """
     builder = _builder(2, unroll=True)
     manager = builder.getFunctionPassManager()
+    for function in module.functions:
+        if not function.is_declaration:
+            manager.run(function, builder)
+
+
+def promote(module: Any) -> None:
+    """Turn local variables into values where that can be done, and change nothing else."""
+    manager = llvm.create_new_function_pass_manager()
+    manager.add_sroa_pass()
+    builder = _builder(1)
     for function in module.functions:
         if not function.is_declaration:
             manager.run(function, builder)

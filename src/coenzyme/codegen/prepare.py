@@ -24,6 +24,7 @@ from coenzyme.ir.parser import parse_module
 from coenzyme.ir.printer import print_module
 from coenzyme.ir.scalarise import holds_vectors, scalarise
 from coenzyme.ir.stack_arrays import holds_stack_arrays, move_stack_arrays
+from coenzyme.ir.widening import holds_narrow_subscripts, widen_subscripts
 
 __all__ = ["canonicalise_loops", "optimise", "prepare", "spell_out_types"]
 
@@ -79,7 +80,7 @@ def prepare(
     derivative is prepared again before it is differentiated.
     """
     text = _in_scalars(substitute_library(module if isinstance(module, str) else str(module)))
-    prepared = verify(mark(text, entry, keep_out_of_line, apart))
+    prepared = _with_wide_subscripts(verify(mark(text, entry, keep_out_of_line, apart)))
     # Simplifying before inlining makes less to inline; after each step that brings code together, simplify
     # again.
     passes.simplify_functions(prepared)
@@ -97,6 +98,17 @@ def prepare(
     passes.canonicalise(prepared)
     prepared.verify()
     return _drop_unused_environments(_drop_alias_scopes(spell_out_types(str(prepared))))
+
+
+def _with_wide_subscripts(module: Any) -> Any:
+    """Return a module whose subscripts are computed in 64 bits, everything that may be inlined being so."""
+    if not holds_narrow_subscripts(str(module)):
+        return module
+    passes.promote(module)
+    passes.inline_marked(module)
+    passes.promote(module)
+    wide = parse_module(str(module))
+    return verify(print_module(wide)) if widen_subscripts(wide) else module
 
 
 def _in_scalars(text: str) -> str:

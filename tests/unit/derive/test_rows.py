@@ -18,6 +18,7 @@ from coenzyme.derive import row_text
 from coenzyme.derive.rows import RowNest
 from coenzyme.frontends.program import ArgumentActivity, Mode
 from tests.unit.derive.shapes import agree, gradients, made, plan_of
+from tests.unit.frontends.c_code import needs_clang
 
 
 @pytest.fixture(autouse=True)
@@ -271,6 +272,28 @@ def test_short_rows_take_the_plain_way(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
+@needs_clang
+def test_the_rows_of_a_stencil_in_c_that_counts_with_int_are_gathered() -> None:
+    periodic = cz.c.function(
+        """
+        void periodic(const double *a, double *b, int n, int m) {
+            for (int i = 0; i < n; i++) {
+                int above = i > 0 ? i - 1 : n - 1, below = i < n - 1 ? i + 1 : 0;
+                for (int j = 0; j < m; j++)
+                    b[i * m + j] = a[above * m + j] + 2 * a[i * m + j] + 3 * a[below * m + j];
+            }
+        }
+        """,
+        "periodic",
+    )
+
+    def stencil(A, B):
+        periodic(A, B, A.shape[0], A.shape[1])
+
+    assert len(nests(stencil, grid(6, 7), grid(6, 7))) > 0
+    agree(stencil, grid(6, 7), grid(6, 7, seed=1))
+
+
 def test_loops_downwards_are_gathered() -> None:
     assert len(nests(downwards, grid(6, 7), grid(6, 7))) == 1
     agree(downwards, grid(6, 7), grid(6, 7, seed=1))
