@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib import import_module, metadata
 from pathlib import Path
 from textwrap import dedent
-from typing import Annotated, NoReturn, cast
+from typing import Annotated, Any, NoReturn, cast
 
 import llvmlite.binding
 import numba
@@ -26,6 +26,7 @@ from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from scipy.optimize import minimize
+from typer.core import TyperCommand
 
 import coenzyme as cz
 from coenzyme.api.explain_text import render
@@ -377,12 +378,30 @@ def parse_positions(text: str | None) -> tuple[int, ...] | None:
 # --- cc ----------------------------------------------------------------------------------------------------
 
 
-@app.command()
+_PASSED_ON = "coenzyme.arguments"
+
+
+class _Compilation(TyperCommand):
+    """A command whose arguments behind ``--`` are those of the program that it runs."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        end = args.index("--") if "--" in args else len(args)
+        ctx.meta[_PASSED_ON] = args[end + 1 :]
+        return super().parse_args(ctx, args[:end])
+
+
+@app.command(cls=_Compilation)
 def cc(  # noqa: PLR0913, PLR0917 - one for each option
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A C file.", exists=True, dir_okay=False)],
-    arguments: Annotated[
-        list[str] | None, typer.Argument(metavar="[-- ARGUMENTS]", help="What --run passes to the program.")
-    ] = None,
+    context: typer.Context,
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE… [-- ARGUMENTS]",
+            help="C files, and modules of LLVM (.ll, .bc), of one program; and what --run passes to it.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ],
     optimise: Annotated[
         int, typer.Option("-O", min=0, max=3, help="How much to optimise: -O0, -O1, -O2 or -O3.")
     ] = 2,
@@ -410,7 +429,7 @@ def cc(  # noqa: PLR0913, PLR0917 - one for each option
     """
     flags = [f"-I{folder}" for folder in include or ()] + [f"-D{macro}" for macro in define or ()]
     flags += ([f"-std={standard}"] if standard else []) + list(flag or ())
-    resolution = compile_and_resolve(file, flags, level=optimise)
+    resolution = compile_and_resolve(files, flags, level=optimise)
     if emit_llvm == "-":
         typer.echo(resolution.text)
     elif emit_llvm is not None:
@@ -419,7 +438,7 @@ def cc(  # noqa: PLR0913, PLR0917 - one for each option
         except OSError as error:
             fail(f"the text cannot be written: {error}")
     if run:
-        raise typer.Exit(run_main(resolution.text, optimise, arguments or (), name=str(file)))
+        raise typer.Exit(run_main(resolution.text, optimise, context.meta[_PASSED_ON], name=str(files[0])))
     if emit_llvm is None:
         console.print(table_of(resolution.calls))
 

@@ -1,6 +1,7 @@
 """The command line's own checks pass a right gradient and reject a wrong one, whatever computed it."""
 
 import re
+import subprocess
 
 import numpy as np
 import pytest
@@ -192,6 +193,27 @@ def test_cc_says_what_the_calls_mean(square):
     result = run("cc", square, "-DFACTOR=1.5", "-std=c11")
     assert result.exit_code == 0
     assert re.search(r"__enzyme_autodiff +square.c:3 +square +autodiff +double #1 active", result.output)
+
+
+def test_cc_makes_one_program_of_several_files(square, tmp_path):
+    split = tmp_path / "main.c"
+    split.write_text(
+        "double __enzyme_autodiff(void *, ...);\nextern double cube(double);\n"
+        "int main(int count, char **words) { return (int)__enzyme_autodiff(cube, (double)count); }\n"
+    )
+    cube = tmp_path / "cube.c"
+    cube.write_text(
+        "static double square(double x) { return x * x; } double cube(double x) { return x*square(x); }"
+    )
+    program = (str(split), str(cube))
+    assert run("cc", *program, "--run", "--", "one", "two").exit_code == 27
+    # As compilers write it for a debugger: nothing in it may be optimised.
+    module = str(tmp_path / "cube.bc")
+    clang = find_clang().path
+    subprocess.run([clang, "-O0", "-emit-llvm", "-c", str(cube), "-o", module], check=True)
+    assert run("cc", str(split), module, "-O1", "--run", "--", "one").exit_code == 12
+    with pytest.raises(CompilationError, match="main"):
+        CliRunner().invoke(cli.app, ["cc", square, str(split), "-DFACTOR=1"], catch_exceptions=False)
 
 
 def test_cc_shows_what_clang_says(square):

@@ -18,8 +18,10 @@ from coenzyme.derive.emission import (
     ExpressionEmitter,
     emit_partial,
     flags_of_sum,
+    known_operands,
     relaxed_flags,
     rule_of,
+    without_indeterminate,
 )
 from coenzyme.derive.gathering import ANY_ORDER, Gathering
 from coenzyme.derive.plan import TRANSFERS, ReversePlan
@@ -29,8 +31,8 @@ from coenzyme.derive.scopes import Side
 from coenzyme.derive.shadows import Shadows, declare_carried, fill_bytes, reach_of
 from coenzyme.ir.builder import const_int, zero
 from coenzyme.ir.instructions import Call, Cast, Freeze, Instruction, Load, Phi, Select, Store
-from coenzyme.ir.types import F32, F64, I8, I64, FloatType, Type
-from coenzyme.ir.values import Constant, ConstantFloat, ConstantNull, Value
+from coenzyme.ir.types import I8, I64, FloatType, Type
+from coenzyme.ir.values import Constant, ConstantNull, Value
 from coenzyme.rules import Effect
 from coenzyme.rules.carrying import CARRY
 
@@ -189,11 +191,7 @@ class Adjoints:
             for i, name in enumerate(rule.operands)
         ]
         result = self.values.get(instruction, at) if "r" in names else None
-        known = {
-            name: operand.value
-            for name, operand in zip(rule.operands, instruction.operands, strict=False)
-            if isinstance(operand, ConstantFloat) and operand.type in (F32, F64)
-        }
+        known = known_operands(rule, instruction)
         for index in active:
             expression = rule.expressions[index]
             if expression is None:
@@ -203,8 +201,8 @@ class Adjoints:
                 doubted = self.context.strong_zero or instruction in self.plan.guarded
                 doubted = doubted or rule.has_pole or expression.may_be_infinite
                 if doubted and not expression.is_bounded(known):
-                    vanishes = at.builder.fcmp("oeq", bar, zero(instruction.type))
-                    amount = at.builder.select(vanishes, self.plan.nothing(instruction.type), amount)
+                    nothing = self.plan.nothing(instruction.type)
+                    amount = without_indeterminate(at.builder, bar, amount, nothing)
                 self.add(instruction.operands[index], amount, at, flags)
 
     # -- calls

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from coenzyme.analysis.objects import is_internal_call
+from coenzyme.derive.emission import known_operands
 from coenzyme.derive.runtime import TapeMemory, require
 from coenzyme.errors import (
     ActivityError,
@@ -17,7 +18,8 @@ from coenzyme.errors import (
 from coenzyme.ir.instructions import Call, Function, Instruction, Module
 from coenzyme.ir.types import VectorType
 from coenzyme.ir.values import InlineAssembly
-from coenzyme.rules import OUTSIDE
+from coenzyme.rules import OUTSIDE, Rule
+from coenzyme.rules.expression import Expression
 
 __all__ = ["Context"]
 
@@ -40,10 +42,20 @@ class Context:
     memory: TapeMemory = TapeMemory.POOLED
     strong_zero: bool = False
     """A zero tangent or adjoint times any partial is zero, an infinite one and a NaN included."""
+    guards_tangents: bool = False
+    """In forward mode, a zero tangent times an infinite partial is zero, as it is in reverse mode."""
     width: int = 1
     """How many directions one sweep follows: each has its own shadows, tangents and adjoints, a *lane*."""
     memory_limit: int | None = None
     """How many bytes the tapes that are alive at one time may hold."""
+
+    def doubts(self, rule: Rule, expression: Expression, instruction: Instruction) -> bool:
+        """Whether a tangent times this partial of `instruction` is to be zero where the tangent is."""
+        if self.strong_zero:
+            return not expression.is_constant
+        if not self.guards_tangents or not (rule.has_pole or expression.may_be_infinite):
+            return False
+        return not expression.is_bounded(known_operands(rule, instruction))
 
     def require(self, name: str) -> Function:
         """Return the run-time function called `name`."""

@@ -83,6 +83,8 @@ class Request:
     result: ResultPlaces | None = None
     """In reverse mode, a result that holds arrays: its seed is one more parameter, the last."""
     strong_zero: bool = False
+    guards_tangents: bool = False
+    """Whether a zero tangent times an infinite partial is zero in forward mode, too."""
     width: int = 1
     """How many directions one sweep follows."""
     memory_limit: int | None = None
@@ -158,7 +160,8 @@ def _context(
     module: Module, request: Request, locate: Callable[[Instruction], Location | None], name: str
 ) -> Context:
     memory, limit = request.memory, request.memory_limit
-    return Context(module, locate, name, memory, request.strong_zero, request.width, limit)
+    zeros = request.strong_zero, request.guards_tangents
+    return Context(module, locate, name, memory, *zeros, request.width, limit)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from coenzyme.errors import MissingRuleError
-from coenzyme.ir.builder import Builder, const_float, const_int
+from coenzyme.ir.builder import Builder, const_float, const_int, zero
 from coenzyme.ir.instructions import Call, Instruction, Load, Module
 from coenzyme.ir.parser import parse_module
 from coenzyme.ir.types import F32, F64, I1, I32, PTR, FloatType, FunctionType, IntType, PointerType, Type
@@ -18,10 +18,12 @@ __all__ = [
     "ExpressionEmitter",
     "emit_partial",
     "flags_of_sum",
+    "known_operands",
     "relaxed_flags",
     "rule_of",
     "type_named",
     "type_spelled",
+    "without_indeterminate",
 ]
 
 _TYPES: dict[str, Type] = {
@@ -82,6 +84,24 @@ def relaxed_flags(instruction: Instruction) -> tuple[str, ...]:
     if isinstance(instruction, Call) and (instruction.callee_name or "").startswith("llvm.fmuladd."):
         found = tuple(dict.fromkeys((*found, "contract")))
     return found
+
+
+def known_operands(rule: Rule, instruction: Instruction) -> dict[str, float]:
+    """Return the values of the operands that are constants, by their names in the row."""
+    return {
+        name: operand.value
+        for name, operand in zip(rule.operands, instruction.operands, strict=False)
+        if isinstance(operand, ConstantFloat) and operand.type in (F32, F64)
+    }
+
+
+def without_indeterminate(at: Builder, factor: Value, product: Value, nothing: Value) -> Value:
+    """Return `product`; `nothing` where `factor` is zero and `product` is no number: zero times infinity.
+
+    Elsewhere it is the product itself, whose derivative by a factor that happens to be zero is not zero.
+    """
+    vanishes = at.fcmp("oeq", factor, zero(factor.type))
+    return at.select(at.and_(vanishes, at.fcmp("uno", product, product)), nothing, product)
 
 
 def flags_of_sum(load: Load) -> tuple[str, ...]:

@@ -13,7 +13,13 @@ from coenzyme.analysis.objects import called_effect, is_growth, is_internal_call
 from coenzyme.analysis.overwritten import Aliasing
 from coenzyme.derive.blas import Products, emit_tangent
 from coenzyme.derive.context import Context
-from coenzyme.derive.emission import ExpressionEmitter, emit_partial, relaxed_flags, rule_of
+from coenzyme.derive.emission import (
+    ExpressionEmitter,
+    emit_partial,
+    relaxed_flags,
+    rule_of,
+    without_indeterminate,
+)
 from coenzyme.derive.growth import keep_payloads
 from coenzyme.derive.normalise import Shape
 from coenzyme.derive.refused import refuse_variable_arguments
@@ -225,9 +231,8 @@ class LaneEmitter:
                 raise self.context.unsupported(instruction, "an operand that is no real number is active")
             dot = self.tangent(operand)
             term = emit_partial(emitter, expression, rule, instruction.operands, instruction, dot)
-            if term is not None and self.context.strong_zero and not expression.is_constant:
-                nothing = zero(instruction.type)
-                term = at.select(at.fcmp("oeq", dot, nothing), nothing, term)
+            if term is not None and self.context.doubts(rule, expression, instruction):
+                term = without_indeterminate(at, dot, term, zero(dot.type))
             if term is not None:
                 total = term if total is None else at.fadd(total, term, flags=flags)
         self.tangents[instruction] = zero(instruction.type) if total is None else total

@@ -11,7 +11,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from coenzyme.analysis.objects import called_effect
-from coenzyme.derive.emission import ExpressionEmitter, emit_partial, relaxed_flags, rule_of
+from coenzyme.derive.emission import (
+    ExpressionEmitter,
+    emit_partial,
+    relaxed_flags,
+    rule_of,
+    without_indeterminate,
+)
 from coenzyme.derive.scopes import Side
 from coenzyme.ir.builder import Builder, const_int, zero
 from coenzyme.ir.instructions import (
@@ -216,9 +222,8 @@ class _Emitter:
             if expression is None:
                 raise self.context.unsupported(instruction, "an operand that is no real number is active")
             term = emit_partial(emitter, expression, rule, instruction.operands, instruction, dot)
-            if term is not None and self.context.strong_zero and not expression.is_constant:
-                nothing = zero(dot.type)
-                term = at.select(at.fcmp("oeq", dot, nothing), nothing, term)
+            if term is not None and self.context.doubts(rule, expression, instruction):
+                term = without_indeterminate(at, dot, term, zero(dot.type))
             if term is not None:
                 total = term if total is None else at.fadd(total, term, flags=flags)
         self.vectors[instruction] = zero(self.type_of(instruction)) if total is None else total

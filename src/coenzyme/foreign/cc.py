@@ -1,14 +1,20 @@
-"""From a C file to a module whose derivatives are there: what ``coenzyme cc`` does."""
+"""From C files to a module whose derivatives are there: what ``coenzyme cc`` does."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import TypeAlias
 
 from coenzyme.foreign.enzyme import Resolution, resolve_enzyme
+from coenzyme.foreign.linking import free_to_be_optimised, link_modules
 from coenzyme.frontends.clang import compile_c
+from coenzyme.frontends.llvm_modules import read_module
 
 __all__ = ["compile_and_resolve"]
+
+Source: TypeAlias = str | os.PathLike[str]
+_MODULES = (".ll", ".bc")
 
 # The attributes that Enzyme's plugin adds to clang; to the compiler these are annotations.
 _ATTRIBUTES = (
@@ -19,14 +25,15 @@ _ATTRIBUTES = (
 
 
 def compile_and_resolve(
-    source_or_path: str | os.PathLike[str], flags: Sequence[str] = (), *, level: int = 2
+    sources: Source | Sequence[Source], flags: Sequence[str] = (), *, level: int = 2
 ) -> Resolution:
     """Return C code compiled, with derivatives in the place of calls of Enzyme's functions.
 
     Parameters
     ----------
-    source_or_path
-        The code, or the path of a file with it.
+    sources
+        The code, or the path of a file with it; or several of these, which make one program. Files that end
+        in ``.ll`` or ``.bc`` are modules of LLVM, not optimised.
     flags
         Further arguments for clang.
     level
@@ -37,8 +44,18 @@ def compile_and_resolve(
     BackendUnavailableError
         Where there is no clang.
     CompilationError
-        Where clang refuses the code.
+        Where clang refuses the code, or what several files define does not go together.
+    ParseError
+        Where LLVM cannot read a module.
     ActivityError, MissingRuleError, UnsupportedIRError
         Where a call cannot be resolved, or a function has no derivative.
     """
-    return resolve_enzyme(compile_c(source_or_path, (*_ATTRIBUTES, *flags), level=level))
+    given = [sources] if isinstance(sources, str | os.PathLike) else sources
+    return resolve_enzyme(link_modules([(str(one), _read(one, flags, level)) for one in given]))
+
+
+def _read(source: Source, flags: Sequence[str], level: int) -> str:
+    """Return one file as LLVM text."""
+    if str(source).endswith(_MODULES):
+        return free_to_be_optimised(read_module(source))
+    return compile_c(source, (*_ATTRIBUTES, *flags), level=level)

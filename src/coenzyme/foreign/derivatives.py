@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import Enum, auto
 from types import MappingProxyType
 
 from coenzyme.analysis.overwritten import Aliasing
@@ -24,6 +25,7 @@ from coenzyme.derive.registered import Registered
 from coenzyme.derive.runtime import TapeMemory
 from coenzyme.derive.stack_arrays import move_stack_arrays
 from coenzyme.errors import UnsupportedIRError
+from coenzyme.foreign.enzyme_kinks import choose_sides
 from coenzyme.frontends.program import ComponentActivity, Mode
 from coenzyme.ir.debug import SourceMap
 from coenzyme.ir.devirtualise import address_taken, devirtualise
@@ -35,7 +37,14 @@ from coenzyme.ir.tbaa import note_accessed_types
 from coenzyme.ir.types import spell_name
 from coenzyme.ir.values import ConstantNull
 
-__all__ = ["ForeignDerivative", "ForeignRequest", "called_by_address", "derive_foreign", "share_globals"]
+__all__ = [
+    "ForeignDerivative",
+    "ForeignRequest",
+    "Kinks",
+    "called_by_address",
+    "derive_foreign",
+    "share_globals",
+]
 
 _NO_FUNCTIONS: Mapping[str, Registered] = MappingProxyType({})
 _PRIVATE_GLOBAL = re.compile(
@@ -46,6 +55,15 @@ _LINKAGE = re.compile(
     r"^(?:(?:private|internal|linkonce_odr|linkonce|weak_odr|weak|common|appending|available_externally) )"
 )
 _COMDAT = re.compile(r", comdat(?:\(\$[^)]*\))?")
+
+
+class Kinks(Enum):
+    """What holds where a slope is not defined."""
+
+    MIDDLE = auto()
+    """The slope of ``fabs`` at 0 is 0. In forward mode 0 times an infinite slope is NaN. (Python.)"""
+    SIDES = auto()
+    """The slope of ``fabs`` at 0 is the zero's sign. 0 times an infinite slope is 0. (Enzyme.)"""
 
 
 @dataclass(frozen=True)
@@ -69,6 +87,8 @@ class ForeignRequest:
         Whether the derivative will be differentiated.
     strong_zero
         Whether a product with a zero is zero, whatever the other factor is.
+    kinks
+        What holds where a slope is not defined.
     passes
         The passes to make it by.
     continues
@@ -84,6 +104,7 @@ class ForeignRequest:
     split: bool = False
     again: bool = False
     strong_zero: bool = False
+    kinks: Kinks = Kinks.MIDDLE
     passes: frozenset[Pass] = field(default_factory=passes_in_force)
     continues: bool = False
 
@@ -153,6 +174,8 @@ def derive_foreign(
     """
     module, entry = _parse(prepare_foreign(text, symbol, registered), symbol)
     given = {m.group(1) or m.group(2) for m in _SYMBOL.finditer(text)} & {*module.functions, *module.globals}
+    if request.kinks is Kinks.SIDES:
+        choose_sides(module)
     variables = pass_globals(module, entry, registered)
     if variables is not None:
         entry = variables.entry
@@ -294,6 +317,7 @@ def _request(
         memory=TapeMemory.PLAIN,
         width=request.width,
         strong_zero=request.strong_zero,
+        guards_tangents=request.kinks is Kinks.SIDES,
         registered={f"{name}{SUFFIX}": one for name, one in registered.items()},
     )
 

@@ -12,7 +12,7 @@ from coenzyme.codegen import spell_out_types, verify
 from coenzyme.derive.finishing import with_definitions
 from coenzyme.derive.registered import Registered
 from coenzyme.errors import CoenzymeError, UnsupportedIRError
-from coenzyme.foreign.derivatives import ForeignRequest, called_by_address, derive_foreign
+from coenzyme.foreign.derivatives import ForeignRequest, Kinks, called_by_address, derive_foreign
 from coenzyme.foreign.enzyme_arguments import plan_call
 from coenzyme.foreign.enzyme_calls import (
     Site,
@@ -308,6 +308,7 @@ class _Resolver:
             split=plan.mode.is_split,
             again=True,
             strong_zero=plan.strong_zero,
+            kinks=Kinks.SIDES,
         )
         key = (target.name, request)
         if key not in self.made:
