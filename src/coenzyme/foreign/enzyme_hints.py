@@ -22,6 +22,8 @@ __all__ = ["add_iterations", "resolve_hints", "resolve_iterations"]
 
 _SAME = re.compile(r"__enzyme_(?:float|double|integer|pointer|ptr_size_hint|virtualreverse)")
 """Types of memory; and the shadow of the address of a function, which with us is that address."""
+_ADVICE = re.compile(r"__enzyme_set_fixed_point")
+"""How derivatives of a loop may be found; they are found as those of any loop."""
 _IGNORED = "__enzyme_ignore_derivatives"
 _CONSTANTS: dict[Type, str] = {F64: "coenzyme.constant.f64", F32: "coenzyme.constant.f32"}
 
@@ -74,6 +76,8 @@ def _resolve(module: Module, function: Function, call: Call, name: str) -> None:
     if _SAME.search(name):
         if call.type != VOID:
             call.replace_all_uses_with(call.arguments[0])
+        call.erase()
+    elif _ADVICE.search(name) and call.type == VOID:
         call.erase()
     elif _IGNORED in name:
         call.replace_all_uses_with(_constant(module, function, call))
