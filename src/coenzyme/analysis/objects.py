@@ -212,14 +212,36 @@ def is_error_slot(parameter: Argument) -> bool:
 
 
 def passed_pointers(call: Call) -> list[Value]:
-    """Return the pointers that an internal `call` passes, but for Numba's error slot."""
+    """Return the pointers that an internal `call` passes, but for Numba's error slot and code's addresses."""
     callee = call.callee
     assert isinstance(callee, Function)
     return [
         actual
         for actual, formal in zip(call.arguments, callee.arguments, strict=False)
-        if actual.type.is_pointer and not is_error_slot(formal)
+        if actual.type.is_pointer
+        and not is_error_slot(formal)
+        and (callee.ruled or not _is_compared_only(formal))
     ]
+
+
+def _is_compared_only(parameter: Argument) -> bool:
+    """Whether `parameter` is compared, or handed on for that, and nothing else, as addresses of code are."""
+    seen, pending = {parameter}, [parameter]
+    while pending:
+        item = pending.pop()
+        for user in item.users:
+            if user.opcode == "icmp":
+                continue
+            callee = user.callee if isinstance(user, Call) else None
+            if not isinstance(callee, Function) or not is_internal_call(user) or callee.ruled:
+                return False
+            if callee.function_type.variadic:
+                return False
+            passed = zip(user.operands, callee.arguments, strict=False)
+            new = {formal for actual, formal in passed if actual is item} - seen
+            seen |= new
+            pending += new
+    return bool(parameter.users)
 
 
 def is_ruled_call(instruction: Instruction) -> bool:

@@ -55,8 +55,9 @@ def _is_floats(type: Type) -> bool:
 
 
 def _is_constant(item: MemoryObject) -> bool:
-    """Whether nobody can store to `item`: a captured array, or another table of the module's."""
-    return isinstance(item.origin, GlobalVariable) and item.origin.is_constant
+    """Whether nobody can store to `item`: a function, a captured array, or another table of the module's."""
+    origin = item.origin
+    return isinstance(origin, Function) or (isinstance(origin, GlobalVariable) and origin.is_constant)
 
 
 def find_objects(
