@@ -19,6 +19,7 @@ __all__ = [
     "Block",
     "Branch",
     "Call",
+    "Calling",
     "Cast",
     "Compare",
     "CompareExchange",
@@ -327,7 +328,29 @@ class ShuffleVector(Instruction):
     __slots__ = ()
 
 
-class Call(Instruction):
+class Calling(Instruction):
+    """What calls a function: operands are the arguments, then the callee last."""
+
+    __slots__ = ()
+
+    @property
+    def callee(self) -> Value:
+        """The function called."""
+        return self.operands[-1]
+
+    @property
+    def arguments(self) -> list[Value]:
+        """The actual arguments."""
+        return self.operands[:-1]
+
+    @property
+    def callee_name(self) -> str | None:
+        """The symbol called, or None for an indirect call."""
+        callee = self.operands[-1]
+        return callee.name if isinstance(callee, Global) else None
+
+
+class Call(Calling):
     """``call``: operands are the arguments, then the callee last.
 
     `tail` is ``""``, ``tail``, ``musttail`` or ``notail``; `convention`, `return_attributes`,
@@ -361,22 +384,6 @@ class Call(Instruction):
         self.argument_attributes: list[str] = [""] * len(arguments)
         self.function_attributes = ""
         self.bundles = ""
-
-    @property
-    def callee(self) -> Value:
-        """The function called."""
-        return self.operands[-1]
-
-    @property
-    def arguments(self) -> list[Value]:
-        """The actual arguments."""
-        return self.operands[:-1]
-
-    @property
-    def callee_name(self) -> str | None:
-        """The symbol called, or None for an indirect call."""
-        callee = self.operands[-1]
-        return callee.name if isinstance(callee, Global) else None
 
 
 class AtomicReadModifyWrite(Instruction):

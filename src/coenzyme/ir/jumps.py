@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from coenzyme.ir.instructions import Block, Call, Instruction, Terminator
+from coenzyme.ir.instructions import Block, Call, Calling, Instruction, Terminator
 from coenzyme.ir.types import Type
-from coenzyme.ir.values import Constant, Global, Value
+from coenzyme.ir.values import Constant, Value
 
 __all__ = ["CallingJump", "IndirectBranch", "LandingPad", "Resume", "VariadicArgument"]
 
@@ -26,7 +26,7 @@ class IndirectBranch(Terminator):
         super().__init__("indirectbr", [address], targets)
 
 
-class CallingJump(Terminator):
+class CallingJump(Terminator, Calling):
     """``invoke`` or ``callbr``: a call that ends a block; operands and fields are those of a call.
 
     The targets of an ``invoke`` are where it returns to and where it unwinds to; those of a ``callbr``, of
@@ -54,22 +54,6 @@ class CallingJump(Terminator):
         self.argument_attributes = call.argument_attributes
         self.function_attributes = call.function_attributes
         self.bundles = call.bundles
-
-    @property
-    def callee(self) -> Value:
-        """The function called."""
-        return self.operands[-1]
-
-    @property
-    def arguments(self) -> list[Value]:
-        """The actual arguments."""
-        return self.operands[:-1]
-
-    @property
-    def callee_name(self) -> str | None:
-        """The symbol called, or None for an indirect call."""
-        callee = self.operands[-1]
-        return callee.name if isinstance(callee, Global) else None
 
 
 class LandingPad(Instruction):
