@@ -34,7 +34,7 @@ from coenzyme.ir.instructions import (
     ShuffleVector,
     Store,
 )
-from coenzyme.ir.types import I32, VectorType
+from coenzyme.ir.types import F32, F64, I32, Type, VectorType
 from coenzyme.ir.values import Constant, ConstantZero, Poison, Value
 from coenzyme.rules import Effect
 
@@ -142,7 +142,7 @@ class _Emitter:
         block = phi.block
         assert block is not None
         place = block.instructions.index(phi) + 1
-        if whole and phi.type.is_float:
+        if whole and _is_vectorised(phi.type):
             twin = Phi(self.type_of(phi), (), f"{phi.name}.dot")
             block.insert(place, twin)
             self.vectors[phi] = self.twins[phi] = twin
@@ -176,7 +176,13 @@ class _Emitter:
                     lane.visit(instruction)
 
     def is_whole(self, instruction: Instruction, whole: bool) -> bool:
-        return whole and instruction.type.is_float and self.activity.is_active(instruction)
+        numbers = [v.type for v in (instruction, *instruction.operands) if v.type.is_float]
+        return (
+            whole
+            and instruction.type.is_float
+            and all(_is_vectorised(type) for type in numbers)
+            and self.activity.is_active(instruction)
+        )
 
     @staticmethod
     def has_rule(instruction: Instruction) -> bool:
@@ -227,6 +233,11 @@ class _Emitter:
             if term is not None:
                 total = term if total is None else at.fadd(total, term, flags=flags)
         self.vectors[instruction] = zero(self.type_of(instruction)) if total is None else total
+
+
+def _is_vectorised(type: Type) -> bool:
+    """Whether there are machines with vectors of numbers of `type`; of ``long double`` there is none."""
+    return type in (F32, F64)
 
 
 def _incoming(phi: Value, value: Value, block: Block) -> None:

@@ -22,6 +22,7 @@ from coenzyme.derive.interleaving import Interleaving
 from coenzyme.derive.lane_costs import plan_interleaving
 from coenzyme.derive.normalise import Shape
 from coenzyme.frontends.program import ArgumentActivity, Mode
+from tests.unit.frontends.c_code import needs_clang
 
 Array = NDArray[Any]
 X = np.array([0.7, 1.3, 0.4, 0.9, 1.1])
@@ -290,6 +291,30 @@ def test_local_matrices_are_followed_in_vectors() -> None:
     text = text_of(chain, 5)
     assert "load <5 x double>" in text
     assert "store <5 x double>" in text
+
+
+@needs_clang
+def test_tangents_in_long_double_are_no_vectors(everywhere: list[Interleaving]) -> None:
+    f = cz.c.function("""
+        long double sinl(long double);
+        double f(const double *x, int n) {
+            long double sum = 0;
+            double product = 1;
+            for (int i = 0; i < n; i++) {
+                sum = i & 1 ? sum * sinl(x[i]) : sum + x[i];
+                product = product * x[i] + (double)sum;
+            }
+            return product + (double)(sum * sum);
+        }""")
+    types = (nb.typeof(X), nb.int32)
+    activities = (ArgumentActivity.DUPLICATED, ArgumentActivity.CONST)
+    options = engine.Options(width=3)
+    derived = engine.derivative(f, types, activities, Mode.FORWARD, True, options)
+    assert everywhere[0].blocks
+    assert "<3 x double>" in derived.text
+    assert "x x86_fp80>" not in derived.text
+    _, tangents = derived.dispatcher(X.copy(), 5, *np.eye(5)[:3])
+    np.testing.assert_allclose(tangents, cz.grad(f)(X, 5)[:3], rtol=1e-13)
 
 
 def test_loops_over_entries_are_left_to_the_vectoriser(monkeypatch: pytest.MonkeyPatch) -> None:
