@@ -126,6 +126,11 @@ def _is_stored(value: Value) -> bool:
     return False
 
 
+def _operation(instruction: Instruction | None) -> str | None:
+    called = instruction.callee_name if isinstance(instruction, Call) else None
+    return called or (None if instruction is None else instruction.opcode)
+
+
 def _handed_on(instructions: Iterable[Instruction], objects: Objects) -> set[MemoryObject]:
     """Return the objects that functions kept out of line get hold of."""
     found: set[MemoryObject] = set()
@@ -396,7 +401,7 @@ class _Finder:
         if unknown is not None:
             raise unknown
         if item.storage is Storage.UNKNOWN or item.origin is None:
-            raise self._untraceable(None)
+            raise self._untraceable(self._first_leading_out())
         raise ActivityError(
             "active data is written to, or returned with, memory marked Const",
             function=self.function.name,
@@ -449,11 +454,21 @@ class _Finder:
                 return error
         return None
 
+    def _first_leading_out(self) -> Instruction | None:
+        """Return the first instruction that comes by a pointer to unknown memory, or may put one anywhere."""
+        for instruction in self.instructions:
+            if isinstance(instruction, Call) and not is_internal_call(instruction):
+                if called_effect(instruction) in (Effect.UNKNOWN, Effect.LAPACK):
+                    return instruction
+            elif instruction.type.is_pointer and self.objects.unknown in self.objects.of(instruction):
+                return instruction
+        return None
+
     def _untraceable(self, instruction: Instruction | None) -> UnsupportedIRError:
         error = UnsupportedIRError(
             "active data passes through memory that cannot be traced to an argument or an allocation",
             function=self.function.name,
-            operation=None if instruction is None else instruction.opcode,
+            operation=_operation(instruction),
             remedy="write a rule for the operation, or mark it inactive",
         )
         error.culprit = instruction

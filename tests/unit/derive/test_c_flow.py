@@ -342,6 +342,15 @@ def test_c_code_is_differentiated(letters: str, code: str, points: list[tuple[An
             "taken from the stack",
             4,
         ),
+        (
+            """char *strcpy(char *, const char *);
+            double f(double x) {
+              struct { char name[8]; double v[2]; } a = {"", {x}};
+              strcpy(a.name, x > 0 ? "ab" : "c");
+              return a.v[0] * a.v[0]; }""",
+            "memory that cannot be traced",
+            4,
+        ),
     ],
     ids=[
         "computed goto",
@@ -351,6 +360,7 @@ def test_c_code_is_differentiated(letters: str, code: str, points: list[tuple[An
         "memory",
         "variable arguments",
         "alloca in a loop",
+        "strings beside numbers",
     ],
 )
 def test_what_cannot_be_derived_is_refused_with_its_line(code: str, message: str, line: int) -> None:
