@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from coenzyme.analysis.content import carries_floats, float_parts
 from coenzyme.analysis.objects import called_effect, holds_pointers
 from coenzyme.analysis.places import size_of
+from coenzyme.derive.shadow_layout import ShadowLayout
 from coenzyme.errors import UnsupportedIRError
 from coenzyme.frontends.program import Mode
 from coenzyme.ir.builder import Builder, const_int
@@ -57,7 +58,7 @@ from coenzyme.ir.types import (
 from coenzyme.ir.values import Argument, ConstantAggregate, ConstantExpression, Value
 from coenzyme.rules import Effect
 
-__all__ = ["Ending", "PassedGlobals", "pass_globals"]
+__all__ = ["Ending", "PassedGlobals", "pass_globals", "shadowed_type", "type_and_value"]
 
 _SUFFIX = ".globals"
 _ADDRESS = "llvm.threadlocal.address"
@@ -76,12 +77,15 @@ class Ending:
         Whether its last parameter is a record.
     clears
         Whether the shadows of variables are cleared first.
+    layout
+        Where the shadows are in a context, the first parameter then; None where they are variables.
     """
 
     mode: Mode
     width: int
     record: bool
     clears: bool
+    layout: ShadowLayout | None = None
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,7 @@ class PassedGlobals:
         formals = len(self.entry.arguments)
         tail = 1 if ending.record else 0
         shadows = _Shadows(module, ending.mode)
+        context = [] if ending.layout is None else [Argument(PTR, "context", 0)]
         lane = (len(derivative.arguments) - formals - tail) // width
         given: dict[int, Value] = {}
         block = Block("entry")
@@ -117,12 +122,15 @@ class PassedGlobals:
         for number, variable in enumerate(self.variables):
             given[formals - count + number] = _address(module, variable, variable.text, at)
             for direction in range(width):
-                shadow = shadows.of(variable, direction)
                 place = formals + (direction + 1) * lane - count + number
+                if ending.layout is not None:
+                    given[place] = _in_context(at, context[0], ending.layout, variable, direction)
+                    continue
+                shadow = shadows.of(variable, direction)
                 given[place] = _address(module, shadow, variable.text, at)
         own = [a for i, a in enumerate(derivative.arguments) if i not in given]
-        arguments = [Argument(a.type, a.name, i) for i, a in enumerate(own)]
-        twins = dict(zip(own, arguments, strict=True))
+        twins = {a: Argument(a.type, a.name, i) for i, a in enumerate(own, len(context))}
+        arguments = [*context, *twins.values()]
         function = Function(
             name, FunctionType(I32, tuple(a.type for a in arguments)), arguments, "", "nounwind"
         )
@@ -134,18 +142,22 @@ class PassedGlobals:
         return module.add_function(function)
 
 
-def pass_globals(module: Module, entry: Function, opaque: Container[str] = ()) -> PassedGlobals | None:
+def pass_globals(
+    module: Module, entry: Function, opaque: Container[str] = (), *, every: bool = False
+) -> PassedGlobals | None:
     """Return a twin of `entry` that is given the variables which need shadows, or None if there are none.
 
     Parameters
     ----------
     opaque
         Functions with derivatives of their own, which are left alone.
+    every
+        Whether variables that are only read are given to it, too.
     """
     functions = [f for f in _reachable(entry) if f is entry or f.name not in opaque]
-    types = {v: t for v in module.globals.values() if (t := _type_of(v)) is not None}
+    types = {v: t for v in module.globals.values() if (t := shadowed_type(v)) is not None}
     users = {v: [f for f in functions if any(v in _globals_in(i) for i in f.instructions())] for v in types}
-    chosen = tuple(v for v in types if users[v] and any(_needs_shadow(v, f) for f in users[v]))
+    chosen = tuple(v for v in types if users[v] and (every or any(_needs_shadow(v, f) for f in users[v])))
     if not chosen:
         return None
     if any(holds_pointers(types[v]) for v in chosen):
@@ -196,7 +208,7 @@ def _callees(function: Function) -> list[Function]:
     ]
 
 
-def _type_of(variable: GlobalVariable) -> Type | None:
+def shadowed_type(variable: GlobalVariable) -> Type | None:
     """Return the type of a variable that may need a shadow, None of others."""
     if variable.is_constant:
         return None
@@ -348,6 +360,20 @@ def _redirect(call: Call, target: Function, extras: Sequence[Value]) -> None:
 # -- shadows
 
 
+def _in_context(
+    at: Builder, context: Value, layout: ShadowLayout, variable: GlobalVariable, lane: int
+) -> Value:
+    """Return the address of the shadow of `variable` in a context."""
+    place = layout.place(variable.name, lane)
+    if place is None:
+        raise UnsupportedIRError(
+            dict(layout.refused).get(variable.name, "the variable has no shadow in a context"),
+            operation=f"the global variable {variable.name}",
+            remedy="pass the function a pointer to the memory, and a shadow of it",
+        )
+    return at.gep(I8, context, [const_int(I64, place)])
+
+
 def _address(module: Module, variable: GlobalVariable, text: str, at: Builder) -> Value:
     if not re.search(r"(?:^|\s)thread_local", text.split(" global ", maxsplit=1)[0]):
         return variable
@@ -373,7 +399,7 @@ class _Shadows:
         found = GlobalVariable(name, "")
         self.module.globals[name] = found
         self.found[found] = "zeroinitializer"
-        type, start = _parts(variable.text)
+        type, start = type_and_value(variable.text)
         if "@" in start:
             start = _NUMBER.sub(r"\1 0.0", start)
             self.found[found] = _NAME.sub(lambda m: self._named(m, direction), start)
@@ -392,7 +418,7 @@ class _Shadows:
     def clear(self, at: Builder) -> None:
         """Give all shadows their initial values."""
         for shadow, initial in self.found.items():
-            spelled, _ = _parts(shadow.text)
+            spelled, _ = type_and_value(shadow.text)
             size = size_of(parse_module(f"declare void @f({spelled})").functions["f"].arguments[0].type)
             place = _address(self.module, shadow, shadow.text, at)
             if size is None:
@@ -416,7 +442,7 @@ class _Shadows:
             at.call(copy, [place, model, count, const_int(I1, 0)])
 
 
-def _parts(text: str) -> tuple[str, str]:
+def type_and_value(text: str) -> tuple[str, str]:
     """Return the type and the initial value in the text of a variable."""
     kind = re.search(r"(?:^|\s)(?:global|constant) ", text)
     assert kind is not None
@@ -430,4 +456,4 @@ def _parts(text: str) -> tuple[str, str]:
 
 
 def _may_hold_numbers(variable: GlobalVariable) -> bool:
-    return re.search(r"\b(?:double|float|ptr)\b", _parts(variable.text)[0]) is not None
+    return re.search(r"\b(?:double|float|ptr)\b", type_and_value(variable.text)[0]) is not None

@@ -23,6 +23,7 @@ from coenzyme.derive.global_memory import Ending, PassedGlobals, pass_globals
 from coenzyme.derive.plan import ReversePlan
 from coenzyme.derive.registered import Registered
 from coenzyme.derive.runtime import TapeMemory
+from coenzyme.derive.shadow_layout import ShadowLayout
 from coenzyme.derive.stack_arrays import move_stack_arrays
 from coenzyme.errors import UnsupportedIRError
 from coenzyme.foreign.enzyme_kinks import choose_sides
@@ -95,6 +96,10 @@ class ForeignRequest:
         Whether shadows of global variables are left as they are found: in forward mode the tangents that an
         earlier derivative has left, in reverse mode cotangents of what is in the variables afterwards.
         Otherwise derivatives begin with zeros there.
+    layout
+        Where the shadows of global variables are in a context, which the derivative is then given: they are
+        left as they are found, and those of variables that are only read take part. None: derivatives have
+        shadows of their own, and variables that are only read are constants.
     """
 
     mode: Mode
@@ -107,6 +112,7 @@ class ForeignRequest:
     kinks: Kinks = Kinks.MIDDLE
     passes: frozenset[Pass] = field(default_factory=passes_in_force)
     continues: bool = False
+    layout: ShadowLayout | None = None
 
 
 @dataclass(frozen=True)
@@ -122,6 +128,8 @@ class ForeignDerivative:
         reverse sweep is not run.
     plan
         What the reverse sweep does (None in forward mode).
+    in_context
+        The variables whose shadows are in a context. Where there are any, it is the first argument.
 
     Notes
     -----
@@ -139,6 +147,7 @@ class ForeignDerivative:
     text: str
     symbols: tuple[str, ...]
     plan: ReversePlan | None
+    in_context: frozenset[str] = frozenset()
 
 
 def share_globals(text: str) -> str:
@@ -176,7 +185,7 @@ def derive_foreign(
     given = {m.group(1) or m.group(2) for m in _SYMBOL.finditer(text)} & {*module.functions, *module.globals}
     if request.kinks is Kinks.SIDES:
         choose_sides(module)
-    variables = pass_globals(module, entry, registered)
+    variables = pass_globals(module, entry, registered, every=request.layout is not None)
     if variables is not None:
         entry = variables.entry
     entry = give_status(module, [entry], opaque=registered)[entry]
@@ -195,14 +204,14 @@ def derive_foreign(
     for function in functions:
         finish(module, function, entry)
     if variables is not None:
-        clears = not request.continues
+        clears = not request.continues and request.layout is None
         outer = [
             variables.close(
                 module,
                 function,
                 f"{name}{function.name[len(inner) :]}",
                 # The second half finds what the first has left.
-                Ending(request.mode, request.width, request.split, clears and number == 0),
+                Ending(request.mode, request.width, request.split, clears and number == 0, request.layout),
             )
             for number, function in enumerate(functions[:2])
         ]
@@ -212,7 +221,8 @@ def derive_foreign(
     _set_apart(module, symbols, name)
     result = with_definitions(module, again=request.again)
     verify(result, symbol)
-    return ForeignDerivative(result, symbols, plan)
+    passed = () if variables is None or request.layout is None else variables.variables
+    return ForeignDerivative(result, symbols, plan, frozenset(v.name for v in passed))
 
 
 def prepare_foreign(text: str, symbol: str, apart: Container[str] = ()) -> str:

@@ -11,7 +11,7 @@ import llvmlite.binding as llvm
 from coenzyme.codegen import spell_out_types, verify
 from coenzyme.derive.finishing import with_definitions
 from coenzyme.derive.registered import Registered
-from coenzyme.errors import CoenzymeError, UnsupportedIRError
+from coenzyme.errors import ActivityError, CoenzymeError, UnsupportedIRError
 from coenzyme.foreign.derivatives import ForeignRequest, Kinks, called_by_address, derive_foreign
 from coenzyme.foreign.enzyme_arguments import plan_call
 from coenzyme.foreign.enzyme_calls import (
@@ -22,7 +22,8 @@ from coenzyme.foreign.enzyme_calls import (
     read_actuals,
     target_of,
 )
-from coenzyme.foreign.enzyme_emission import Standing, emit_standing
+from coenzyme.foreign.enzyme_contexts import Contexts, take_contexts
+from coenzyme.foreign.enzyme_emission import Made, Standing, emit_standing
 from coenzyme.foreign.enzyme_failure import define_failure
 from coenzyme.foreign.enzyme_hints import add_iterations, resolve_hints, resolve_iterations
 from coenzyme.foreign.enzyme_plan import TAPE_BYTES, CallPlan, EnzymeMode
@@ -103,7 +104,8 @@ def resolve_enzyme(text: str) -> Resolution:
     hidden = show(module)
     resolve_hints(module)
     registered = take_registrations(module)
-    resolver = _Resolver(module, registered, hidden.variables)
+    module, contexts = take_contexts(module)
+    resolver = _Resolver(module, registered, hidden.variables, contexts)
     resolver.run()
     module = parse_module(with_definitions(resolver.module))
     resolve_iterations(module)
@@ -114,15 +116,22 @@ def resolve_enzyme(text: str) -> Resolution:
 
 
 class _Resolver:
-    def __init__(self, module: Module, registered: Mapping[str, Registered], own: Container[str]) -> None:
+    def __init__(
+        self,
+        module: Module,
+        registered: Mapping[str, Registered],
+        own: Container[str],
+        contexts: Contexts | None,
+    ) -> None:
         self.module = module
+        self.contexts = contexts
         self.own = own
         self.addressed: tuple[Module, list[Function]] | None = None
         self.tried: set[str] = set()
         """What has been done to learn what is to be differentiated."""
         self.registered = registered
         self.resolved: list[ResolvedCall] = []
-        self.made: dict[tuple[str, ForeignRequest], tuple[str, ...]] = {}
+        self.made: dict[tuple[str, ForeignRequest], Made] = {}
         self.pending: list[str] = []
         """The texts of derivatives that are not linked yet."""
         self.numbers = count()
@@ -292,14 +301,23 @@ class _Resolver:
             actuals=actuals,
             returns=call.type,
             into=site.into,
-            derivatives=self._derive(target, plan, text),
+            made=self._derive(target, plan, text),
+            contexts=self.contexts,
             place=f"the derivative of {target.name} in {site.caller.name}{line and f' ({line})'}",
         )
         function = emit_standing(self.module, standing)
         _redirect(call, function)
         return plan
 
-    def _derive(self, target: Function, plan: CallPlan, text: str) -> tuple[str, ...]:
+    def _derive(self, target: Function, plan: CallPlan, text: str) -> Made:
+        given = plan.context is not None
+        layout = self.contexts and self.contexts.layout_for(plan.width, given=given)
+        if given and layout is None:
+            raise ActivityError(
+                "there is no context in the module",
+                operation="enzyme_context",
+                remedy="pass what __enzyme_context has returned",
+            )
         request = ForeignRequest(
             mode=Mode.FORWARD if plan.mode.is_forward else Mode.REVERSE,
             activities=tuple(p.activity for p in plan.parameters),
@@ -309,13 +327,14 @@ class _Resolver:
             again=True,
             strong_zero=plan.strong_zero,
             kinks=Kinks.SIDES,
+            layout=layout,
         )
         key = (target.name, request)
         if key not in self.made:
             name = self._fresh(f"coenzyme.{request.mode.value}.{target.name}")
             derived = derive_foreign(text, self._entry(target), request, name, self.registered)
             self.pending.append(add_iterations(derived.text))
-            self.made[key] = derived.symbols
+            self.made[key] = Made(derived.symbols, derived.in_context)
         return self.made[key]
 
     def _fresh(self, name: str) -> str:

@@ -90,6 +90,7 @@ class _Reader:
         self.tape_is_memory = False
         self.allocated: int | None = None
         self.keeps_tape = False
+        self.context: int | None = None
         self.interleaved: int | None = None
         self.seeds: list[int] = []
         self.marked: ComponentActivity | None = None
@@ -116,6 +117,7 @@ class _Reader:
             tape=self.tape,
             tape_is_memory=self.tape_is_memory,
             keeps_tape=self.keeps_tape,
+            context=self.context,
             structure=self.structure,
             strong_zero=self.strong_zero,
         )
@@ -133,6 +135,8 @@ class _Reader:
                 self.strong_zero = True
             elif marker == "enzyme_noret":
                 wanted = False
+            elif marker == "enzyme_context" and position + 1 < len(self.actuals):
+                self.width = self.actuals[position + 1].width or self.width
             elif marker == "enzyme_width":
                 self.width = self._integer_after(position)
             elif marker == "enzyme_interleave" and self.interleaved is None:
@@ -199,6 +203,8 @@ class _Reader:
                 self.next += 1
             elif marker == "enzyme_tape":
                 self.tape, self.tape_is_memory = self._take(marker), True
+            elif marker == "enzyme_context":
+                self.context = self._take(marker)
             elif marker == "enzyme_nofree":
                 self.keeps_tape = True
             elif marker in (*_OF_RESULT, *_WITHOUT_EFFECT, *_READ_AHEAD):

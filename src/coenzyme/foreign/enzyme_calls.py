@@ -16,6 +16,7 @@ from coenzyme.ir.values import ConstantExpression, ConstantInt, Global, Value
 
 __all__ = [
     "ITERATIONS",
+    "NEW_CONTEXT",
     "Site",
     "define_markers",
     "find_sites",
@@ -26,6 +27,8 @@ __all__ = [
 ]
 
 _MARKER = re.compile(r"enzyme_[a-z_]+")
+NEW_CONTEXT = "coenzyme.context.new"
+"""What makes memory for the shadows of global variables."""
 ITERATIONS = "__enzyme_iter"
 """Part of the name of what tells a number of iterations."""
 _DECLARED = re.compile(r"^external (?:\w+ )*?global (\w+)")
@@ -125,7 +128,8 @@ def _read(value: Value) -> Actual:
         bare = _without_casts(bare.pointer)
     marker = bare.name if isinstance(bare, Global) and _MARKER.fullmatch(bare.name) else None
     number = value.value if isinstance(value, ConstantInt) else None
-    return Actual(value.type, marker, number)
+    width = value.arguments[0] if isinstance(value, Call) and value.callee_name == NEW_CONTEXT else None
+    return Actual(value.type, marker, number, width.value if isinstance(width, ConstantInt) else None)
 
 
 def _without_casts(value: Value) -> Value:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from coenzyme.analysis.places import size_of
 from coenzyme.errors import ActivityError
-from coenzyme.foreign.enzyme_failure import SPENT, emit_failure
+from coenzyme.foreign.enzyme_contexts import Contexts
+from coenzyme.foreign.enzyme_failure import NARROW, SPENT, emit_failure
 from coenzyme.foreign.enzyme_plan import Actual, CallPlan, EnzymeMode, Lane, Parameter
 from coenzyme.frontends.program import ComponentActivity, Status
 from coenzyme.ir.builder import Builder, const_float, const_int, zero
@@ -34,9 +35,25 @@ from coenzyme.ir.types import (
 )
 from coenzyme.ir.values import Argument, Constant, ConstantAggregate, ConstantNull, Value
 
-__all__ = ["Standing", "emit_standing"]
+__all__ = ["Made", "Standing", "emit_standing"]
 
 _ACTIVE, _CONST = ComponentActivity.ACTIVE, ComponentActivity.CONST
+
+
+@dataclass(frozen=True)
+class Made:
+    """A derivative in the module.
+
+    Attributes
+    ----------
+    symbols
+        One, or, of a split one, the augmented primal and the reverse sweep (and what frees a tape).
+    in_context
+        The variables whose shadows are in a context. Where there are any, it is the first argument.
+    """
+
+    symbols: tuple[str, ...]
+    in_context: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -55,10 +72,12 @@ class Standing:
         What it returns.
     into
         The type of the memory that its first argument is, where that is for what it returns.
-    derivatives
-        The symbols of the derivative: one, or, of a split one, the augmented primal and the reverse sweep.
+    made
+        The derivative.
     place
         What to print where the derivative fails.
+    contexts
+        What the module's contexts are like, if it has any.
     """
 
     name: str
@@ -66,8 +85,9 @@ class Standing:
     actuals: tuple[Actual, ...]
     returns: Type
     into: Type | None
-    derivatives: tuple[str, ...]
+    made: Made
     place: str
+    contexts: Contexts | None = None
 
 
 def emit_standing(module: Module, standing: Standing) -> Function:
@@ -117,7 +137,7 @@ class _Writer:
         seeds = [self._seed_memory(lane) for lane in range(self.plan.width)]
         adjoints = self._adjoint_memory()
         extras = self._extras(seeds, adjoints)
-        self._call(self.standing.derivatives[0], [result, ConstantNull(), *self._primals(), *extras])
+        self._call(self.standing.made.symbols[0], [result, ConstantNull(), *self._primals(), *extras])
         return [*self._primal_result(result), *self._read_adjoints(adjoints)]
 
     def _write_forward(self) -> list[Value]:
@@ -127,7 +147,7 @@ class _Writer:
             self._memory(self.plan.returns) if wanted else ConstantNull() for _ in range(self.plan.width)
         ]
         extras = self._extras(tangents, {})
-        self._call(self.standing.derivatives[0], [result, ConstantNull(), *self._primals(), *extras])
+        self._call(self.standing.made.symbols[0], [result, ConstantNull(), *self._primals(), *extras])
         found = self._primal_result(result)
         return [*found, *(self.at.load(self.plan.returns, t) for t in tangents if wanted)]
 
@@ -140,7 +160,7 @@ class _Writer:
         extras = self._extras(shadows, None)
         tape = self._tape_memory()
         primals = self._primals()
-        self._call(self.standing.derivatives[0], [result, ConstantNull(), *primals, *extras, tape])
+        self._call(self.standing.made.symbols[0], [result, ConstantNull(), *primals, *extras, tape])
         found: list[Value] = [] if self.plan.tape_is_memory else [tape]
         found += self._primal_result(result)
         if self.plan.return_activity is ComponentActivity.DUPLICATED:
@@ -155,7 +175,7 @@ class _Writer:
         extras = self._extras(seeds, adjoints)
         tape = self._argument(self.plan.tape, PTR)
         record = self._take_record(tape)
-        self._call(self.standing.derivatives[1], [result, ConstantNull(), *self._primals(), *extras, record])
+        self._call(self.standing.made.symbols[1], [result, ConstantNull(), *self._primals(), *extras, record])
         if not self.plan.keeps_tape and not self.plan.tape_is_memory:
             self.at.call(self.module.declare("free", FunctionType(VOID, (PTR,))), [tape])
         return self._read_adjoints(adjoints)
@@ -274,7 +294,24 @@ class _Writer:
 
     # -- calls and results
 
+    def _context(self) -> Value:
+        """Return the context that the derivative finds the shadows of variables in."""
+        contexts, position = self.standing.contexts, self.plan.context
+        assert contexts is not None
+        if position is None:
+            context = contexts.implicit_context(self.module, self.at, self.plan.width)
+        else:
+            context = self._argument(position, PTR)
+            if self.standing.actuals[position].width is None:
+                lanes = self.at.load(I64, context)
+                fits = self.at.icmp("uge", lanes, const_int(I64, self.plan.width))
+                self._require(fits, const_int(I32, NARROW))
+        contexts.follow(self.module, self.at, context, self.standing.made.in_context)
+        return context
+
     def _call(self, symbol: str, arguments: Sequence[Value]) -> None:
+        if self.standing.made.in_context:
+            arguments = [self._context(), *arguments]
         kind = FunctionType(I32, tuple(a.type for a in arguments))
         status = self.at.call(self.module.declare(symbol, kind), list(arguments), name="status")
         self._require(self.at.icmp("eq", status, const_int(I32, 0)), status)

@@ -61,11 +61,14 @@ class Actual:
         The name of the marker that it is, such as ``enzyme_dup``.
     value
         Its value, where it is a constant integer.
+    width
+        How many directions it has shadows for, where it is a context of which that is known.
     """
 
     type: Type
     marker: str | None = None
     value: int | None = None
+    width: int | None = None
 
 
 @dataclass(frozen=True)
@@ -144,6 +147,8 @@ class CallPlan:
         Whether `tape` is memory of the caller's that holds the tape, `allocated` bytes of it.
     keeps_tape
         Whether the reverse sweep must leave the tape as it is.
+    context
+        The argument that is the context with the shadows of global variables.
     structure
         The type of the memory that the function writes its result to by its first parameter, if it does.
     strong_zero
@@ -160,6 +165,7 @@ class CallPlan:
     tape: int | None = None
     tape_is_memory: bool = False
     keeps_tape: bool = False
+    context: int | None = None
     structure: Type | None = None
     strong_zero: bool = False
 

@@ -13,7 +13,7 @@ from coenzyme.foreign.running import run_main
 from coenzyme.frontends.clang import find_clang
 
 PROGRAMS = Path(__file__).parent / "programs"
-NOT_CHECKS = ("arguments", "failing", "spent_tape")
+NOT_CHECKS = ("arguments", "failing", "narrow_context", "spent_tape")
 CHECKS = sorted(p.stem for p in PROGRAMS.glob("*.c") if p.stem not in NOT_CHECKS)
 ABORTED = 128 + 6
 
@@ -51,6 +51,13 @@ def test_a_sweep_that_is_run_twice_with_one_tape_ends_the_program(capfd: pytest.
     assert said.out == "once\n"
     assert "the derivative of step in main" in said.err
     assert "its sweep has been run already" in said.err
+
+
+def test_a_context_for_fewer_directions_than_there_are_ends_the_program(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    assert run_main(resolved("narrow_context").text, 0) == ABORTED
+    assert "shadows for fewer directions" in capfd.readouterr().err
 
 
 def test_a_program_gets_its_arguments_and_returns_its_status(capfd: pytest.CaptureFixture[str]) -> None:

@@ -68,6 +68,31 @@ def _clang() -> None:
             UnsupportedIRError,
             "not known",
         ),
+        (
+            "extern void *__enzyme_shadow(void *, int, int);"
+            "void *d(double *x) { return __enzyme_shadow(x, 1, 0); }",
+            UnsupportedIRError,
+            "not known of which variable",
+        ),
+        (
+            "extern void *__enzyme_shadow(void *, int, int); static const double c = 2.0;"
+            "void *d(void) { return __enzyme_shadow((void *)&c, 1, 0); }",
+            ActivityError,
+            "is a constant",
+        ),
+        (
+            "extern void *__enzyme_context(int); extern int enzyme_context; double *p;"
+            "void set(double *x) { p = x; } static double f(double x) { return *p * x; }"
+            "double d(double x) { return __enzyme_autodiff(f, enzyme_context, __enzyme_context(1), x); }",
+            UnsupportedIRError,
+            "cannot follow",
+        ),
+        (
+            "extern int enzyme_context; double g; static double f(double x) { return g * x; }"
+            "double d(void *c, double x) { return __enzyme_autodiff(f, enzyme_context, c, x); }",
+            ActivityError,
+            "no context in the module",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_with_the_line(code: str, kind: type[CoenzymeError], said: str) -> None:
