@@ -42,15 +42,27 @@ static void reprojection_error(const double *RESTRICT camera, const double *REST
     error[1] = weight * (y * distortion * camera[6] + camera[8] - feature[1]);
 }
 
-void ba_residuals(const double *RESTRICT cameras, const double *RESTRICT points, const double *RESTRICT weights,
-                  const int64_t *RESTRICT observations, const double *RESTRICT features, double *RESTRICT errors,
-                  double *RESTRICT weight_errors, int p)
+void reprojection_errors(const double *RESTRICT cameras, const double *RESTRICT points,
+                         const double *RESTRICT weights, const int64_t *RESTRICT observations,
+                         const double *RESTRICT features, double *RESTRICT errors, int p)
 {
     for (int i = 0; i < p; i++) {
         const double *camera = cameras + 11 * observations[2 * i];
         const double *point = points + 3 * observations[2 * i + 1];
         reprojection_error(camera, point, weights[i], features + 2 * i, errors + 2 * i);
     }
+}
+
+void weight_errors(const double *RESTRICT weights, double *RESTRICT errors, int p)
+{
     for (int i = 0; i < p; i++)
-        weight_errors[i] = 1.0 - weights[i] * weights[i];
+        errors[i] = 1.0 - weights[i] * weights[i];
+}
+
+void ba_residuals(const double *RESTRICT cameras, const double *RESTRICT points, const double *RESTRICT weights,
+                  const int64_t *RESTRICT observations, const double *RESTRICT features, double *RESTRICT errors,
+                  double *RESTRICT of_weights, int p)
+{
+    reprojection_errors(cameras, points, weights, observations, features, errors, p);
+    weight_errors(weights, of_weights, p);
 }

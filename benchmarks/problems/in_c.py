@@ -11,8 +11,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import coenzyme as cz
-from benchmarks.model import Array, Group, Quoted, Row
+from benchmarks.model import Array, Call, Case, Group, Quoted, Row
 from benchmarks.problems import ba, brusselator, fft, gmm, lstm
 from coenzyme.errors import BackendUnavailableError
 from coenzyme.frontends.clang import find_clang
@@ -64,6 +66,48 @@ def ba_in_c(flags: tuple[str, ...]) -> Callable[..., Any]:
     return residuals
 
 
+def ba_in_two_sweeps(flags: tuple[str, ...], case: Case) -> Call:
+    """Return a call that sweeps each of the two functions that make the residuals over all observations.
+
+    Notes
+    -----
+    As in :func:`benchmarks.problems.ba.in_one_batch`, but the weights' residuals have a sweep of their own,
+    so that the other takes two directions instead of three.
+    """
+    errors_in_c = cz.c.function(_SOURCES / "ba.c", "reprojection_errors", flags=flags)
+    weights_in_c = cz.c.function(_SOURCES / "ba.c", "weight_errors", flags=flags)
+    cameras, points, weights, observations, features, errors, weight_errors = case.arguments
+    p = len(weights)
+    own = cameras[observations[:, 0]], points[observations[:, 1]], weights
+    own_observations = np.stack((np.arange(p), np.arange(p)), axis=1)
+    shadows = [np.zeros((2, *x.shape)) for x in own]
+    by_weight = np.zeros((3, p))
+    shadows[2] = by_weight[:2]
+    d_errors, d_weight_errors = np.zeros((2, p, 2)), np.zeros(p)
+    first = (
+        *(cz.BatchDuplicated(x, tuple(dx)) for x, dx in zip(own, shadows, strict=True)),
+        cz.Const(own_observations),
+        cz.Const(features),
+        cz.BatchDuplicated(errors, tuple(d_errors)),
+        cz.Const(p),
+    )
+    second = (
+        cz.Duplicated(weights, by_weight[2]),
+        cz.Duplicated(weight_errors, d_weight_errors),
+        cz.Const(p),
+    )
+
+    def jacobian() -> tuple[Array, Array, Array]:
+        for shadow in (*shadows[:2], by_weight):
+            shadow[...] = 0.0
+        d_errors[0, :, 0] = d_errors[1, :, 1] = d_weight_errors[:] = 1.0
+        cz.autodiff(cz.Reverse, errors_in_c, cz.Const, *first)
+        cz.autodiff(cz.Reverse, weights_in_c, cz.Const, *second)
+        return shadows[0], shadows[1], by_weight
+
+    return jacobian
+
+
 def fft_in_c(flags: tuple[str, ...]) -> Callable[..., Any]:
     """Return the transform there and back in C."""
     native = cz.c.function(_SOURCES / "fft.c", "there_and_back", flags=flags)
@@ -103,14 +147,16 @@ def _rows() -> Iterator[Row]:
         return
     for build, module, title in _PROBLEMS:
         row = next(r for r in module.ROWS if r.title == title)
-        plain = replace(row, title=f"{title}, in C", group=Group.IN_C, peers=(), quoted=_enzyme(row))
-        yield replace(plain, build=partial(build, ()))
-        yield replace(
-            plain,
-            title=f"{title}, in C with restrict",
-            build=partial(build, _RESTRICT),
-            variant_of=plain.title,
-        )
+        in_c = f"{title.removesuffix(', in one batch')}, in C"
+        plain = replace(row, title=in_c, group=Group.IN_C, peers=(), quoted=_enzyme(row))
+        yield _made_with(plain, build, ())
+        restricted = _made_with(plain, build, _RESTRICT)
+        yield replace(restricted, title=f"{in_c} with restrict", variant_of=plain.title)
+
+
+def _made_with(row: Row, build: Callable[..., Any], flags: tuple[str, ...]) -> Row:
+    row = replace(row, build=partial(build, flags))
+    return replace(row, derivative=partial(ba_in_two_sweeps, flags)) if build is ba_in_c else row
 
 
 def _enzyme(row: Row) -> Quoted:
