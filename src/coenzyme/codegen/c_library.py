@@ -7,10 +7,16 @@ program's own comparison and moves elements whose types the program shows.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
+from coenzyme.codegen.language_runtimes import (
+    end_process_in_calls,
+    runtime_functions,
+    without_unused_personalities,
+)
 from coenzyme.rules.carrying import CARRY
 
-__all__ = ["substitute_library"]
+__all__ = ["substitute_library", "substitute_runtimes"]
 
 _REALLOC = f"""
 define internal ptr @coenzyme.c.realloc(ptr %old, i64 %size) {{
@@ -223,16 +229,38 @@ def substitute_library(text: str) -> str:
     if f"@{CARRY}(" in text:
         # In a derivative it is defined. To differentiation it stays a name.
         text = _CARRY_DEFINED.sub(f"{_CARRY}\n", text)
-    names = set(_DECLARED.findall(text))
-    if not names:
+    names = _DECLARED.findall(text)
+    return _substitute(text, {name: _LIBRARY[name] for name in names})
+
+
+def substitute_runtimes(text: str, ending: Collection[str] = ()) -> str:
+    r"""Return LLVM text of a program in C++ or Rust that does without its language's run-time library.
+
+    Parameters
+    ----------
+    ending
+        Symbols of functions that do not return, and that nobody has: the process ends in their place.
+
+    Examples
+    --------
+    >>> "call ptr @malloc(" in substitute_runtimes("declare ptr @_Znwm(i64)\n")
+    True
+    """
+    text = end_process_in_calls(without_unused_personalities(text), ending)
+    return _substitute(text, runtime_functions(text, "coenzyme.c.{}".format))
+
+
+def _substitute(text: str, library: dict[str, tuple[str, tuple[str, ...]]]) -> str:
+    """Return `text` with these functions, each with what it declares, in the place of declarations."""
+    if not library:
         return text
-    text = _DECLARED.sub("", text)
-    text = _NAME.sub(lambda m: f"@coenzyme.c.{m.group(2)}" if m.group(2) in names else m.group(0), text)
-    needed = dict.fromkeys(line for name in sorted(names) for line in _LIBRARY[name][1])
+    text = re.sub(rf"^declare [^@\n]*@(?:{'|'.join(library)})\([^\n]*\n", "", text, flags=re.MULTILINE)
+    text = _NAME.sub(lambda m: f"@coenzyme.c.{m.group(2)}" if m.group(2) in library else m.group(0), text)
+    needed = dict.fromkeys(line for name in sorted(library) for line in library[name][1])
     declared = [
         line for line in needed if not re.search(rf"^(?:declare|define) [^\n]*{_symbol(line)}\(", text, re.M)
     ]
-    return "\n".join([text, *declared, *(_LIBRARY[name][0] for name in sorted(names))])
+    return "\n".join([text, *declared, *(library[name][0] for name in sorted(library))])
 
 
 def _symbol(declaration: str) -> str:

@@ -22,6 +22,11 @@ _LINKAGE = re.compile(
 )
 _CELL = re.compile(r'^@"?\.numba\.unresolved\$([^"\s]+)"? = external global ptr.*$', re.MULTILINE)
 _CELL_PREFIX = ".numba.unresolved$"
+_TAIL = re.compile(
+    r"(?: (?:section|partition|gc) \"[^\"]*\"| comdat(?:\([^)]*\))?| align \d+"
+    r"| (?:prefix|prologue|personality) .*?| ![\w.]+ !\d+)*\s*\{$"
+)
+_COMDAT = re.compile(r" comdat(?:\([^)]*\))?")  # of which one copy is kept: there is one
 _KEPT_ATTRIBUTES = re.compile(r"\b(?:noinline|optnone|alwaysinline)\b ?")
 
 # Functions that build an exception and nothing else: inlined, they are most of an array kernel's blocks.
@@ -253,10 +258,10 @@ def _split_parameters(text: str) -> list[str]:
 
 
 def _split_tail(line: str) -> tuple[str, str]:
-    """Split a definition before its metadata and its opening brace."""
-    match = re.search(r"(?:\s+![\w.]+ !\d+)*\s*\{$", line)
+    """Split a definition before what attributes may not follow: alignment, metadata, the brace."""
+    match = _TAIL.search(line)
     assert match is not None, line
-    return line[: match.start()], line[match.start() :]
+    return line[: match.start()], _COMDAT.sub("", line[match.start() :])
 
 
 def _end_of_parameters(line: str, start: int) -> int:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import llvmlite.binding as llvm
 
+from coenzyme.codegen.c_library import substitute_runtimes
 from coenzyme.errors import BackendUnavailableError, CompilationError
 
 __all__ = ["Clang", "compile_c", "find_clang"]
@@ -59,6 +60,12 @@ _ALWAYS = (
     "-Xclang",
     "-disable-O0-optnone",
 )
+_CPP = (
+    # What is thrown nothing here could catch, and each call would have a second way out.
+    "-fno-exceptions",
+    "-fno-rtti",
+)
+_CPP_SUFFIXES = frozenset({".cc", ".cp", ".cpp", ".cxx", ".c++", ".C"})
 
 
 @dataclass(frozen=True)
@@ -214,7 +221,8 @@ def compile_c(
     if path is None or code:
         command += [_DIALECT, *flags, "-x", "c", "-"]
     else:
-        command += [*([_DIALECT] if path.suffix == ".c" else []), *flags, str(path)]
+        ours = [_DIALECT] if path.suffix == ".c" else _CPP if path.suffix in _CPP_SUFFIXES else []
+        command += [*ours, *flags, str(path)]
     done = subprocess.run(command, input=code.encode(), capture_output=True, check=False)
     if done.returncode != 0:
         said = done.stderr.decode(errors="replace").strip()
@@ -224,7 +232,8 @@ def compile_c(
             remedy="make the code compile with this command",
         )
     # What variables are called and where they are lives in records of their own, which nothing here reads.
-    return _RECORD.sub("", done.stdout.decode(errors="replace"))
+    text = _RECORD.sub("", done.stdout.decode(errors="replace"))
+    return text if path is None or path.suffix == ".c" else substitute_runtimes(text)
 
 
 def _name_of(source: str) -> str:

@@ -9,12 +9,15 @@ from typing import Any
 
 import llvmlite.binding as llvm
 
+from coenzyme.codegen.c_library import substitute_runtimes
+from coenzyme.codegen.symbols import is_linked
 from coenzyme.errors import ParseError, UnsupportedIRError
 
 __all__ = ["host_layout", "parse_apart", "read_module"]
 
 _MAGIC = (b"BC\xc0\xde", b"\xde\xc0\x17\x0b")  # bitcode, and its wrapper
 _MADE_BY = re.compile(r'= !\{!"[^"]*?\b(?:clang|rustc|flang|LLVM)[^"]*? version[^"0-9]*(\d+)[^"]*"\}')
+_OUTDATED = re.compile(r"unsupported constant expression|constexprs? (?:is|are) no longer supported")
 _DOCUMENTED = "produce it with clang -S -emit-llvm, or what your compiler has for that"
 
 
@@ -49,7 +52,18 @@ def read_module(given: str | bytes | os.PathLike[str]) -> str:
     except RuntimeError as problem:
         raise ParseError(f"{name} is not valid LLVM: {problem}", remedy=_DOCUMENTED) from problem
     _check_machine(module, name)
-    return str(module)
+    return substitute_runtimes(str(module), _ending(module))
+
+
+def _ending(module: Any) -> list[str]:
+    """Return the functions that do not return and that neither the module nor the process has."""
+    return [
+        function.name
+        for function in module.functions
+        if function.is_declaration
+        and any(b"noreturn" in attributes.split() for attributes in function.attributes)
+        and not is_linked(function.name)
+    ]
 
 
 def _contents(given: str | bytes | os.PathLike[str]) -> tuple[str, str | bytes]:
@@ -79,6 +93,7 @@ def _read_bitcode(data: bytes, name: str) -> Any:
         return llvm.parse_bitcode(data, llvm.create_context())
     except RuntimeError as problem:
         ours = llvm.llvm_version_info[0]
+        _refuse_outdated(name, problem)
         raise ParseError(
             f"LLVM cannot read {name}: {str(problem).strip()}",
             remedy=f"it may come from a newer LLVM than {ours}, which llvmlite has: compile it with "
@@ -90,6 +105,7 @@ def _read_assembly(text: str, name: str) -> Any:
     try:
         return parse_apart(text)
     except RuntimeError as problem:
+        _refuse_outdated(name, problem)
         ours = llvm.llvm_version_info[0]
         made_by = [int(found) for found in _MADE_BY.findall(text)]
         remedy = _DOCUMENTED
@@ -107,6 +123,15 @@ def parse_apart(text: str) -> Any:
     The text of a module is what it is known by.
     """
     return llvm.parse_assembly(text, llvm.create_context())
+
+
+def _refuse_outdated(name: str, problem: RuntimeError) -> None:
+    if _OUTDATED.search(str(problem)):
+        raise ParseError(
+            f"LLVM {llvm.llvm_version_info[0]}, which llvmlite has, does not know constants any more that "
+            f"{name} has: {str(problem).strip()[:500]}",
+            remedy="compile it with optimisation, -O1, which settles most of them, or with a newer compiler",
+        ) from problem
 
 
 def host_layout() -> str:
