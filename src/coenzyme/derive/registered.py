@@ -62,6 +62,10 @@ class Registered:
     release
         What gives back what is allocated, and what it takes: numbers of parameters of the allocation, −1 for
         the memory.
+    tailored
+        Whether derivatives are made for what a call passes: they are given the shadows that there are, and
+        their names end with a letter for each parameter, d with a shadow and c without. The function returns
+        nothing, and its augmented primal, which needs no shadows, a pointer.
     """
 
     name: str
@@ -72,6 +76,7 @@ class Registered:
     gradient: tuple[str, FunctionType] | None = None
     size: int = 0
     release: tuple[tuple[str, FunctionType], tuple[int, ...]] | None = None
+    tailored: bool = False
 
 
 def fill_registered(context: Context, registered: Registered, entry: Derivatives, mode: Mode) -> None:
@@ -261,6 +266,9 @@ class _Writer:
             at.store(value, function.arguments[0])
 
     def _call_derivative(self, at: Builder, function: Function) -> None:
+        if self.registered.tailored:
+            self._call_tailored(at, function, "derivative")
+            return
         called = self._given(self.registered.derivative, "__enzyme_register_derivative")
         returned = self._call(at, called, self._arguments(function, tangents=True))
         if self.result == VOID:
@@ -312,7 +320,33 @@ class _Writer:
             case _:
                 return ()
 
+    def _call_tailored(self, at: Builder, function: Function, what: str, *tape: Value) -> None:
+        """Call a derivative that is made for what the call passes."""
+        shadow_of = self._shadow_of(function)
+        arguments: list[Value] = []
+        letters = ""
+        for number, value in enumerate(self._primals(function), _FIRST):
+            shadow = shadow_of.get(number)
+            arguments += [value] if shadow is None else [value, shadow]
+            letters += "c" if shadow is None else "d"
+            if shadow is not None and not value.type.is_pointer:
+                raise UnsupportedIRError(
+                    f"argument {number - _FIRST} is a number that varies",
+                    function=self.context.function_name,
+                    operation=self.registered.name,
+                    remedy="pass a pointer to it",
+                )
+        arguments += tape
+        kind = FunctionType(VOID, tuple(a.type for a in arguments))
+        name = f"{self.registered.name}.{what}.{letters}"
+        at.call(self.module.declare(name, kind), arguments)
+
     def _call_augmented(self, at: Builder, function: Function, record: Value) -> None:
+        if self.registered.tailored:
+            assert self.registered.augmented is not None
+            tape = self._call(at, self.registered.augmented, self._primals(function))
+            at.store(tape, self._in_record(at, record, 0))
+            return
         called = self._given(self.registered.augmented, "__enzyme_register_gradient")
         returned = self._call(at, called, self._arguments(function, tangents=False))
         parts: dict[str, Value] = {}
@@ -338,6 +372,10 @@ class _Writer:
                 at.store(parts["shadow"], shadow)
 
     def _call_gradient(self, at: Builder, function: Function, record: Value) -> None:
+        if self.registered.tailored:
+            tape = at.load(PTR, self._in_record(at, record, 0))
+            self._call_tailored(at, function, "gradient", tape)
+            return
         called = self._given(self.registered.gradient, "__enzyme_register_gradient")
         arguments = self._arguments(function, tangents=False)
         if self.result.is_float:

@@ -24,6 +24,7 @@ from coenzyme.derive.plan import ReversePlan
 from coenzyme.derive.registered import Registered
 from coenzyme.derive.runtime import TapeMemory
 from coenzyme.derive.shadow_layout import ShadowLayout
+from coenzyme.derive.spared import find_spared
 from coenzyme.derive.stack_arrays import move_stack_arrays
 from coenzyme.errors import UnsupportedIRError
 from coenzyme.foreign.enzyme_kinks import choose_sides
@@ -189,6 +190,7 @@ def derive_foreign(
     if variables is not None:
         entry = variables.entry
     entry = give_status(module, [entry], opaque=registered)[entry]
+    _note_spared(module, registered)
     if variables is not None:
         variables = replace(variables, entry=entry)
     locate = SourceMap(module).locate
@@ -223,6 +225,16 @@ def derive_foreign(
     verify(result, symbol)
     passed = () if variables is None or request.layout is None else variables.variables
     return ForeignDerivative(result, symbols, plan, frozenset(v.name for v in passed))
+
+
+def _note_spared(module: Module, registered: Mapping[str, Registered]) -> None:
+    """Note what functions whose derivatives are made for their calls leave alone."""
+    for name, one in registered.items():
+        standing = module.functions.get(f"{name}{SUFFIX}")
+        if one.tailored and standing is not None:
+            spared = find_spared(module.functions[name])
+            # Where the result goes, and errors, come first.
+            standing.spared = None if spared is None else frozenset([0, 1, *(n + 2 for n in spared)])
 
 
 def prepare_foreign(text: str, symbol: str, apart: Container[str] = ()) -> str:

@@ -25,10 +25,12 @@ from coenzyme.foreign.enzyme_calls import (
 from coenzyme.foreign.enzyme_contexts import Contexts, take_contexts
 from coenzyme.foreign.enzyme_emission import Made, Standing, emit_standing
 from coenzyme.foreign.enzyme_failure import define_failure
+from coenzyme.foreign.enzyme_fixed_points import define_derivatives, take_fixed_points
 from coenzyme.foreign.enzyme_hints import add_iterations, resolve_hints, resolve_iterations
 from coenzyme.foreign.enzyme_plan import TAPE_BYTES, CallPlan, EnzymeMode
 from coenzyme.foreign.enzyme_registrations import take_registrations
 from coenzyme.foreign.enzyme_targets import bring_together, choose_at_run_time
+from coenzyme.foreign.fixed_point_text import FixedPoint
 from coenzyme.foreign.visibility import hide, show
 from coenzyme.frontends.program import ComponentActivity, Mode
 from coenzyme.ir.builder import Builder
@@ -105,7 +107,8 @@ def resolve_enzyme(text: str) -> Resolution:
     resolve_hints(module)
     registered = take_registrations(module)
     module, contexts = take_contexts(module)
-    resolver = _Resolver(module, registered, hidden.variables, contexts)
+    points = take_fixed_points(module, registered)
+    resolver = _Resolver(module, registered, hidden.variables, contexts, points)
     resolver.run()
     module = parse_module(with_definitions(resolver.module))
     resolve_iterations(module)
@@ -122,7 +125,9 @@ class _Resolver:
         registered: Mapping[str, Registered],
         own: Container[str],
         contexts: Contexts | None,
+        points: Sequence[FixedPoint],
     ) -> None:
+        self.points = points
         self.module = module
         self.contexts = contexts
         self.own = own
@@ -139,6 +144,7 @@ class _Resolver:
     def run(self) -> None:
         """Resolve all calls, those in functions that are differentiated before those that do it."""
         while True:
+            define_derivatives(self.module, self.points)
             sites = list(find_sites(self.module))
             if not sites:
                 return

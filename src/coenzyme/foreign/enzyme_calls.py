@@ -22,8 +22,10 @@ __all__ = [
     "find_sites",
     "mentions_enzyme",
     "pointee_of",
+    "read_actual",
     "read_actuals",
     "target_of",
+    "without_casts",
 ]
 
 _MARKER = re.compile(r"enzyme_[a-z_]+")
@@ -119,20 +121,22 @@ def pointee_of(attributes: str, word: str) -> Type | None:
 
 def read_actuals(site: Site) -> tuple[Actual, ...]:
     """Return the arguments of a call as far as they say what it means."""
-    return tuple(_read(argument) for argument in site.call.arguments)
+    return tuple(read_actual(argument) for argument in site.call.arguments)
 
 
-def _read(value: Value) -> Actual:
-    bare = _without_casts(value)
+def read_actual(value: Value) -> Actual:
+    """Return what an argument of a call says."""
+    bare = without_casts(value)
     if isinstance(bare, Load):
-        bare = _without_casts(bare.pointer)
+        bare = without_casts(bare.pointer)
     marker = bare.name if isinstance(bare, Global) and _MARKER.fullmatch(bare.name) else None
     number = value.value if isinstance(value, ConstantInt) else None
     width = value.arguments[0] if isinstance(value, Call) and value.callee_name == NEW_CONTEXT else None
     return Actual(value.type, marker, number, width.value if isinstance(width, ConstantInt) else None)
 
 
-def _without_casts(value: Value) -> Value:
+def without_casts(value: Value) -> Value:
+    """Return what was cast to `value`."""
     while True:
         if isinstance(value, (Cast, Freeze)) or (
             isinstance(value, ConstantExpression) and value.opcode in _CASTS
@@ -160,7 +164,7 @@ def target_of(site: Site, module: Module, own: Container[str]) -> Function | Non
     own
         The variables that nobody outside of the module can change.
     """
-    value = _without_casts(site.differentiated)
+    value = without_casts(site.differentiated)
     if isinstance(value, Load):
         value = _held_forever(value.pointer, module, own)
     return value if isinstance(value, Function) else None

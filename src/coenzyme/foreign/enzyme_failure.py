@@ -11,12 +11,14 @@ from coenzyme.ir.instructions import GlobalVariable, Module
 from coenzyme.ir.types import I32, PTR, VOID, FunctionType
 from coenzyme.ir.values import Value
 
-__all__ = ["FAILED", "NARROW", "SPENT", "define_failure", "emit_failure"]
+__all__ = ["CHANGED", "FAILED", "NARROW", "SPENT", "define_failure", "emit_failure"]
 
 FAILED = "coenzyme.enzyme.failed"
 """Is called with a status, and a text that says where, and ends the program."""
 SPENT = -1
 """The status where there is no tape."""
+CHANGED = -3
+"""The status where a step of a fixed-point iteration, run again, has another result."""
 NARROW = -2
 """The status where a context has shadows for fewer directions than there are."""
 
@@ -24,6 +26,7 @@ _REASONS = {
     int(Status.TAPE_EXHAUSTED): "no memory is left for the tape",
     int(Status.UNKNOWN_FUNCTION): "a function is called by an address that the module does not know",
     SPENT: "there is no tape: its sweep has been run already, or it was never made",
+    CHANGED: "what a step of a fixed-point iteration reads has been changed since (enzyme_checkpoint_region)",
     NARROW: "the context has shadows for fewer directions than there are",
 }
 _OTHER = "the function itself has failed"

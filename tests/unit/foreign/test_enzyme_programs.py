@@ -13,7 +13,7 @@ from coenzyme.foreign.running import run_main
 from coenzyme.frontends.clang import find_clang
 
 PROGRAMS = Path(__file__).parent / "programs"
-NOT_CHECKS = ("arguments", "failing", "narrow_context", "spent_tape")
+NOT_CHECKS = ("arguments", "changed_input", "failing", "narrow_context", "spent_tape")
 CHECKS = sorted(p.stem for p in PROGRAMS.glob("*.c") if p.stem not in NOT_CHECKS)
 ABORTED = 128 + 6
 
@@ -58,6 +58,13 @@ def test_a_context_for_fewer_directions_than_there_are_ends_the_program(
 ) -> None:
     assert run_main(resolved("narrow_context").text, 0) == ABORTED
     assert "shadows for fewer directions" in capfd.readouterr().err
+
+
+def test_a_fixed_point_whose_input_was_overwritten_ends_the_program(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    assert run_main(resolved("changed_input").text, 0) == ABORTED
+    assert "enzyme_checkpoint_region" in capfd.readouterr().err
 
 
 def test_a_program_gets_its_arguments_and_returns_its_status(capfd: pytest.CaptureFixture[str]) -> None:

@@ -93,6 +93,19 @@ def _clang() -> None:
             ActivityError,
             "no context in the module",
         ),
+        (
+            "extern void __enzyme_fixed_point(void *, ...); static int step(long i, double *x) { return 0; }"
+            "void d(double *x) { __enzyme_fixed_point((void *)step, x); }",
+            ActivityError,
+            "no state is named",
+        ),
+        (
+            "extern void __enzyme_fixed_point(void *, ...); extern int enzyme_fp_state;"
+            "static int step(long i, float *x) { return x[0] > 1.0f; }"
+            "void d(float *x) { __enzyme_fixed_point((void *)step, enzyme_fp_state, x, 8L, x); }",
+            UnsupportedIRError,
+            "what the state is made of",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_with_the_line(code: str, kind: type[CoenzymeError], said: str) -> None:
