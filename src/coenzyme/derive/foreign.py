@@ -137,6 +137,8 @@ def _call_through(function: Function) -> Function:
     twin = Function(f"{function.name}{SUFFIX}", kind, arguments, "internal", "nounwind")
     at = Builder(twin.add_block(Block("entry")))
     value = at.call(function, list(given))
+    # How a struct or a short integer is passed is part of C's convention.
+    value.argument_attributes = [a.attributes for a in function.arguments]
     if value.type != VOID:
         at.store(value, arguments[0])
     at.ret(const_int(I32, 0))

@@ -141,7 +141,7 @@ def fuse(
     for phi, addition, place in fusion.sums:
         total = _slot(prologue, phi.type)
         Builder.before(loop.preheader.terminator).store(phi.value_from(loop.preheader), total)
-        at = _after(again)
+        at = Builder.after(again)
         term = at.load(phi.type, place)
         at.store(at.fadd(at.load(phi.type, total), term, flags=addition.flags), total)
         totals[addition] = total
@@ -174,7 +174,7 @@ def _compute_late(
                 known[value] = at.load(value.type, totals[value])
             else:
                 slot = _slot(prologue, value.type)
-                _after(value).store(value, slot)
+                Builder.after(value).store(value, slot)
                 known[value] = at.load(value.type, slot)
         return known[value]
 
@@ -210,13 +210,6 @@ def _late_phi(
         if changed[n]:
             result = at.select(at.icmp("eq", taken, const_int(I32, n)), late(value), result)
     return result
-
-
-def _after(value: Instruction) -> Builder:
-    block = value.block
-    assert block is not None
-    index = len(block.phis) if isinstance(value, Phi) else block.instructions.index(value) + 1
-    return Builder(block, index)
 
 
 def _leave_out(loop: Loop, starts: Mapping[Instruction, Value]) -> None:

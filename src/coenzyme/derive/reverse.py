@@ -14,24 +14,22 @@ from functools import partial
 
 from coenzyme.analysis.branches import CameFrom, Decision, Test
 from coenzyme.analysis.exits import ExitKind, normal_statuses
-from coenzyme.analysis.objects import Storage
 from coenzyme.analysis.passes import Pass
-from coenzyme.analysis.tape import Keep, field_size
 from coenzyme.derive.adjoints import Adjoints
-from coenzyme.derive.calls import Derivatives, ReverseCalls
+from coenzyme.derive.calls import ReverseCalls
 from coenzyme.derive.context import Context
-from coenzyme.derive.deferred import find_deferred
 from coenzyme.derive.forwarded import forward_stores
+from coenzyme.derive.frames import Frames
 from coenzyme.derive.fusing import find_fusions, fuse
 from coenzyme.derive.growth import keep_payloads
-from coenzyme.derive.hoisting import compute_outside
-from coenzyme.derive.limit import leave_status, push_kept
+from coenzyme.derive.kept import Kept
+from coenzyme.derive.limit import leave_status
 from coenzyme.derive.nearby import begin_nearby
 from coenzyme.derive.plan import ReversePlan
 from coenzyme.derive.positions import Position, ReverseValues
 from coenzyme.derive.row_text import RowText
-from coenzyme.derive.runtime import DESTROY, KEEP_STACK, STACK, TapeMemory
-from coenzyme.derive.safety import Guard, clear_payload, guard
+from coenzyme.derive.runtime import TapeMemory
+from coenzyme.derive.safety import Guard, guard
 from coenzyme.derive.scopes import Scopes, Side
 from coenzyme.derive.seeds import ResultPlaces, add_seed, drop_references
 from coenzyme.derive.side_by_side import hide_origin
@@ -41,20 +39,10 @@ from coenzyme.frontends.program import ComponentActivity, Status
 from coenzyme.ir.builder import Builder, const_int, zero
 from coenzyme.ir.instructions import Alloca, Block, Branch, Call, Function, Instruction, Phi, Switch
 from coenzyme.ir.loops import Loop
-from coenzyme.ir.types import I1, I8, I32, I64, PTR, VOID, FunctionType, IntType, Type
-from coenzyme.ir.values import Argument, ConstantNull, Value
-from coenzyme.rules import Allocation, BlockKind, find_memory_rule
+from coenzyme.ir.types import I1, I32, I64, VOID, IntType, Type
+from coenzyme.ir.values import Argument, Value
 
 __all__ = ["emit_reverse"]
-
-SHADOWS = "shadows"
-"""Key of the stack of shadows that are counted blocks."""
-DEFERRED = "deferred"
-"""Key of the stack of shadows of the caller's that the function has let go of."""
-
-
-MOST_ITERATIONS = 1 << 44
-"""A loop that runs more often than this cannot be taped; as many records do not overflow 64 bits."""
 
 
 @dataclass(frozen=True)
@@ -74,13 +62,6 @@ class Bar:
     lane: Adjoints
     phi: Phi
     value: Value
-
-
-def allocation_of(call: Call) -> Allocation:
-    """Return the row of an allocating `call`."""
-    rule = find_memory_rule(call.callee_name or "")
-    assert isinstance(rule, Allocation)
-    return rule
 
 
 def emit_reverse(
@@ -135,12 +116,15 @@ class _Emitter:
         self.shape = plan.shape
         self.function: Function = plan.shape.function
         self.outputs = adjoint_outputs
+        self.guards: list[Guard] = []
         self.values = ReverseValues(plan, self.scopes, self.make_slot)
+        self.frames = Frames(context, plan, self.values, self.make_slot, self.guards)
+        self.kept = Kept(context, plan, calls, self.values, self.make_slot, self.guards, self.give_up)
         self.lanes = [Adjoints(context, plan, s, self.values, self.make_slot) for s in plan.lanes]
         # What serves all lanes is done with the last.
-        self.lanes[-1].drop_kept = self.drop_kept
-        self.lanes[-1].drop_copies = self.drop_copies
-        self.lanes[-1].free_late = self.free_late
+        self.lanes[-1].drop_kept = self.kept.drop_kept
+        self.lanes[-1].drop_copies = self.kept.drop_copies
+        self.lanes[-1].free_late = self.kept.free_late
         if calls is not None:
             for lane in self.lanes[:-1]:
                 lane.reverse_call = lambda _call, _at: None
@@ -148,15 +132,9 @@ class _Emitter:
         self.calls = calls
         self.rows = RowText(context, plan, self.values, self.lanes, self.new_block, self.make_slot)
         self.inverse: dict[Block, Block] = {}
-        self.stacks: dict[Loop, Value] = {}
-        self.keep_stacks: dict[str, Value] = {}
-        """For each function that gives memory back, the stack of the blocks it is to give back."""
-        self.record_stacks: dict[Function, Value] = {}
-        """For each function that discards the records of a callee, the stack of those in wait."""
         self.repeated: dict[Call, Value] = {}
         """The calls in the reverse sweep that run calls of the primal again."""
         self.entries: dict[tuple[Block, Block, Loop], Position] = {}
-        self.guards: list[Guard] = []
         self.status = Alloca(I32, const_int(I32, 1), "status")
         self.prologue: list[Instruction] = []
         self.ending: list[Block] = []
@@ -204,9 +182,9 @@ class _Emitter:
             shared=frozenset(
                 [
                     *self.values.stored.values(),
-                    *self.stacks.values(),
-                    *self.keep_stacks.values(),
-                    *self.record_stacks.values(),
+                    *self.frames.stacks.values(),
+                    *self.kept.stacks.values(),
+                    *self.kept.record_stacks.values(),
                 ]
             ),
             outputs=frozenset(o for outputs in self.outputs for o in outputs.values()),
@@ -241,234 +219,26 @@ class _Emitter:
             self.values.stored[value] = self.make_slot(value.type, f"{value.name}.kept")
         for loop in self.shape.counted:
             self.values.index[loop] = self.make_slot(I64, f"{loop.header.name}.reverse.index")
-            if self.plan.frame(loop) is not None:
-                self.values.base[loop] = self.make_slot(PTR, f"{loop.header.name}.frame")
-                self.stacks[loop] = self.make_slot(STACK, f"{loop.header.name}.stack")
-        for value, column in self.plan.columns.items():
-            assert isinstance(value, Instruction)
-            assert value.block is not None
-            loop = self.shape.loop_of(value.block)
-            if loop is not None and (column.loop, loop) not in self.values.beside:
-                slot = self.make_slot(PTR, f"{column.loop.header.name}.frame.beside")
-                self.values.beside[column.loop, loop] = slot
+        self.frames.prepare()
         if self.nearby:
-            self.prologue += begin_nearby(list(self.stacks.values()))
-        for call in self.plan.kept:
-            release = allocation_of(call).release
-            if release not in self.keep_stacks:
-                self.keep_stacks[release] = self.make_slot(KEEP_STACK, "kept.blocks")
-        for twin in self.plan.late.twins:
-            self.values.late[twin] = self.make_slot(PTR, f"{twin.name}.late")
-        shadowed = self.plan.lanes[0].allocations
-        counted = [c for c in shadowed if allocation_of(c).kind is BlockKind.MEMINFO]
-        if any(call in self.plan.kept for call in counted):
-            self.keep_stacks[SHADOWS] = self.make_slot(KEEP_STACK, "kept.shadows")
-        if self.plan.copies and "free" not in self.keep_stacks:
-            self.keep_stacks["free"] = self.make_slot(KEEP_STACK, "kept.blocks")
+            self.prologue += begin_nearby(list(self.frames.stacks.values()))
+        self.kept.prepare()
 
     # -- the forward sweep's share
 
     def store_primal_values(self) -> None:
         for value in self.plan.tape.slots:
-            at = self.after(value)
+            at = Builder.after(value)
             at.store(value, self.values.stored[value])
         for loop in self.shape.counted:
             if self.plan.frame(loop) is not None:
-                self.push_frames(loop)
-        for call in self.plan.kept:
-            self.keep_block(call)
-        for copy in self.plan.copies.values():
-            self.keep_copy(copy)
-        self.keep_records()
-        self.defer_releases()
+                self.frames.push_frames(loop)
+        self.kept.keep()
         keep_payloads(self.context, self.shape.exits.live)
         growths = (twin for shadows in self.plan.lanes for twin in shadows.growths)
         self.guards.extend(Guard(twin, Status.TAPE_EXHAUSTED) for twin in growths)
         for call in self.plan.withheld:
             call.erase()
-
-    @staticmethod
-    def after(value: Instruction) -> Builder:
-        """Return a builder right after the definition of `value`, past the phis where it is one."""
-        block = value.block
-        assert block is not None
-        index = block.instructions.index(value) + 1
-        if isinstance(value, Phi):
-            index = len(block.phis)
-        return Builder(block, index)
-
-    def push_frames(self, loop: Loop) -> None:
-        frame = self.plan.frame(loop)
-        counted = self.shape.counted[loop]
-        assert frame is not None
-        base, count = self.push_nest(loop) if counted.last is not None else (self.push_record(loop), None)
-        for value, offset in zip(frame.fields, frame.offsets, strict=True):
-            assert isinstance(value, Instruction)
-            at = self.after(value)
-            if count is not None and len(loop.blocks) == 1 and self.plan.hides:
-                # LLVM carries what it has loaded to the next iteration, and vectorises that if it is not
-                # stored before the next load.
-                at = Builder.before(loop.header.terminator)
-            if isinstance(value, Phi) and value.block is loop.header and count is None:
-                assert isinstance(base, Instruction)
-                at = Builder(loop.header, loop.header.instructions.index(base) + 1)
-            if count is None:
-                address = at.gep(I8, base, [const_int(I64, offset)])
-            else:
-                column = at.gep(I8, base, [at.mul(count, const_int(I64, offset))])
-                within = at.mul(counted.index, const_int(I64, field_size(value.type)))
-                address = at.gep(I8, column, [within])
-            if self.plan.keep(value) is Keep.EITHER:
-                assert self.plan.facts is not None
-                nowhere = self.make_slot(value.type, f"{value.name}.untaped")
-                address = at.select(self.plan.facts, nowhere, address)
-            self.values.write_tape(at, value, address)
-
-    def push_record(self, loop: Loop) -> Value:
-        """Ask for the tape of one iteration of `loop`, at its beginning."""
-        at = Builder(loop.header, len(loop.header.phis))
-        return self.push(loop, self.values.frame_size(loop, self.plan.facts, at), at)
-
-    def push(self, loop: Loop, size: Value, at: Builder) -> Value:
-        """Ask for some bytes on the tape of `loop`."""
-        base = at.call(self.context.require("coenzyme.tape.push"), [self.stacks[loop], size])
-        assert isinstance(base, Instruction)
-        self.guards.append(Guard(base, Status.TAPE_EXHAUSTED))
-        return base
-
-    def push_nest(self, loop: Loop) -> tuple[Value, Value]:
-        """Ask for the tape of all iterations of `loop`, before the first loop in whose nest it has its place.
-
-        Return where it is in this run of the loop, and how many iterations that has.
-        """
-        around = self.plan.hoisted.get(loop, ())
-        loops = (*around, loop)
-        outermost = loops[0]
-        assert outermost.preheader is not None
-        assert loop.preheader is not None
-        at = Builder.before(outermost.preheader.terminator)
-        # More iterations than memory has bytes: ask for what is never granted, not for a wrapped product.
-        absurd: Value = const_int(I1, 0)
-        total: Value = const_int(I64, 1)
-        for part in reversed(loops):
-            last = compute_outside(self.last_of(part), outermost.blocks, at, lambda value: value)
-            room: Value = const_int(I64, MOST_ITERATIONS)
-            if part is not loop:
-                none = at.icmp("eq", total, const_int(I64, 0))
-                room = at.udiv(room, at.select(none, const_int(I64, 1), total))
-            absurd = at.or_(absurd, at.icmp("ugt", last, room))
-            total = at.mul(total, at.add(last, const_int(I64, 1)))
-        size = at.mul(total, self.values.frame_size(loop, self.plan.facts, at))
-        base = self.push(loop, at.select(absurd, const_int(I64, 1 << 62), size), at)
-        base = self.hidden(base, at)
-        at = Builder.before(loop.preheader.terminator)
-        counts = [at.add(self.last_of(part), const_int(I64, 1)) for part in loops]
-        if around:
-            indices = [self.shape.counted[part].index for part in around]
-            base = self.values.frame_in_nest(loop, base, indices, counts, self.plan.facts, at)
-        return base, counts[-1]
-
-    def last_of(self, loop: Loop) -> Value:
-        """Return the last index of a counted loop."""
-        last = self.shape.counted[loop].last
-        assert last is not None
-        return last
-
-    def placed_at(self, loop: Loop) -> list[Loop]:
-        """Return the loops whose tape has its place from before `loop` to after it."""
-        found = [inner for inner, around in self.plan.hoisted.items() if around[0] is loop]
-        counted = self.shape.counted[loop].last is not None
-        if counted and self.plan.frame(loop) is not None and loop not in self.plan.hoisted:
-            found.append(loop)
-        return found
-
-    def keep_block(self, call: Call) -> None:
-        """Hold on to the block that `call` returns, and to its shadows, for the reverse sweep to drop."""
-        rule = allocation_of(call)
-        increase = self.module.declare("NRT_incref", FunctionType(VOID, (PTR,)))
-        late = self.plan.late.calls
-        twins = [s.allocations[call] for s in self.plan.lanes if call in s.allocations and call not in late]
-        self.guards.extend(Guard(twin, Status.TAPE_EXHAUSTED, clear=call) for twin in twins)
-        for block in (call, *twins):
-            at = self.after(block)
-            if rule.kind is BlockKind.MEMINFO:
-                at.call(increase, [block])
-            pushed = push_kept(
-                self.context, at, self.keep_stack(call, is_shadow=block is not call), block, call
-            )
-            self.guards.append(Guard(pushed, Status.TAPE_EXHAUSTED))
-
-    def keep_stack(self, call: Call, *, is_shadow: bool) -> Value:
-        """Return the stack that holds what `call` allocates, or its shadow."""
-        rule = allocation_of(call)
-        if is_shadow and rule.kind is BlockKind.MEMINFO:
-            return self.keep_stacks[SHADOWS]
-        return self.keep_stacks[rule.release]
-
-    def keep_copy(self, copy: Call) -> None:
-        """Hold on to the copy of an operand until the reverse sweep has read it."""
-        pushed = push_kept(self.context, self.after(copy), self.keep_stacks["free"], copy, copy)
-        self.guards.append(Guard(copy, Status.TAPE_EXHAUSTED))
-        self.guards.append(Guard(pushed, Status.TAPE_EXHAUSTED))
-
-    def defer_releases(self) -> None:
-        """Let go of the caller's shadows at the end only."""
-        live = self.shape.exits.live
-        deferred = [c for lane in self.plan.lanes for c in find_deferred(live, self.plan.activity, lane)]
-        for call in deferred:
-            if DEFERRED not in self.keep_stacks:
-                self.keep_stacks[DEFERRED] = self.make_slot(KEEP_STACK, "deferred.shadows")
-            before = Builder.before(call)
-            pushed = push_kept(self.context, before, self.keep_stacks[DEFERRED], call.operands[0], None)
-            self.guards.append(Guard(pushed, Status.TAPE_EXHAUSTED))
-            call.erase()
-
-    def drop_copies(self, call: Call, at: Position) -> None:
-        """Free the copies that were made for `call`."""
-        drop = self.context.require("coenzyme.keep.drop.free")
-        for reader, _ in self.plan.copies:
-            if reader is call:
-                at.builder.call(drop, [self.keep_stacks["free"]])
-
-    def drop_kept(self, call: Call, at: Position) -> None:
-        """Drop what :meth:`keep_block` held."""
-        drop = self.context.require(f"coenzyme.keep.drop.{allocation_of(call).release}")
-        for shadows in self.plan.lanes:
-            if call in shadows.allocations and call not in self.plan.late.calls:
-                at.builder.call(drop, [self.keep_stack(call, is_shadow=True)])
-        at.builder.call(drop, [self.keep_stack(call, is_shadow=False)])
-
-    def allocate_late(self, block: Block, at: Position) -> None:
-        """Allocate the shadows that there are from the inverse of `block` on, and clear them."""
-        for call in self.plan.late.allocations.get(block, ()):
-            for shadows in self.plan.lanes:
-                arguments = [self.values.get(argument, at) for argument in call.arguments]
-                assert isinstance(call.callee, Function)
-                shadow = at.builder.call(call.callee, arguments)
-                assert isinstance(shadow, Call)
-                at.builder.store(shadow, self.values.late[shadows.allocations[call]])
-                granted = self.new_block(f"{call.name}.shadow.granted")
-                refused = at.builder.icmp("eq", shadow, ConstantNull())
-                at.builder.cond_branch(refused, self.give_up(), granted)
-                at.builder = Builder(granted)
-                clear_payload(self.module, shadow, shadow, at.builder)
-
-    def free_late(self, call: Call, at: Position) -> None:
-        """Free what :meth:`allocate_late` allocated for `call`."""
-        for shadows in self.plan.lanes:
-            slot = self.values.late[shadows.allocations[call]]
-            self.decref(slot, at.builder)
-            at.builder.store(ConstantNull(), slot)
-
-    def decref(self, slot: Value, at: Builder) -> None:
-        """Let go of the counted block whose address is in `slot`, if there is one."""
-        at.call(self.module.declare("NRT_decref", FunctionType(VOID, (PTR,))), [at.load(PTR, slot)])
-
-    def give_up(self) -> Block:
-        """Return the block by which the reverse sweep ends where it is not granted memory."""
-        if self.failed is None:
-            self.failed = self.new_block("reverse.failed")
-        return self.failed
 
     def reverse_call(self, call: Call, at: Position) -> None:
         """Run the reverse sweep of a function kept out of line."""
@@ -487,7 +257,7 @@ class _Emitter:
                     arguments.append(slot)
         if call in self.calls.record_of:
             pop = self.context.require("coenzyme.records.pop")
-            arguments.append(at.builder.call(pop, [self.record_stack(pair)]))
+            arguments.append(at.builder.call(pop, [self.kept.record_stack(pair)]))
         failed = at.builder.call(pair.reverse, arguments)
         if call not in self.calls.record_of:
             self.repeated[call] = failed
@@ -496,22 +266,6 @@ class _Emitter:
         at.builder.store(at.builder.select(fine, before, failed), self.status)
         for lane, argument, slot in adjoints:
             lane.add(argument, at.builder.load(argument.type, slot), at)
-
-    def record_stack(self, pair: Derivatives) -> Value:
-        """Return the stack of the records of one callee."""
-        assert pair.discard is not None
-        if pair.discard not in self.record_stacks:
-            self.record_stacks[pair.discard] = self.make_slot(PTR, "records")
-        return self.record_stacks[pair.discard]
-
-    def keep_records(self) -> None:
-        """Hold on to the records of calls until their reverse sweeps run."""
-        if self.calls is None:
-            return
-        push = self.context.require("coenzyme.records.push")
-        for call, record in self.calls.record_of.items():
-            assert isinstance(record, Instruction)
-            self.after(record).call(push, [self.record_stack(self.calls.pair_of[call]), record])
 
     def redirect_returns(self) -> None:
         for block, kind in self.shape.exits.kinds.items():
@@ -558,7 +312,7 @@ class _Emitter:
     def invert(self, block: Block) -> None:
         """Emit the inverse of `block`: its instructions' adjoints, then the way back."""
         at = Position(self.shape.loop_of(block), Builder(self.inverse[block]))
-        self.allocate_late(block, at)
+        self.kept.allocate_late(block, at)
         for instruction in reversed(self.plan.instructions[block]):
             if not instruction.is_terminator and instruction not in self.plan.withheld:
                 for lane in self.lanes:
@@ -586,7 +340,7 @@ class _Emitter:
         frame, counted = self.plan.frame(loop), self.shape.counted[loop]
         trim = None if frame is None else self.context.require("coenzyme.tape.trim")
         if trim is not None and counted.last is None:
-            at.builder.call(trim, [self.stacks[loop]])
+            at.builder.call(trim, [self.frames.stacks[loop]])
         upward = self.is_upward(loop)
         for lane in self.lanes:
             lane.gathering.advance(loop, at)
@@ -601,7 +355,7 @@ class _Emitter:
         for lane in self.lanes:
             lane.gathering.flush(loop, Position(loop, out.builder))
             lane.chains.flush(loop, Position(loop, out.builder))
-        self.trim_nest(loop, out.builder)
+        self.frames.trim_nest(loop, out.builder)
         self.add_incoming(bars, loop.preheader, out)
         out.builder.branch(self.inverse[loop.preheader])
 
@@ -610,21 +364,9 @@ class _Emitter:
         following = back.builder.add(index, step) if upward else back.builder.sub(index, step)
         back.builder.store(following, slot)
         if frame is not None and counted.last is None:
-            self.pop_record(loop, back)
+            self.frames.pop_record(loop, back)
         self.add_incoming(bars, loop.latch, back)
         back.builder.branch(self.inverse[loop.latch])
-
-    def pop_record(self, loop: Loop, at: Position) -> None:
-        frame = self.plan.frame(loop)
-        assert frame is not None
-        pop = self.context.require("coenzyme.tape.pop")
-        record = at.builder.call(pop, [self.stacks[loop], self.frame_size(loop, at)])
-        at.builder.store(record, self.values.base[loop])
-
-    def frame_size(self, loop: Loop, at: Position) -> Value:
-        """Return how many bytes of tape an iteration of `loop` has, in the reverse sweep."""
-        facts = None if self.plan.facts is None else self.values.get(self.plan.facts, at)
-        return self.values.frame_size(loop, facts, at.builder)
 
     def new_block(self, name: str) -> Block:
         return self.function.add_block(Block(name))
@@ -645,13 +387,13 @@ class _Emitter:
             block = self.new_block(f"{loop.header.name}.reverse.enter")
             current.builder.branch(block)
             current = Position(loop.parent, Builder(block))
-            self.pop_nest(loop, current)
+            self.frames.pop_nest(loop, current)
             if loop in self.plan.rows and loop.preheader is not None:
                 leave = self.inverse[loop.preheader]
-                if self.placed_at(loop):
+                if self.frames.placed_at(loop):
                     leave = self.new_block("rows.leave")
                     done = Builder(leave)
-                    self.trim_nest(loop, done)
+                    self.frames.trim_nest(loop, done)
                     done.branch(self.inverse[loop.preheader])
                 current = self.rows.emit(self.plan.rows[loop], current, leave)
             self.enter_loop(loop, index, current)
@@ -692,43 +434,12 @@ class _Emitter:
             index = self.values.get_last(loop, at)
         upward = self.is_upward(loop)
         at.builder.store(const_int(I64, 0) if upward else index, self.values.index[loop])
-        self.find_frames_beside(loop, at)
+        self.frames.find_frames_beside(loop, at)
         frame = self.plan.frame(loop)
         if frame is None:
             return
         if counted.last is None:
-            self.pop_record(loop, at)
-
-    def pop_nest(self, loop: Loop, at: Position) -> None:
-        """Find what has its place on the tape from before `loop` on."""
-        for inner in self.placed_at(loop):
-            pop = self.context.require("coenzyme.tape.pop")
-            size = self.frame_size(inner, at)
-            for part in (*self.plan.hoisted.get(inner, ()), inner):
-                last = compute_outside(
-                    self.last_of(part), loop.blocks, at.builder, lambda value: self.values.get(value, at)
-                )
-                size = at.builder.mul(size, at.builder.add(last, const_int(I64, 1)))
-            base = at.builder.call(pop, [self.stacks[inner], size])
-            at.builder.store(self.hidden(base, at.builder), self.values.base[inner])
-
-    def trim_nest(self, loop: Loop, at: Builder) -> None:
-        """Give back what :meth:`pop_nest` has found."""
-        for inner in self.placed_at(loop):
-            at.call(self.context.require("coenzyme.tape.trim"), [self.stacks[inner]])
-
-    def hidden(self, base: Value, at: Builder) -> Value:
-        """Return the address of a frame so that it is not seen to be one of two, as where the tape grows."""
-        return hide_origin(self.module, base, at) if self.plan.hides else base
-
-    def find_frames_beside(self, loop: Loop, at: Position) -> None:
-        """Note where the frames are that `loop` reads, of loops that are swept back later."""
-        for (other, reader), slot in self.values.beside.items():
-            if reader is loop:
-                count = at.builder.add(self.values.get_last(other, at), const_int(I64, 1))
-                size = at.builder.mul(count, self.frame_size(other, at))
-                peek = self.context.require("coenzyme.tape.peek")
-                at.builder.store(at.builder.call(peek, [self.stacks[other], size]), slot)
+            self.frames.pop_record(loop, at)
 
     def choose(self, block: Block, bars: Sequence[Bar], at: Position) -> None:
         merge = self.plan.merges[block]
@@ -800,15 +511,20 @@ class _Emitter:
                     at.store(zero(argument.type), output)
         for seed in self.seeds:
             drop_references(self.module, at, seed.places, seed.shadow)
-        self.release(at)
+        self.kept.release(at)
+        self.leave(at)
 
     def release_stacks(self, at: Builder) -> None:
         """Give back the tape, and the records of calls whose reverse sweeps have not run."""
-        for stack in self.stacks.values():
+        for stack in self.frames.stacks.values():
             at.call(self.context.require("coenzyme.tape.release"), [stack])
-        for discard, stack in self.record_stacks.items():
-            release = self.context.require(f"coenzyme.records.release.{discard.name}")
-            at.call(release, [stack])
+        self.kept.release_records(at)
+
+    def give_up(self) -> Block:
+        """Return the block by which the reverse sweep ends where it is not granted memory."""
+        if self.failed is None:
+            self.failed = self.new_block("reverse.failed")
+        return self.failed
 
     def emit_failure(self) -> None:
         """Emit what the reverse sweep does where it is not granted memory."""
@@ -816,38 +532,20 @@ class _Emitter:
             return
         at = Builder(self.failed)
         at.store(const_int(I32, int(Status.TAPE_EXHAUSTED)), self.status)
-        for slot in self.values.late.values():
-            self.decref(slot, at)
+        self.kept.drop_late(at)
         self.release_stacks(at)
         for seed in self.seeds:
             drop_references(self.module, at, seed.places, seed.shadow)
-        self.release(at)
+        self.kept.release(at)
+        self.leave(at)
 
     def emit_cleanup(self) -> None:
         at = Builder(self.cleanup)
         self.release_stacks(at)
-        # Blocks that refer to each other are not taken apart by force: one may be freed with another.
-        objects = self.plan.activity.objects
-        shadowed = self.plan.lanes[0].allocations
-        plain = not any(
-            objects.contents.get(item) for call in shadowed for item in objects.of(call)
-        ) and not any(
-            item in held
-            for call in shadowed
-            for item in objects.of(call)
-            for holder, held in objects.contents.items()
-            if holder.storage not in (Storage.STACK, Storage.ARGUMENT)
-        )
-        self.release(at, shadows=DESTROY if plain else "NRT_decref")
+        self.kept.abandon(at)
+        self.leave(at)
 
-    def release(self, at: Builder, shadows: str = "NRT_decref") -> None:
-        """Give back what is kept.
-
-        The primal lets go of nothing when it raises; shadows, which nobody else has seen, end here.
-        """
-        for name, stack in self.keep_stacks.items():
-            how = {SHADOWS: shadows, DEFERRED: "NRT_decref"}.get(name, name)
-            at.call(self.context.require(f"coenzyme.keep.release.{how}"), [stack])
+    def leave(self, at: Builder) -> None:
         if self.function.function_type.result == VOID:
             at.ret()
         else:

@@ -142,6 +142,15 @@ class Builder:
         assert instruction.block is not None
         return cls(instruction.block, instruction.block.instructions.index(instruction))
 
+    @classmethod
+    def after(cls, instruction: Instruction) -> Builder:
+        """Return a builder right behind `instruction`, past the phis where it is one."""
+        block = instruction.block
+        assert block is not None
+        if isinstance(instruction, Phi):
+            return cls(block, len(block.phis))
+        return cls(block, block.instructions.index(instruction) + 1)
+
     def position_at_end(self, block: Block) -> None:
         """Append to `block` from now on."""
         self.block, self.index = block, None
