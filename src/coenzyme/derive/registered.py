@@ -256,7 +256,11 @@ class _Writer:
                 "derivative each real number too), then, in a reverse sweep, the derivative of the result, "
                 "then the tape",
             )
-        return at.call(self.module.declare(name, kind), list(arguments))
+        function = self.module.declare(name, kind)
+        call = at.call(function, list(arguments))
+        # How a struct or a short integer is passed is part of C's convention.
+        call.argument_attributes = [a.attributes for a in function.arguments]
+        return call
 
     def _call_primal(self, at: Builder, function: Function) -> Value:
         return self._call(at, (self.registered.name, self.registered.type), self._primals(function))
