@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from coenzyme.analysis.activity import Activity
 from coenzyme.analysis.affine import Polynomials
-from coenzyme.analysis.branches import CameFrom, Decision, conditions, find_decision
+from coenzyme.analysis.branches import conditions
 from coenzyme.analysis.content import Contents
 from coenzyme.analysis.dependence import Dependences, Facts
 from coenzyme.analysis.idle import NOTHING_IDLE, Idle, find_idle
@@ -18,24 +18,23 @@ from coenzyme.analysis.induction import Recurrence
 from coenzyme.analysis.objects import (
     MemoryObject,
     Objects,
-    Storage,
     called_effect,
     is_internal_call,
     is_ruled_call,
-    passed_pointers,
 )
 from coenzyme.analysis.overwritten import Aliasing, Overwrites, find_overwrites
 from coenzyme.analysis.passes import ALL_PASSES, NO_PASSES, Pass
-from coenzyme.analysis.payload import is_container
 from coenzyme.analysis.tape import Frame, Keep, Question, TapePlan, lay_out, plan_tape
 from coenzyme.derive.accumulations import Accumulations, clears_shadow, find_accumulations
-from coenzyme.derive.blas import Copies, Products, copy_overwritten, needed_by_product, read_again
+from coenzyme.derive.blas import Copies, Products, copy_overwritten, needed_by_product
 from coenzyme.derive.chains import Chains, find_chains
 from coenzyme.derive.context import Context
 from coenzyme.derive.emission import rule_of
 from coenzyme.derive.growth import find_movable
 from coenzyme.derive.hoisting import find_hoisted
+from coenzyme.derive.kept_blocks import find_kept
 from coenzyme.derive.late import LateShadows, find_late_shadows
+from coenzyme.derive.merges import Merge, find_merges, merging_blocks
 from coenzyme.derive.normalise import Shape
 from coenzyme.derive.releasing import is_release
 from coenzyme.derive.relocated import find_relocated
@@ -47,7 +46,6 @@ from coenzyme.derive.shared_columns import Column, find_shared_columns
 from coenzyme.derive.side_by_side import find_side_by_side
 from coenzyme.derive.subscripts import find_ranges, find_recurrences
 from coenzyme.ir.builder import Builder, const_int, neutral, zero
-from coenzyme.ir.cfg import incoming_edges
 from coenzyme.ir.instructions import (
     Block,
     Call,
@@ -58,31 +56,16 @@ from coenzyme.ir.instructions import (
     Store,
 )
 from coenzyme.ir.loops import Loop
-from coenzyme.ir.types import I1, I8, I32, I64, IntType, Type
+from coenzyme.ir.types import I1, I64, Type
 from coenzyme.ir.values import Constant, Value
-from coenzyme.rules import Allocation, BlockKind, Deallocation, Effect, find_memory_rule
+from coenzyme.rules import Effect
 
-__all__ = ["Merge", "ReversePlan", "make_plan", "needed_values"]
-
-_ELSEWHERE = (Storage.ARGUMENT, Storage.REACHED, Storage.RETURNED)
-"""Where memory is that a function has not allocated itself."""
+__all__ = ["ReversePlan", "make_plan", "needed_values"]
 
 _EFFORTLESS = (Effect.DIFFERENTIABLE, Effect.ZERO_DERIVATIVE, Effect.INACTIVE, Effect.MEMINFO_DATA)
 """What the reverse sweep passes over where nothing is active."""
 
 TRANSFERS = (Effect.MEMCPY, Effect.MEMMOVE, Effect.MEMSET)
-
-
-@dataclass(frozen=True)
-class Merge:
-    """How the reverse sweep leaves a block with several predecessors.
-
-    `decision` asks the branches again; where it is None, `recorded` holds the number of the predecessor.
-    """
-
-    predecessors: tuple[Block, ...]
-    decision: Decision | None
-    recorded: Phi | None
 
 
 @dataclass
@@ -240,7 +223,7 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
     idle = NOTHING_IDLE
     if Pass.IDLE in passes:
         idle = _find_idle(shape, activity, lanes[0], instructions, required)
-    merges = _find_merges(shape, idle)
+    merges = find_merges(shape, idle)
     wanted: list[Value] = [v for values in required.values() for v in values]
     for merge in merges.values():
         wanted.extend(conditions(merge.decision) if merge.recorded is None else [merge.recorded])
@@ -293,7 +276,7 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the results of the analyses
         passes if context.memory is TapeMemory.POOLED else NO_PASSES,
         {column.loop for column in columns.values()},
     )
-    kept, withheld = _find_kept(
+    kept, withheld = find_kept(
         shape, activity, lanes[0], tape, stored, copies, read_again_by_calls, late.calls, is_callee=is_callee
     )
     accumulations = find_accumulations(
@@ -480,38 +463,12 @@ def _find_idle(
     }
     return find_idle(
         tuple(shape.counted),
-        _merging_blocks(shape),
+        merging_blocks(shape),
         shape.live_predecessors,
         shape.dominators,
         busy.__contains__,
         numbers.__contains__,
     )
-
-
-def _merging_blocks(shape: Shape) -> list[Block]:
-    headers = {loop.header for loop in shape.counted}
-    return [b for b in shape.exits.live if b not in headers and len(shape.live_predecessors(b)) > 1]
-
-
-def _find_merges(shape: Shape, idle: Idle) -> dict[Block, Merge]:
-    """Decide for each merging block; where it must be recorded, insert the phi that records."""
-    found: dict[Block, Merge] = {}
-    for block in _merging_blocks(shape):
-        predecessors = shape.live_predecessors(block)
-        decision: Decision | None = CameFrom(predecessors[0])
-        if block not in idle.merges:
-            decision = find_decision(block, shape.live, shape.dominators, shape.loop_of)
-        recorded = None
-        if decision is None:
-            # Wide enough for the number of ways in.
-            type = next(t for t in (I8, IntType(16), I32) if len(predecessors) <= 1 << (t.width - 1))
-            recorded = Phi(type, (), f"{block.name}.came.from")
-            for predecessor in incoming_edges(block, shape.flow.predecessors[block]):
-                number = predecessors.index(predecessor) if predecessor in predecessors else 0
-                recorded.add_incoming(const_int(type, number), predecessor)
-            block.insert(0, recorded)
-        found[block] = Merge(tuple(predecessors), decision, recorded)
-    return found
 
 
 def _find_stored(overwrites: Overwrites, repeatable: Callable[[Load], bool]) -> dict[Value, Store]:
@@ -539,107 +496,6 @@ def _emit_facts(shape: Shape, conditions: Iterable[Facts]) -> Value:
             total = at.add(total, term)
         result = at.and_(result, at.icmp("sle", total, const_int(I64, 0)))
     return result
-
-
-def _find_kept(  # noqa: PLR0913, PLR0917 - the results of the analyses
-    shape: Shape,
-    activity: Activity,
-    shadows: Shadows,
-    tape: TapePlan,
-    stored: Mapping[Value, Store],
-    copies: Copies,
-    read_again_by_calls: Collection[Value],
-    late: Collection[Call],
-    *,
-    is_callee: bool,
-) -> tuple[tuple[Call, ...], tuple[Call, ...]]:
-    """Return the allocations that have a shadow or that the reverse sweep reads again, and their frees.
-
-    A block is freed by the reverse of the function that allocates it, wherever it is freed in the primal:
-    a callee keeps what others may free, and nobody frees what comes from elsewhere.
-    """
-    objects = activity.objects
-    needed: set[MemoryObject] = set()
-    for value, how in tape.keep.items():
-        if how in (Keep.RECOMPUTE, Keep.EITHER) and (value in stored or isinstance(value, Load)):
-            access = stored.get(value, value)
-            assert isinstance(access, Load | Store)
-            needed |= set(objects.of(access.pointer))
-    shadowed = [call for call in shadows.allocations if call not in late]
-    for pointer in [*shadowed, *read_again_by_calls]:
-        needed |= set(objects.of(pointer))
-    # A typed container is freed by the block that counts the references to it.
-    inner = {o for o in needed if is_container(o)}
-    needed |= {holder for holder, held in objects.contents.items() if not held.isdisjoint(inner)}
-    calls = [
-        i
-        for block in shape.exits.live
-        for i in block.instructions
-        if isinstance(i, Call) and i not in shadows.mirrored
-    ]
-    for call in calls:
-        if called_effect(call) is Effect.BLAS:
-            pointers = [call.operands[o.pointer] for o in read_again(call, activity)]
-            needed.update(o for p in pointers if (call, p) not in copies for o in objects.of(p))
-    if is_callee:
-        counted = {o for c in calls if _is_counted(c) for o in objects.of(c)}
-        needed |= _escaping(calls, objects) - counted
-    # Where the function fails, too: what is kept is released there.
-    freeing = [
-        (i, set(objects.of(freed_block(i))))
-        for i in shape.function.instructions()
-        if isinstance(i, Call) and called_effect(i) is Effect.DEALLOCATION and i not in shadows.mirrored
-    ]
-    needed.update(o for _, targets in freeing for o in targets if o.storage in _ELSEWHERE)
-    # A call that may free a block we keep frees nothing: then all that it may free is kept.
-    changed = True
-    while changed:
-        changed = False
-        for _, targets in freeing:
-            if not targets <= needed and not targets.isdisjoint(needed):
-                needed |= targets
-                changed = True
-    kept = tuple(
-        c
-        for c in calls
-        if called_effect(c) is Effect.ALLOCATION
-        and any(o in needed and o.storage is Storage.HEAP for o in objects.of(c))
-    )
-    withheld = [c for c, targets in freeing if not targets.isdisjoint(needed)]
-    # What hangs on a block is freed by the reverse of whoever has allocated it, too.
-    withheld += [c for c in calls if is_release(c) and any(activity.has_shadow(a) for a in c.arguments)]
-    return kept, tuple(withheld)
-
-
-def _is_counted(call: Call) -> bool:
-    """Whether `call` allocates a block that counts references: it lives as long as there is one."""
-    rule = find_memory_rule(call.callee_name or "")
-    return isinstance(rule, Allocation) and rule.kind is BlockKind.MEMINFO
-
-
-def _escaping(calls: Iterable[Call], objects: Objects) -> set[MemoryObject]:
-    """Return the objects that functions kept out of line, or the caller, may get hold of."""
-    found: set[MemoryObject] = set()
-    pending = [
-        item
-        for holder, held in objects.contents.items()
-        if holder.storage not in (Storage.STACK, Storage.HEAP)
-        for item in held
-    ]
-    pending += [o for c in calls if is_internal_call(c) for o in objects.reachable(passed_pointers(c))]
-    while pending:
-        item = pending.pop()
-        if item not in found:
-            found.add(item)
-            pending.extend(objects.contents.get(item, ()))
-    return found
-
-
-def freed_block(call: Call) -> Value:
-    """Return the block that a freeing `call` frees."""
-    rule = find_memory_rule(call.callee_name or "")
-    assert isinstance(rule, Deallocation)
-    return call.operands[rule.block]
 
 
 def internal_calls(shape: Shape, activity: Activity) -> list[Call]:
