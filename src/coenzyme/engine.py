@@ -43,7 +43,6 @@ from coenzyme.derive.promotion import may_promote, promote_small_blocks
 from coenzyme.derive.reference_counts import drop_reference_counts
 from coenzyme.derive.runtime import TapeMemory
 from coenzyme.derive.seeds import find_places
-from coenzyme.derive.stack_arrays import move_stack_arrays
 from coenzyme.derive.written import find_written_parameters
 from coenzyme.errors import ActivityError, CoenzymeError, Location, MissingRuleError, UnsupportedIRError
 from coenzyme.frontends.native_module import calls_native, is_native, variable_of
@@ -66,6 +65,7 @@ from coenzyme.ir.instructions import Call, Function, Instruction, Module
 from coenzyme.ir.parser import parse_module
 from coenzyme.ir.printer import print_module
 from coenzyme.ir.reducible import make_reducible
+from coenzyme.ir.stack_arrays import move_stack_arrays
 from coenzyme.ir.tbaa import note_accessed_types
 from coenzyme.ir.types import I32
 from coenzyme.ir.values import Argument

@@ -25,7 +25,6 @@ from coenzyme.derive.registered import Registered
 from coenzyme.derive.runtime import TapeMemory
 from coenzyme.derive.shadow_layout import ShadowLayout
 from coenzyme.derive.spared import find_spared
-from coenzyme.derive.stack_arrays import move_stack_arrays
 from coenzyme.errors import UnsupportedIRError
 from coenzyme.foreign.enzyme_kinks import choose_sides
 from coenzyme.frontends.program import ComponentActivity, Mode
@@ -35,6 +34,7 @@ from coenzyme.ir.instructions import Call, Function, Module
 from coenzyme.ir.parser import parse_module
 from coenzyme.ir.printer import print_module
 from coenzyme.ir.reducible import make_reducible
+from coenzyme.ir.stack_arrays import move_stack_arrays
 from coenzyme.ir.tbaa import note_accessed_types
 from coenzyme.ir.types import spell_name
 from coenzyme.ir.values import ConstantNull
