@@ -56,9 +56,6 @@ _ALWAYS = (
     "-fno-stack-protector",
     "-U_FORTIFY_SOURCE",
     "-fno-asynchronous-unwind-tables",
-    # Flags of the user's may say -O0, at which clang forbids all optimisation for good.
-    "-Xclang",
-    "-disable-O0-optnone",
 )
 _CPP = (
     # What is thrown nothing here could catch, and each call would have a second way out.
@@ -174,7 +171,8 @@ def compile_c(
         The code itself, or the path of a file with it. A string with a line break, a semicolon or a brace is
         code. Files are taken for what their suffix says, C++ included.
     flags
-        Further arguments for clang, after ours: ``-I…``, ``-D…``, ``-std=…``, ``-ffast-math``.
+        Further arguments for clang, after ours: ``-I…``, ``-D…``, ``-std=…``, ``-ffast-math``. ``-O0`` stands
+        for level 0.
     level
         For which optimisation, 0 to 3, code is generated. The types of memory (TBAA) are noted at every
         level; 0 differs in that ``__OPTIMIZE__`` is not defined.
@@ -209,6 +207,9 @@ def compile_c(
     """
     clang = find_clang()
     path = _as_path(source_or_path)
+    if "-O0" in flags:
+        # clang would leave out the types of memory, and forbid to inline.
+        flags, level = [flag for flag in flags if flag != "-O0"], 0
     command = [clang.path, *_ALWAYS, f"-O{max(level, 2)}"]
     if level == 0:
         command.append("-U__OPTIMIZE__")
