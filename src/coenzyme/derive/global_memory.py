@@ -19,9 +19,10 @@ from dataclasses import dataclass
 from coenzyme.analysis.content import carries_floats, float_parts
 from coenzyme.analysis.objects import called_effect, holds_pointers
 from coenzyme.analysis.places import size_of
+from coenzyme.derive.entry_pointers import are_initial, may_be_read_first
 from coenzyme.derive.shadow_layout import ShadowLayout
 from coenzyme.errors import UnsupportedIRError
-from coenzyme.frontends.program import Mode
+from coenzyme.frontends.program import Mode, Status
 from coenzyme.ir.builder import Builder, const_int
 from coenzyme.ir.clone import clone_function
 from coenzyme.ir.instructions import (
@@ -61,6 +62,7 @@ from coenzyme.rules import Effect
 __all__ = ["Ending", "PassedGlobals", "pass_globals", "shadowed_type", "type_and_value"]
 
 _SUFFIX = ".globals"
+_SHADOW_NAME = re.compile(r"\.(?:co)?tangent(?:\.\d+)?$")
 _ADDRESS = "llvm.threadlocal.address"
 _KIND = re.compile(r"(?:^|\s)global ")
 _NUMBER = re.compile(r"\b(double|float) (?:0x[0-9A-Fa-f]+|[-+]?\d[-+.\deE]*)")
@@ -95,6 +97,8 @@ class PassedGlobals:
     entry: Function
     variables: tuple[GlobalVariable, ...]
     types: tuple[Type, ...]
+    read_first: frozenset[GlobalVariable] = frozenset()
+    """Those whose pointers may be read before they are written."""
 
     @property
     def elements(self) -> dict[int, Type]:
@@ -136,10 +140,26 @@ class PassedGlobals:
         )
         function.add_block(block)
         if ending.clears:
+            at = self._require_initial(module, function, at)
             shadows.clear(at)
         passed = [given.get(i) or twins[a] for i, a in enumerate(derivative.arguments)]
         at.ret(at.call(derivative, passed))
         return module.add_function(function)
+
+    def _require_initial(self, module: Module, function: Function, at: Builder) -> Builder:
+        """Emit the end of `function` where there is a pointer of whose memory no shadow is known."""
+        for variable, type in zip(self.variables, self.types, strict=True):
+            if variable not in self.read_first or _SHADOW_NAME.search(variable.name):
+                continue
+            _, initial = type_and_value(variable.text)
+            known = are_initial(module, at, variable, type, initial or "zeroinitializer")
+            if known is None:
+                continue
+            changed, rest = Block(f"{variable.name}.changed"), Block(f"{variable.name}.known")
+            at.cond_branch(known, rest, changed)
+            Builder(function.add_block(changed)).ret(const_int(I32, int(Status.CHANGED_POINTER)))
+            at = Builder(function.add_block(rest))
+        return at
 
 
 def pass_globals(
@@ -185,7 +205,14 @@ def pass_globals(
             target = twins.get(call.callee) if isinstance(call.callee, Function) else None
             if target is not None:
                 _redirect(call, target, list(given.values()))
-    return PassedGlobals(twins[entry], chosen, tuple(types[v] for v in chosen))
+    first = [twins[entry], *(twin for function, twin in twins.items() if function is not entry)]
+    parameters = [twin.arguments[-len(chosen) :] for twin in first]
+    read_first = frozenset(
+        v
+        for number, v in enumerate(chosen)
+        if holds_pointers(types[v]) and may_be_read_first(first, [given[number] for given in parameters])
+    )
+    return PassedGlobals(twins[entry], chosen, tuple(types[v] for v in chosen), read_first)
 
 
 # -- which variables

@@ -25,6 +25,7 @@ NARROW = -2
 _REASONS = {
     int(Status.TAPE_EXHAUSTED): "no memory is left for the tape",
     int(Status.UNKNOWN_FUNCTION): "a function is called by an address that the module does not know",
+    int(Status.CHANGED_POINTER): "a global variable has been given memory without a shadow (enzyme_context)",
     SPENT: "there is no tape: its sweep has been run already, or it was never made",
     CHANGED: "what a step of a fixed-point iteration reads has been changed since (enzyme_checkpoint_region)",
     NARROW: "the context has shadows for fewer directions than there are",

@@ -84,6 +84,7 @@ class Status(int, Enum):
     RULE_FAILED = 4245
     TAPE_LIMIT = 4246
     UNKNOWN_FUNCTION = 4247
+    CHANGED_POINTER = 4248
 
 
 _MEMORY = (Role.DATA, Role.CONTAINER)

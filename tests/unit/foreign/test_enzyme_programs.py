@@ -13,7 +13,14 @@ from coenzyme.foreign.running import run_main
 from coenzyme.frontends.clang import find_clang
 
 PROGRAMS = Path(__file__).parent / "programs"
-NOT_CHECKS = ("arguments", "changed_input", "failing", "narrow_context", "spent_tape")
+NOT_CHECKS = (
+    "arguments",
+    "changed_input",
+    "changed_pointer",
+    "failing",
+    "narrow_context",
+    "spent_tape",
+)
 CHECKS = sorted(p.stem for p in PROGRAMS.glob("*.c") if p.stem not in NOT_CHECKS)
 ABORTED = 128 + 6
 
@@ -65,6 +72,13 @@ def test_a_fixed_point_whose_input_was_overwritten_ends_the_program(
 ) -> None:
     assert run_main(resolved("changed_input").text, 0) == ABORTED
     assert "enzyme_checkpoint_region" in capfd.readouterr().err
+
+
+def test_a_global_pointer_to_memory_without_a_shadow_ends_the_program(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    assert run_main(resolved("changed_pointer").text, 2) == ABORTED
+    assert "memory without a shadow" in capfd.readouterr().err
 
 
 def test_a_program_gets_its_arguments_and_returns_its_status(capfd: pytest.CaptureFixture[str]) -> None:
