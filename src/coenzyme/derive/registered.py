@@ -91,9 +91,12 @@ def fill_registered(context: Context, registered: Registered, entry: Derivatives
     UnsupportedIRError
         Where the derivative needs more than the call gives.
     """
-    if context.width > 1 and registered.role is Role.DIFFERENTIATED:
+    kind = registered.type
+    on_memory = registered.tailored or any(holds_pointers(t) for t in (kind.result, *kind.parameters))
+    if context.width > 1 and registered.role is Role.DIFFERENTIATED and on_memory:
+        # A derivative is called for each direction, and would change the memory each time.
         raise UnsupportedIRError(
-            "a function with a derivative of its own is differentiated in several directions at once",
+            "a function on memory with a derivative of its own is followed in several directions at once",
             function=context.function_name,
             operation=registered.name,
             remedy="ask for one direction at a time",
@@ -114,6 +117,8 @@ class _Writer:
         self.registered = registered
         self.entry = entry
         self.width = context.width
+        self.lane = 0
+        """The direction that a user's derivative is called for."""
         self.result = registered.type.result
         self.tape = self._tape_type()
 
@@ -133,7 +138,9 @@ class _Writer:
                 self._call_primal(at, function)
                 self._release_shadows(at, function)
             case Role.DIFFERENTIATED:
-                self._call_derivative(at, function)
+                for lane in range(self.width):
+                    self.lane = lane
+                    self._call_derivative(at, function)
         at.ret(const_int(I32, 0))
 
     def write_augmented(self) -> None:
@@ -155,7 +162,9 @@ class _Writer:
             case Role.RELEASES:
                 pass  # what the reverse sweep reads again must stay
             case Role.DIFFERENTIATED:
-                self._call_augmented(at, function, record)
+                for lane in range(self.width):
+                    self.lane = lane
+                    self._call_augmented(at, function, record)
         at.store(record, function.arguments[-1])
         at.ret(const_int(I32, 0))
 
@@ -171,7 +180,9 @@ class _Writer:
             case Role.RELEASES:
                 pass
             case Role.DIFFERENTIATED:
-                self._call_gradient(at, function, record)
+                for lane in range(self.width):
+                    self.lane = lane
+                    self._call_gradient(at, function, record)
         self._free(at, record)
         at.ret(const_int(I32, 0))
 
@@ -200,6 +211,10 @@ class _Writer:
         found = (self._shadow_of(function, lane).get(0) for lane in range(self.width))
         return [shadow for shadow in found if shadow is not None] if self.result != VOID else []
 
+    def _result_shadow(self, function: Function) -> list[Value]:
+        """Return where the shadow of the result is in the present lane, if it has one."""
+        return self._result_shadows(function)[self.lane :][:1]
+
     def _clear_shadows(self, at: Builder, function: Function) -> None:
         """Let the result have no derivative."""
         shadows = self._result_shadows(function)
@@ -218,7 +233,7 @@ class _Writer:
 
     def _arguments(self, function: Function, *, tangents: bool) -> list[Value]:
         """Return the arguments as a user's function takes them: shadows beside pointers."""
-        shadow_of = self._shadow_of(function)
+        shadow_of = self._shadow_of(function, self.lane)
         found: list[Value] = []
         for number, value in enumerate(self._primals(function), _FIRST):
             found.append(value)
@@ -284,7 +299,7 @@ class _Writer:
         else:
             raise self._misfit(called, StructType((self.result, self.result)))
         self._keep(at, function, value)
-        for shadow in self._result_shadows(function):
+        for shadow in self._result_shadow(function):
             at.store(tangent, shadow)
 
     def _value_of_primal(self, at: Builder, function: Function, name: str) -> Value:
@@ -349,7 +364,7 @@ class _Writer:
         if self.registered.tailored:
             assert self.registered.augmented is not None
             tape = self._call(at, self.registered.augmented, self._primals(function))
-            at.store(tape, self._in_record(at, record, 0))
+            at.store(tape, self._tape_place(at, record))
             return
         called = self._given(self.registered.augmented, "__enzyme_register_gradient")
         returned = self._call(at, called, self._arguments(function, tangents=False))
@@ -364,32 +379,32 @@ class _Writer:
         elif returned.type != VOID:
             parts["tape"] = returned
         if "tape" in parts:
-            at.store(parts["tape"], self._in_record(at, record, 0))
+            at.store(parts["tape"], self._tape_place(at, record))
         if self.result == VOID:
             return
         value = parts.get("value") or self._value_of_primal(at, function, called[0])
         self._keep(at, function, value)
         if self.result.is_pointer:
-            for shadow in self._result_shadows(function):
+            for shadow in self._result_shadow(function):
                 if "shadow" not in parts:
                     raise self._misfit(called, StructType((self.result, self.result)))
                 at.store(parts["shadow"], shadow)
 
     def _call_gradient(self, at: Builder, function: Function, record: Value) -> None:
         if self.registered.tailored:
-            tape = at.load(PTR, self._in_record(at, record, 0))
+            tape = at.load(PTR, self._tape_place(at, record))
             self._call_tailored(at, function, "gradient", tape)
             return
         called = self._given(self.registered.gradient, "__enzyme_register_gradient")
         arguments = self._arguments(function, tangents=False)
         if self.result.is_float:
             seed: Value = zero(self.result)
-            for shadow in self._result_shadows(function):
+            for shadow in self._result_shadow(function):
                 seed = at.load(self.result, shadow)
                 at.store(zero(self.result), shadow)
             arguments.append(seed)
         if self.tape is not None and len(called[1].parameters) > len(arguments):
-            arguments.append(at.load(self.tape, self._in_record(at, record, 0)))
+            arguments.append(at.load(self.tape, self._tape_place(at, record)))
         elif self.tape is None and called[1].parameters[len(arguments) :] == (PTR,):
             arguments.append(ConstantNull())
         returned = self._call(at, called, arguments)
@@ -403,7 +418,7 @@ class _Writer:
             adjoints = [at.extract_value(returned, n, t) for n, t in enumerate(types)]
         else:
             raise self._misfit(called, types[0] if len(types) == 1 else StructType(types))
-        shadow_of = self._shadow_of(function)
+        shadow_of = self._shadow_of(function, self.lane)
         for number, adjoint in zip(floats, adjoints, strict=True):
             place = shadow_of.get(number)
             if place is not None:
@@ -440,7 +455,12 @@ class _Writer:
                 operation=self.registered.name,
                 remedy="hand over a pointer",
             )
-        return 0 if size is None else size[0]
+        return self.width * _stride(size)
+
+    def _tape_place(self, at: Builder, record: Value) -> Value:
+        """Return where the tape of the present lane is."""
+        size = None if self.tape is None else size_of(self.tape)
+        return self._in_record(at, record, self.lane * _stride(size))
 
     def _in_record(self, at: Builder, record: Value, offset: int) -> Value:
         return at.gep(I8, record, [const_int(I64, RECORD_HEADER + offset)])
@@ -487,6 +507,11 @@ class _Writer:
 
     def _released(self) -> int:
         return _FIRST + self.registered.size
+
+
+def _stride(size: tuple[int, int] | None) -> int:
+    """Return how far apart the tapes of two lanes are."""
+    return 0 if size is None else -(-size[0] // 16) * 16
 
 
 def _start(function: Function) -> Builder:

@@ -147,9 +147,10 @@ def test_what_is_wrong_is_said_with_the_line(code: str, kind: type[CoenzymeError
             "returns a pointer to what may be active",
         ),
         (
-            "static double along(double x, double dx) { return dx; }"
-            "void *__enzyme_register_derivative_f[] = {(void *)square, (void *)along};"
-            "static double f(double x) { return square(x); } extern int enzyme_width;"
+            "static void twice(double *x) { *x *= 2.0; }"
+            "static void along(double *x, double *dx) { *dx *= 2.0; }"
+            "void *__enzyme_register_derivative_f[] = {(void *)twice, (void *)along};"
+            "static double f(double x) { twice(&x); return x; } extern int enzyme_width;"
             "extern Pair __enzyme_fwddiff(void *, ...);"
             "double d(double x) { return __enzyme_fwddiff(f, enzyme_width, 2, x, 1.0, 2.0).y; }",
             UnsupportedIRError,
