@@ -1,7 +1,7 @@
 """What pointers in global variables lead to when a derivative begins.
 
-The shadows of variables begin with the shadows of what the pointers lead to when the program starts. A pointer
-that the program has changed since leads to memory without a shadow. Where it may be read before it is
+The shadows of variables begin with the shadows of what the pointers lead to when the program starts. A
+pointer that the program has changed since leads to memory without a shadow. Where it may be read before it is
 written, the derivative looks first.
 """
 
