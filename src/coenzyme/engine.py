@@ -37,7 +37,9 @@ from coenzyme.derive.explained import Explained, explain_plan
 from coenzyme.derive.finishing import finish, with_definitions
 from coenzyme.derive.foreign import give_status, report_failures
 from coenzyme.derive.foreign_blas import resolve_blas, settle_constants
+from coenzyme.derive.global_memory import PassedGlobals, pass_globals
 from coenzyme.derive.launches import know_launches
+from coenzyme.derive.own_shadows import OwnShadows
 from coenzyme.derive.plan import ReversePlan
 from coenzyme.derive.promotion import may_promote, promote_small_blocks
 from coenzyme.derive.reference_counts import drop_reference_counts
@@ -45,7 +47,7 @@ from coenzyme.derive.runtime import TapeMemory
 from coenzyme.derive.seeds import find_places
 from coenzyme.derive.written import find_written_parameters
 from coenzyme.errors import ActivityError, CoenzymeError, Location, MissingRuleError, UnsupportedIRError
-from coenzyme.frontends.native_module import calls_native, is_native, variable_of
+from coenzyme.frontends.native_module import calls_native, has_variables, is_native, variable_of
 from coenzyme.frontends.numba_link import Linked, link
 from coenzyme.frontends.numba_link_split import SplitSymbols, link_split
 from coenzyme.frontends.numba_lower import lower
@@ -53,6 +55,7 @@ from coenzyme.frontends.numba_parallel import find_launch, is_launched
 from coenzyme.frontends.numba_rules import environments_of, is_ruled, provide
 from coenzyme.frontends.program import (
     ArgumentActivity,
+    ComponentActivity,
     Mode,
     Program,
     Role,
@@ -281,7 +284,7 @@ def explained(
     with global_compiler_lock:
         program = lowered(function, tuple(argtypes), True)
         source = _source(function, tuple(argtypes), True, options)
-        module, entry = _parse_program(source, program, options.passes)
+        module, entry, variables = _parse_program(source, program, options.passes)
         lines = SourceMap(module)
         sizes = extents_of(program.arguments, names, _RESULT_PARAMETERS)
         found: list[Explained] = []
@@ -293,7 +296,7 @@ def explained(
             found.append(explain_plan(name, plan, module, locate, lambda a: sizes.get(a.index)))
 
         request = _request(program, activities, Mode.REVERSE, return_active, options)
-        request = replace(request, observe=observe)
+        request = replace(_with_variables(request, variables), observe=observe)
         with _named_arguments():
             derive(module, entry, request, "coenzyme.explained", lines.locate, program.qualname)
     return found[::-1]  # that of a callee is made before that of its caller
@@ -325,10 +328,10 @@ def effects(function: Callable[..., Any], argtypes: tuple[Any, ...]) -> Effects:
 def _effects(function: Callable[..., Any], argtypes: tuple[Any, ...]) -> Effects:
     # The text that derivatives are made from, which is there already or will be wanted.
     program, text = lowered(function, argtypes), _source(function, argtypes, False, Options())
-    _, entry = _parse_program(text, program, ALL_PASSES)
+    _, entry, variables = _parse_program(text, program, ALL_PASSES)
     constant = tuple(ArgumentActivity.CONST for _ in program.arguments)
     request = _request(program, constant, Mode.REVERSE, False, Options())
-    parameters = find_written_parameters(entry, request)
+    parameters = None if variables else find_written_parameters(entry, request)
     first, written = _RESULT_PARAMETERS, set[int]()
     for position, argument in enumerate(program.arguments):
         own = range(first, first + len(argument.components))
@@ -479,13 +482,17 @@ def _split_derivative(
         request = replace(_request(program, activities, Mode.REVERSE, return_active, options), result=None)
         name = f"coenzyme.split.{next(_numbers)}.{_plain(program.qualname)}"
         source = _source(function, argtypes, in_series, options)
-        module, entry = _parse_program(source, program, options.passes)
+        module, entry, variables = _parse_program(source, program, options.passes)
+        request = _with_variables(request, variables, split=True)
+        inner = name if variables is None else f"{name}.of.variables"
         with _named_arguments():
             made, plan = derive_split(
-                module, entry, request, name, SourceMap(module).locate, program.qualname
+                module, entry, request, inner, SourceMap(module).locate, program.qualname
             )
         for half in (made.augmented, made.reverse, made.discard):
             finish(module, half, entry)
+        if variables is not None:
+            made = OwnShadows(module, variables, options.width, last=1).close_halves(made, name)
         text = with_definitions(module)
         linked = link_split(
             text,
@@ -507,17 +514,27 @@ def _derive_text(
     source: str, program: Program, request: Request, name: str
 ) -> tuple[str, ReversePlan | None]:
     """Return the text of a derivative called `name`, and the plan it was made from."""
-    module, entry = _parse_program(source, program, request.passes)
+    module, entry, variables = _parse_program(source, program, request.passes)
+    request = _with_variables(request, variables)
+    inner = name if variables is None else f"{name}.of.variables"
     with _named_arguments():
-        derived = derive(module, entry, request, name, SourceMap(module).locate, program.qualname)
+        derived = derive(module, entry, request, inner, SourceMap(module).locate, program.qualname)
     finish(module, derived.function, entry)
+    if variables is not None:
+        seeds = 0 if request.result is None else request.width
+        OwnShadows(module, variables, request.width, seeds).close(derived.function, name)
     text = with_definitions(module, again=request.memory is TapeMemory.PLAIN)
     verify(text, program.qualname)
     return text, derived.plan
 
 
-def _parse_program(source: str, program: Program, passes: frozenset[Pass]) -> tuple[Module, Function]:
-    """Return the objects of prepared text, and the function to differentiate among them."""
+def _parse_program(
+    source: str, program: Program, passes: frozenset[Pass]
+) -> tuple[Module, Function, PassedGlobals | None]:
+    """Return the objects of prepared text, and the function to differentiate among them.
+
+    Variables of C code that need shadows are its last parameters then.
+    """
     module = _parse(source, passes)
     for callee in module.functions.values():
         callee.ruled = is_ruled(callee.name) and not callee.is_declaration
@@ -525,10 +542,40 @@ def _parse_program(source: str, program: Program, passes: frozenset[Pass]) -> tu
     note_accessed_types(module)
     move_stack_arrays(module)
     entry = module.functions[program.entry]
+    variables = _pass_variables(module, entry) if has_variables(source) else None
+    if variables is not None:
+        entry = variables.entry
     if calls_native(program.text):
         give_status(module, [entry], lambda function: is_native(function.name))
     report_failures(module)
-    return module, entry
+    return module, entry, variables
+
+
+def _pass_variables(module: Module, entry: Function) -> PassedGlobals | None:
+    """Return a twin of `entry` that is given the variables of C code which need shadows, if there are any."""
+    apart = {f.name for f in module.functions.values() if f.ruled or find_launch(f.name) is not None}
+    return pass_globals(module, entry, apart, lambda name: variable_of(name) is not None)
+
+
+def _with_variables(request: Request, variables: PassedGlobals | None, *, split: bool = False) -> Request:
+    """Return `request` for a function that is given variables, too."""
+    if variables is None:
+        return request
+    structs = request.structs
+    for symbol, twin in variables.renamed.items():
+        if symbol in structs.parameters:
+            structs = replace(structs, parameters={**structs.parameters, twin: structs.parameters[symbol]})
+        if symbol in structs.results:
+            structs = replace(structs, results={**structs.results, twin: structs.results[symbol]})
+    # Other calls may write to the variables between the halves of a derivative.
+    keeps = request.aliasing.caller_keeps and not split
+    return replace(
+        request,
+        activities=[*request.activities, *(ComponentActivity.DUPLICATED for _ in variables.variables)],
+        elements={**request.elements, **variables.elements},
+        structs=structs,
+        aliasing=replace(request.aliasing, caller_keeps=keeps),
+    )
 
 
 def _has_cs_convention(call: Call) -> bool:

@@ -30,9 +30,10 @@ SQUARE = """
 """
 
 REFUSED = {
-    "an integer, to read": "%a = ptrtoint ptr %x to i64\n  %p = inttoptr i64 %a to ptr\n"
+    "an integer, to read": "%a = ptrtoint ptr %x to i64\n  %b = or i64 %a, 0\n  %p = inttoptr i64 %b to ptr\n"
     "  %v = load double, ptr %p" + SQUARE.format(target="%out"),
-    "an integer, to write": "%a = ptrtoint ptr %out to i64\n  %p = inttoptr i64 %a to ptr\n"
+    "an integer, to write": "%a = ptrtoint ptr %out to i64\n  %b = or i64 %a, 0\n"
+    "  %p = inttoptr i64 %b to ptr\n"
     "  %v = load double, ptr %x" + SQUARE.format(target="%p"),
     "a container of a library": "call void @make(ptr %box)\n  %list = load ptr, ptr %box\n"
     "  %u = load double, ptr %x\n  store double %u, ptr %item\n  call void @put(ptr %list, ptr %item)\n"
@@ -40,6 +41,10 @@ REFUSED = {
 }
 
 FOLLOWED = {
+    "an integer that is read": "%a = ptrtoint ptr %x to i64\n  %p = inttoptr i64 %a to ptr\n"
+    "  %v = load double, ptr %p" + SQUARE.format(target="%out"),
+    "an integer that is written": "%a = ptrtoint ptr %out to i64\n  %p = inttoptr i64 %a to ptr\n"
+    "  %v = load double, ptr %x" + SQUARE.format(target="%p"),
     "a struct that is read": "store ptr %x, ptr %box\n  %whole = load { ptr, i8 }, ptr %box\n"
     "  %p = extractvalue { ptr, i8 } %whole, 0\n  %v = load double, ptr %p" + SQUARE.format(target="%out"),
     "a struct that is written": "%whole = insertvalue { ptr, i8 } zeroinitializer, ptr %x, 0\n"

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from coenzyme.analysis.content import Contents, carries_floats
+from coenzyme.analysis.hidden_bits import HiddenBits, is_bits, is_float_moved
 from coenzyme.analysis.objects import (
     MemoryObject,
     Objects,
@@ -47,12 +48,15 @@ from coenzyme.ir.instructions import (
     Store,
 )
 from coenzyme.ir.tbaa import Accessed, accessed
-from coenzyme.ir.types import IntType
 from coenzyme.ir.values import Argument, Constant, Value
 from coenzyme.rules import Effect, find_call_rule
 
 __all__ = ["Activity", "find_activity"]
 
+_AS_WHAT_IT_IS = (
+    "assign numbers and pointers as what they are; compile the code so that its types are known: with TBAA, "
+    "as clang does above -O0 unless it is told -fno-strict-aliasing"
+)
 _OURS = (Storage.STACK, Storage.HEAP, Storage.RETURNED, Storage.UNKNOWN)
 """Storage of which a shadow can be made, and unknown memory, which is refused then."""
 
@@ -107,25 +111,6 @@ def find_activity(
     return _Finder(function, live, parameters, objects, contents).find()
 
 
-_POINTER_BITS = 64
-
-
-def _is_stored(value: Value) -> bool:
-    """Whether `value`, as it is, is stored somewhere."""
-    seen, pending = set[Value](), [value]
-    while pending:
-        item = pending.pop()
-        if item in seen:
-            continue
-        seen.add(item)
-        for user in item.users:
-            if isinstance(user, Store) and user.value is item:
-                return True
-            if isinstance(user, Phi | Select | Freeze):
-                pending.append(user)
-    return False
-
-
 def _operation(instruction: Instruction | None) -> str | None:
     called = instruction.callee_name if isinstance(instruction, Call) else None
     return called or (None if instruction is None else instruction.opcode)
@@ -156,8 +141,6 @@ class _Finder:
         self.objects = objects
         self.contents = contents
         self.records = find_records(self.instructions, objects)
-        self.is_typed = any(accessed(i) is not None for i in self.instructions)
-        """Whether the front end says what is an integer."""
         self.marked: set[Value] = set()
         self.memory: set[MemoryObject] = set()
         self.changed = False
@@ -166,6 +149,9 @@ class _Finder:
         self.given = {o for p in pointers for o in objects.of(p)}
         self.given |= {o for o in objects.reached if o.origin in pointers}
         self.handed_on = _handed_on(self.instructions, objects)
+        self.bits = HiddenBits(self.instructions, objects, contents, self.handed_on)
+        self.filled: set[MemoryObject] = set()
+        """The memory into which integers are put that may be bits of active numbers."""
         self.untouched = {
             o for o in objects.reached if o not in contents.by_object and o not in self.handed_on
         }
@@ -175,6 +161,7 @@ class _Finder:
         useful, useful_memory = self._useful()
         values = frozenset(v for v in varied & useful if carries_floats(v.type))
         self._refuse_bit_tricks(varied, useful, varied_memory & useful_memory)
+        self._refuse_hidden_bits(varied, varied_memory, varied_memory & useful_memory)
         self._refuse_unknown_memory(varied, useful)
         shadowed = self._shadowed((varied_memory & useful_memory) - {self.objects.unknown})
         return Activity(values, frozenset(shadowed), self.objects)
@@ -230,13 +217,16 @@ class _Finder:
                     not instruction.type.is_pointer
                     and self._touches(instruction.pointer)
                     and not is_list_header(instruction.pointer, self.objects)
-                    and (carries_floats(instruction.type) or self.contents.accesses_floats(instruction))
+                    and self._may_read_floats(instruction)
                     and not self.records.is_integer(instruction, marked)
                 ):
                     self._mark(instruction)
             case Store():
                 if instruction.value in marked:
-                    self._mark_memory(self.objects.of(instruction.pointer))
+                    targets = self.objects.of(instruction.pointer)
+                    self._mark_memory(targets)
+                    if is_bits(instruction.value.type):
+                        self._fill(targets)
             case Call():
                 self._vary_call(instruction)
             case _ if instruction.opcode in ("icmp", "fcmp", "sitofp", "uitofp", "fptosi", "fptoui"):
@@ -250,6 +240,18 @@ class _Finder:
             case _:
                 pass
 
+    def _may_read_floats(self, load: Load) -> bool:
+        return (
+            carries_floats(load.type)
+            or self.contents.accesses_floats(load)
+            or self.bits.may_be_floats(load, self.memory, self.filled)
+        )
+
+    def _fill(self, targets: Iterable[MemoryObject]) -> None:
+        before = len(self.filled)
+        self.filled.update(targets)
+        self.changed |= len(self.filled) != before
+
     def _vary_call(self, call: Call) -> None:
         effect = called_effect(call)
         match effect:
@@ -262,6 +264,9 @@ class _Finder:
             case Effect.MEMCPY | Effect.MEMMOVE:
                 if self._touches(call.arguments[1]):
                     self._mark_memory(self.objects.of(call.arguments[0]))
+                    sources = self.objects.of(call.arguments[1])
+                    if any(o in self.filled or self.bits.is_open(o) for o in sources):
+                        self._fill(self.objects.of(call.arguments[0]))
             case Effect.BLAS:
                 inputs, output = blas_pointers(call)
                 if any(self._touches(pointer) for pointer in inputs):
@@ -485,13 +490,6 @@ class _Finder:
                     operation=instruction.opcode,
                     remedy="use an ordinary assignment where the loop is not parallel",
                 )
-            if self._moves_pointers(instruction):
-                raise self._refusal(
-                    instruction,
-                    "what may be a pointer is moved as an integer",
-                    operation=f"load {instruction.type}",
-                    remedy="assign pointers as pointers, and integers beside them as integers",
-                )
             if self._mixes_precisions(instruction, memory):
                 raise self._refusal(
                     instruction,
@@ -527,21 +525,74 @@ class _Finder:
                     remedy="write a rule for the function that does it",
                 )
 
-    def _moves_pointers(self, instruction: Instruction) -> bool:
-        """Whether `instruction` may copy, as an integer, a pointer to memory that may have a shadow."""
-        if (
-            not self.is_typed
-            or not isinstance(instruction, Load)
-            or not (isinstance(instruction.type, IntType) and instruction.type.width >= _POINTER_BITS)
-            or accessed(instruction) is Accessed.INTEGER
-            or not self.contents.at(instruction.pointer).pointers
-            or not _is_stored(instruction)
-        ):
-            return False
-        return any(
-            not is_described(item, self.objects) and self.objects.contents.get(item)
-            for item in self.objects.of(instruction.pointer)
+    def _refuse_hidden_bits(
+        self, varied: set[Value], varied_memory: set[MemoryObject], memory: set[MemoryObject]
+    ) -> None:
+        """Refuse to move integers that may be bits of what is active."""
+        shadowed = varied_memory | self._duplicated_objects()
+        for instruction in self.instructions:
+            match instruction:
+                case Store() if instruction.value in varied and is_bits(instruction.value.type):
+                    culprit = instruction if self._puts_bits(instruction, memory) else None
+                case Call() if is_internal_call(instruction) and not is_ruled_call(instruction):
+                    arguments = (a for a in instruction.arguments if a in varied and is_bits(a.type))
+                    lost = any(self.bits.is_let_go(instruction, a) for a in arguments)
+                    culprit = instruction if lost else None
+                case AtomicReadModifyWrite() | CompareExchange():
+                    culprit = instruction if self._exchanges_bits(instruction, memory) else None
+                case _:
+                    culprit = None
+            if culprit is not None:
+                raise self._refusal(
+                    culprit,
+                    "what may be active floating-point data is moved as an integer",
+                    operation=f"{culprit.opcode} of bits",
+                    remedy=_AS_WHAT_IT_IS,
+                )
+            if self._may_be_address(instruction, shadowed):
+                culprit = self.bits.leaves(instruction)
+                if culprit is not None:
+                    raise self._refusal(
+                        culprit,
+                        "what may be a pointer is moved as an integer",
+                        operation=f"{instruction.opcode} {instruction.type}",
+                        remedy=_AS_WHAT_IT_IS,
+                    )
+
+    def _puts_bits(self, store: Store, memory: set[MemoryObject]) -> bool:
+        """Whether `store` puts integers that may be bits of floats into active memory, unseen."""
+        active = any(
+            o in memory and not is_described(o, self.objects) for o in self.objects.of(store.pointer)
         )
+        if not active:
+            return False
+        if accessed(store) is Accessed.INTEGER:
+            return is_float_moved(store.value)
+        return not self.bits.is_counted(store.value)
+
+    def _exchanges_bits(self, instruction: Instruction, memory: set[MemoryObject]) -> bool:
+        if isinstance(instruction, AtomicReadModifyWrite) and instruction.operation != "xchg":
+            return False
+        return (
+            accessed(instruction) is not Accessed.INTEGER
+            and not self.bits.is_counted(instruction)
+            and any(o in memory and self.bits.is_open(o) for o in self.objects.of(instruction.operands[0]))
+        )
+
+    def _may_be_address(self, instruction: Instruction, shadowed: set[MemoryObject]) -> bool:
+        if isinstance(instruction, Load):
+            return self.bits.may_be_pointers(instruction, shadowed)
+        if instruction.opcode != "ptrtoint":
+            return False
+        targets = shadowed.intersection(self.objects.of(instruction.operands[0]))
+        return any(self.objects.is_foreign or not is_described(o, self.objects) for o in targets) or bool(
+            targets and any(self._leaves_numba(u, instruction) for u in instruction.users)
+        )
+
+    def _leaves_numba(self, user: Instruction, value: Value) -> bool:
+        """Whether `user` hands `value` to a C function."""
+        foreign = isinstance(user, Call) and isinstance(user.callee, Function) and user.callee.is_foreign
+        return foreign and isinstance(user, Call) and self.bits.is_let_go(user, value)
 
     def _mixes_precisions(self, instruction: Instruction, memory: set[MemoryObject]) -> bool:
         """Whether `instruction` accesses active array memory in which floats of another type live too."""

@@ -43,12 +43,15 @@ class Layout:
     fields
         Offsets, in order, with the types there: floats, pointers, integers.
     vague
-        The offsets of integers that may be floats to others.
+        The offsets of integers that may be floats moved as such.
+    is_private
+        Whether what nobody is seen to access in the block is accessed by nobody.
     """
 
     step: int
     fields: tuple[tuple[int, Type], ...]
     vague: frozenset[int] = frozenset()
+    is_private: bool = False
 
     @classmethod
     def attached_to(cls, call: Call) -> Layout | None:
@@ -98,6 +101,9 @@ class Layouts:
 
     def of(self, call: Call) -> Layout | None:
         """Return the layout of the block that `call` moves or sets, or None where it is not known."""
+        said = accessed(call)
+        if said in _TYPES and members(call) is None:
+            return Layout(_size(_TYPES[said]), ((0, _TYPES[said]),))
         pointers = [call.operands[0]]
         if called_effect(call) is not Effect.MEMSET:
             pointers.append(call.operands[1])
@@ -144,8 +150,7 @@ class Layouts:
                     known.setdefault(offset, set()).add(evidence.type)
         covered: set[int] = set()
         fields: list[tuple[int, Type]] = []
-        taken = {b for o, ts in cells.items() for b in range(o, o + max(_size(t) for t in ts))}
-        spread = {o: ts for o, ts in spread.items() if o not in taken}
+        spread = _beside(spread, cells, padding, step)
         for offset, types in sorted([*cells.items(), *spread.items()]):
             type = next(iter(types))
             if len(types) > 1 or offset in covered:
@@ -164,7 +169,7 @@ class Layouts:
         if not fields or (not seen.issuperset(range(step)) and not is_private):
             return None
         fields.sort(key=lambda f: f[0])
-        return Layout(step, tuple(fields), frozenset() if is_private else frozenset(doubtful))
+        return Layout(step, tuple(fields), frozenset(doubtful), is_private)
 
     def _is_private(self, call: Call) -> bool:
         """Whether what nobody is seen to access in the block is accessed by nobody."""
@@ -244,6 +249,16 @@ class Layouts:
                 for member in around or ():
                     kind = _TYPES.get(member.type, IntType(8 * member.size))
                     self._add(item, _Evidence(stride.shift(member.offset, 0), member.size, kind))
+
+
+def _beside(
+    spread: dict[int, set[Type]], cells: dict[int, set[Type]], padding: set[int], step: int
+) -> dict[int, set[Type]]:
+    """Return what of `spread` tells of places of which `cells` do not."""
+    taken = {b for o, ts in cells.items() for b in range(o, o + max(_size(t) for t in ts))}
+    if padding.union(taken).issuperset(range(step)):
+        return {}  # what lies somewhere in memory of many types lies elsewhere
+    return {o: ts for o, ts in spread.items() if o not in taken}
 
 
 def _shifted(evidence: _Evidence, block: Stride) -> _Evidence:

@@ -104,6 +104,8 @@ class Objects:
         What `points_to` says, with offsets.
     unknown
         The object that stands for memory about which nothing is known.
+    is_foreign
+        Whether nobody declares what lies in the memory that the function is given.
     """
 
     unknown: MemoryObject
@@ -116,6 +118,7 @@ class Objects:
     globals: dict[str, MemoryObject] = field(default_factory=dict[str, MemoryObject])
     structs: dict[MemoryObject, Struct] = field(default_factory=dict[MemoryObject, Struct])
     places: dict[Value, set[Place]] = field(default_factory=dict[Value, set[Place]])
+    is_foreign: bool = False
 
     def places_of(self, pointer: Value) -> set[Place]:
         """Return the places `pointer` may point to."""
@@ -200,7 +203,7 @@ def is_described(item: MemoryObject, objects: Objects) -> bool:
 
     That is so of the arrays and instances of Numba, whose types are known.
     """
-    if item in objects.flat or item in objects.structs or item.group is not None:
+    if item in objects.flat or item in objects.structs or (item.group is not None and not objects.is_foreign):
         return True
     rule = find_memory_rule(item.origin.callee_name or "") if isinstance(item.origin, Call) else None
     return isinstance(rule, Allocation) and rule.kind is BlockKind.MEMINFO

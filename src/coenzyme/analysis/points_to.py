@@ -106,7 +106,8 @@ class _Solver:
         self.elements = elements
         self.structs = structs
         self.families = families
-        self.result = Objects(MemoryObject(Storage.UNKNOWN, None, "unknown memory"))
+        unknown = MemoryObject(Storage.UNKNOWN, None, "unknown memory")
+        self.result = Objects(unknown, is_foreign=function.is_foreign)
         self.reached: dict[tuple[Hashable, str | None], MemoryObject] = {}
         """For each family of arguments, and each type of what they lead to, what that is."""
         self.family: dict[MemoryObject, Hashable] = {}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Mapping
+from dataclasses import replace
 
 from coenzyme.analysis.layouts import Layout, Layouts
 from coenzyme.analysis.objects import called_effect, is_described
@@ -27,11 +28,27 @@ _ALIGN = re.compile(r"\balign (\d+)")
 _TRANSFERS = (Effect.MEMCPY, Effect.MEMMOVE, Effect.MEMSET)
 
 
-def resolve_block_moves(function: Function, elements: Mapping[Argument, Type]) -> None:
-    """Take the moves of small mixed blocks in `function` apart, and note the layouts of others, in place."""
-    calls = [i for i in function.instructions() if isinstance(i, Call) and called_effect(i) in _TRANSFERS]
+def resolve_block_moves(function: Function, elements: Mapping[Argument, Type], *, at_last: bool) -> bool:
+    """Take the moves of small mixed blocks in `function` apart, and note the layouts of others, in place.
+
+    Parameters
+    ----------
+    at_last
+        Whether what is moved as an integer has been found out: before, it may be anything.
+
+    Returns
+    -------
+    bool
+        Whether there may be more that is moved as an integer.
+    """
+    calls = [
+        i
+        for i in function.instructions()
+        if isinstance(i, Call) and called_effect(i) in _TRANSFERS and Layout.attached_to(i) is None
+    ]
+    changed = False
     if not calls:
-        return
+        return changed
     objects = find_objects(function, {}, elements)
     layouts = Layouts(function, objects)
     for call in calls:
@@ -39,14 +56,18 @@ def resolve_block_moves(function: Function, elements: Mapping[Argument, Type]) -
         if all(is_described(item, objects) for pointer in pointers for item in objects.of(pointer)):
             continue
         layout = layouts.of(call)
-        if layout is None:
+        if layout is None or (layout.vague and not at_last):
             continue
+        if layout.is_private:
+            layout = replace(layout, vague=frozenset())
         if not layout.vague:
             layout.attach_to(call)
         size = call.operands[2]
         small = isinstance(size, ConstantInt) and size.value == layout.step and call.callee_name != CARRY
         if small and len(layout.fields) <= _MOST_FIELDS and not isinstance(layout.only_type, FloatType):
             _take_apart(call, layout)
+            changed = True
+    return changed
 
 
 def _take_apart(call: Call, layout: Layout) -> None:

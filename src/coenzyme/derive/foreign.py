@@ -107,6 +107,7 @@ def _rewrite(module: Module, function: Function) -> Function:
     """Return a copy of `function` that returns a status; its calls are as they were."""
     result = function.function_type.result
     twin, _, _ = clone_function(function, f"{function.name}{SUFFIX}")
+    twin.is_foreign = True
     given = twin.arguments
     into, error = Argument(PTR, _RESULT, 0), Argument(PTR, _ERROR, 1)
     twin.arguments = [into, error, *given]
@@ -122,6 +123,7 @@ def _rewrite(module: Module, function: Function) -> Function:
         last = block.instructions[-1]
         if isinstance(last, Return):
             at = Builder.before(last)
+            at.metadata = {kind: text for kind, text in last.metadata.items() if kind == "dbg"}
             if result != VOID:
                 at.store(last.operands[0], into)
             at.ret(const_int(I32, 0))

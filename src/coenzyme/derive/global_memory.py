@@ -13,8 +13,8 @@ Variables that are only read, for the numbers in them, are constants.
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from coenzyme.analysis.content import carries_floats, float_parts
 from coenzyme.analysis.objects import called_effect, holds_pointers
@@ -92,13 +92,20 @@ class Ending:
 
 @dataclass(frozen=True)
 class PassedGlobals:
-    """The variables that are parameters now, the last ones of `entry`."""
+    """The variables that are parameters now, the last ones of `entry`.
+
+    Attributes
+    ----------
+    renamed
+        The names of the functions that are given the variables, by those of what they were made from.
+    """
 
     entry: Function
     variables: tuple[GlobalVariable, ...]
     types: tuple[Type, ...]
     read_first: frozenset[GlobalVariable] = frozenset()
     """Those whose pointers may be read before they are written."""
+    renamed: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def elements(self) -> dict[int, Type]:
@@ -163,7 +170,12 @@ class PassedGlobals:
 
 
 def pass_globals(
-    module: Module, entry: Function, opaque: Container[str] = (), *, every: bool = False
+    module: Module,
+    entry: Function,
+    opaque: Container[str] = (),
+    is_variable: Callable[[str], bool] = lambda _: True,
+    *,
+    every: bool = False,
 ) -> PassedGlobals | None:
     """Return a twin of `entry` that is given the variables which need shadows, or None if there are none.
 
@@ -171,11 +183,14 @@ def pass_globals(
     ----------
     opaque
         Functions with derivatives of their own, which are left alone.
+    is_variable
+        Says of the name of a global variable whether it is one of those in question.
     every
         Whether variables that are only read are given to it, too.
     """
     functions = [f for f in _reachable(entry) if f is entry or f.name not in opaque]
-    types = {v: t for v in module.globals.values() if (t := shadowed_type(v)) is not None}
+    among = (v for v in module.globals.values() if is_variable(v.name))
+    types = {v: t for v in among if (t := shadowed_type(v)) is not None}
     users = {v: [f for f in functions if any(v in _globals_in(i) for i in f.instructions())] for v in types}
     chosen = tuple(v for v in types if users[v] and (every or any(_needs_shadow(v, f) for f in users[v])))
     if not chosen:
@@ -212,7 +227,8 @@ def pass_globals(
         for number, v in enumerate(chosen)
         if holds_pointers(types[v]) and may_be_read_first(first, [given[number] for given in parameters])
     )
-    return PassedGlobals(twins[entry], chosen, tuple(types[v] for v in chosen), read_first)
+    renamed = {function.name: twin.name for function, twin in twins.items()}
+    return PassedGlobals(twins[entry], chosen, tuple(types[v] for v in chosen), read_first, renamed)
 
 
 # -- which variables
@@ -376,8 +392,8 @@ def _redirect(call: Call, target: Function, extras: Sequence[Value]) -> None:
     at = Builder.before(call)
     new = at.call(target, [*call.arguments, *extras], name=call.name)
     assert isinstance(new, Call)
-    for field in ("tail", "convention", "return_attributes", "bundles"):
-        setattr(new, field, getattr(call, field))
+    for part in ("tail", "convention", "return_attributes", "bundles"):
+        setattr(new, part, getattr(call, part))
     new.argument_attributes = [*call.argument_attributes, *([""] * len(extras))]
     new.metadata = dict(call.metadata)
     call.replace_all_uses_with(new)

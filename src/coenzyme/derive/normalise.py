@@ -120,8 +120,10 @@ def normalise(
         speculate_branches(function)
     if Pass.EQUAL_PHIS in passes:
         merge_equal_computations(function)
-    resolve_block_moves(function, elements)
+    resolve_block_moves(function, elements, at_last=False)
     restore_floats(function, elements)
+    if resolve_block_moves(function, elements, at_last=True):
+        restore_floats(function, elements)
     _unfold_roots(function)
     flow = ControlFlow(function)
     dominators = Dominators(flow)

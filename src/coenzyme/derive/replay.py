@@ -284,6 +284,7 @@ def _outline(module: Module, shape: Shape, objects: Objects, body: _Body, number
     spared = [n for n, v in pointers if written.isdisjoint(objects.of(v))]
     function.spared = frozenset([0, 1, *spared])
     function.replayed = True
+    function.is_foreign = shape.function.is_foreign
     _replace_body(shape, body, function, captured)
 
 

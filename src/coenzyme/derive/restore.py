@@ -1,17 +1,19 @@
 """Turn floats that were moved as integers back into floats.
 
 LLVM writes a copy of eight bytes as the load and store of an ``i64``, a cleared element as the store of an
-integer zero, and may merge such values in phis and selects. Where such a web begins in memory that holds
-floats, or in the bits of a float, and is only moved, it is rewritten in the float type. What is left,
-arithmetic on the bits, is refused where it is active.
+integer zero, and may merge such values in phis and selects. Where such a web begins or ends in memory that
+holds floats, or in the bits of a float, and is only moved, it is rewritten in the float type; so it is with
+pointers. What is left, arithmetic on the bits, is refused where it is active.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from coenzyme.analysis.content import Contents, find_contents
+from coenzyme.analysis.objects import MemoryObject, is_described
 from coenzyme.analysis.points_to import find_objects
 from coenzyme.ir.clone import clone_instruction
 from coenzyme.ir.instructions import Cast, Freeze, Function, Instruction, Load, Phi, Select, Store
@@ -34,11 +36,12 @@ def restore_floats(function: Function, elements: Mapping[Argument, Type]) -> Non
     for _ in range(_MOST_ROUNDS):
         # What has become a float in one place may show that others are.
         contents = find_contents(function, find_objects(function, {}, elements), elements)
+        memory = _memory_of(function, contents)
         found = False
         for width, type in _MOVED_AS:
             if isinstance(type, FloatType):
                 _restore_constants(function, contents, width)
-            for web in _find_webs(function, contents, width, type):
+            for web in _find_webs(function, memory, width, type):
                 _rewrite(web, type)
                 found = True
         if not found:
@@ -53,6 +56,67 @@ def _holds_only(contents: Contents, access: Load | Store, type: Type) -> bool:
     if type.is_pointer:
         return content.pointers and not content.floats
     return content.floats == {type} and not content.pointers
+
+
+@dataclass(frozen=True)
+class _Memory:
+    """What lies in the memory of a function.
+
+    Attributes
+    ----------
+    open
+        Objects in which there may be anything, as far as it is moved: nobody computes with integers there.
+    """
+
+    contents: Contents
+    open: frozenset[MemoryObject]
+
+    def holds_only(self, access: Load | Store, type: Type) -> bool:
+        """Whether what `access` reads or overwrites is of `type`, and nothing else is there."""
+        return _holds_only(self.contents, access, type)
+
+    def may_hold(self, access: Load, type: Type) -> bool:
+        """Whether nothing speaks against it that what `access` reads is of `type`."""
+        if accessed(access) is not None or not self.is_open(access):
+            return self.holds_only(access, type)
+        content = self.contents.at(access.pointer)
+        return not content.floats if type.is_pointer else content.floats <= {type} and not content.pointers
+
+    def is_open(self, access: Load | Store) -> bool:
+        """Whether what is moved through the memory of `access` may be anything."""
+        return self.open.issuperset(self.contents.objects.of(access.pointer))
+
+
+def _memory_of(function: Function, contents: Contents) -> _Memory:
+    objects = contents.objects
+    if not objects.is_foreign:
+        return _Memory(contents, frozenset())
+    found, counted = set[MemoryObject](), set[MemoryObject]()
+    for access in function.instructions():
+        if not isinstance(access, Load | Store):
+            continue
+        moved: Value = access if isinstance(access, Load) else access.value
+        if isinstance(moved.type, IntType):
+            targets = objects.of(access.pointer)
+            found |= {o for o in targets if not is_described(o, objects)}
+            if accessed(access) is Accessed.INTEGER or not _is_only_moved(moved):
+                counted |= targets
+    return _Memory(contents, frozenset(found - counted))
+
+
+def _is_only_moved(value: Value) -> bool:
+    """Whether nobody computes with `value`, and it is no result of a computation."""
+    if not isinstance(value, Instruction):
+        return isinstance(value, ConstantInt) and value.value == 0
+    return all(
+        isinstance(member, Load | Phi | Select | Freeze)
+        or (isinstance(member, Cast) and member.opcode in _CONVERSIONS)
+        for member in _grow(value)
+    ) and all(
+        isinstance(user, Phi | Select | Freeze | Store) or user.opcode in _CONVERSIONS
+        for member in _grow(value)
+        for user in member.users
+    )
 
 
 def _as_float(constant: ConstantInt, type: FloatType) -> ConstantFloat:
@@ -81,25 +145,40 @@ def _is_number(constant: ConstantInt, width: int) -> bool:
     return value == value  # noqa: PLR0124 - a NaN is not
 
 
-def _find_webs(function: Function, contents: Contents, width: int, type: Type) -> Iterable[set[Instruction]]:
+def _find_webs(function: Function, memory: _Memory, width: int, type: Type) -> Iterable[set[Instruction]]:
     done = set[Instruction]()
     for instruction in list(function.instructions()):
         if instruction in done or instruction.type != IntType(width):
             continue
-        begins = (
-            _holds_only(contents, instruction, type)
-            if isinstance(instruction, Load)
-            else instruction.opcode == "bitcast" and instruction.operands[0].type == type
-        )
-        if not begins:
+        if not isinstance(instruction, Load) and instruction.opcode not in _CONVERSIONS:
             continue
-        web = _grow(instruction, contents, type)
+        web = _grow(instruction)
         done |= web
-        if all(_is_moved(member, web, contents, type) for member in web):
+        if any(_tells(member, memory, type) for member in web) and all(
+            _is_moved(member, web, memory, type) for member in web
+        ):
             yield web
 
 
-def _grow(start: Instruction, contents: Contents, type: Type) -> set[Instruction]:
+def _tells(member: Instruction, memory: _Memory, type: Type) -> bool:
+    """Whether `member`, or where it goes, shows that it is of `type`."""
+    if isinstance(member, Load) and memory.holds_only(member, type):
+        return True
+    if isinstance(member, Cast) and member.opcode in _CONVERSIONS and member.operands[0].type == type:
+        return True
+    return any(
+        (
+            isinstance(user, Store)
+            and user.value is member
+            and memory.holds_only(user, type)
+            and memory.is_open(user)
+        )
+        or (user.opcode in _CONVERSIONS and user.type == type)
+        for user in member.users
+    )
+
+
+def _grow(start: Instruction) -> set[Instruction]:
     """Return the values that the bits of `start` are merged with."""
     web: set[Instruction] = set()
     pending = [start]
@@ -115,11 +194,11 @@ def _grow(start: Instruction, contents: Contents, type: Type) -> set[Instruction
     return web
 
 
-def _is_moved(member: Instruction, web: set[Instruction], contents: Contents, type: Type) -> bool:
+def _is_moved(member: Instruction, web: set[Instruction], memory: _Memory, type: Type) -> bool:
     """Whether `member` comes from floats and goes nowhere but to floats."""
     match member:
         case Load():
-            comes = _holds_only(contents, member, type)
+            comes = memory.may_hold(member, type)
         case Cast():
             comes = member.opcode in _CONVERSIONS and member.operands[0].type == type
         case Phi() | Freeze():

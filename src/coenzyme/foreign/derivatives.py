@@ -27,17 +27,20 @@ from coenzyme.derive.shadow_layout import ShadowLayout
 from coenzyme.derive.spared import find_spared
 from coenzyme.errors import UnsupportedIRError
 from coenzyme.foreign.enzyme_kinks import choose_sides
+from coenzyme.frontends.c_types import CPointer, CScalar, Kind
+from coenzyme.frontends.debug_types import DebugTypes
 from coenzyme.frontends.program import ComponentActivity, Mode
 from coenzyme.ir.debug import SourceMap
+from coenzyme.ir.declared import note_declared_types
 from coenzyme.ir.devirtualise import address_taken, devirtualise
 from coenzyme.ir.instructions import Call, Function, Module
 from coenzyme.ir.parser import parse_module
 from coenzyme.ir.printer import print_module
 from coenzyme.ir.reducible import make_reducible
 from coenzyme.ir.stack_arrays import move_stack_arrays
-from coenzyme.ir.tbaa import note_accessed_types
-from coenzyme.ir.types import spell_name
-from coenzyme.ir.values import ConstantNull
+from coenzyme.ir.tbaa import Accessed, note_accessed_types
+from coenzyme.ir.types import F32, F64, Type, spell_name
+from coenzyme.ir.values import Argument, ConstantNull
 
 __all__ = [
     "ForeignDerivative",
@@ -48,6 +51,10 @@ __all__ = [
     "share_globals",
 ]
 
+_BEFORE = 2
+"""How many parameters a function that returns a status has before those of C's."""
+_FLOATS = {CScalar(Kind.FLOAT, 8): Accessed.DOUBLE, CScalar(Kind.FLOAT, 4): Accessed.FLOAT}
+_TYPES: dict[Accessed, Type] = {Accessed.DOUBLE: F64, Accessed.FLOAT: F32}
 _NO_FUNCTIONS: Mapping[str, Registered] = MappingProxyType({})
 _PRIVATE_GLOBAL = re.compile(
     r'^(@(?:"[^"\n]+"|[-\w.$]+) = )(?:private|internal) ((?:[a-z_]+(?:\([^)\n]*\))? )*?global )', re.MULTILINE
@@ -182,7 +189,9 @@ def derive_foreign(
     ActivityError, MissingRuleError, UnsupportedIRError
         Where something active has no derivative.
     """
-    module, entry = _parse(prepare_foreign(text, symbol, registered), symbol)
+    prepared = prepare_foreign(text, symbol, registered)
+    module, entry = _parse(prepared, symbol)
+    elements = _note_declarations(module, entry, prepared)
     given = {m.group(1) or m.group(2) for m in _SYMBOL.finditer(text)} & {*module.functions, *module.globals}
     if request.kinks is Kinks.SIDES:
         choose_sides(module)
@@ -194,7 +203,7 @@ def derive_foreign(
     if variables is not None:
         variables = replace(variables, entry=entry)
     locate = SourceMap(module).locate
-    made = _request(request, registered, variables)
+    made = _request(request, registered, variables, elements)
     plan: ReversePlan | None
     inner = name if variables is None else f"{name}.of.globals"
     if request.split:
@@ -319,8 +328,28 @@ def _parse(text: str, symbol: str) -> tuple[Module, Function]:
     return module, entry
 
 
+def _note_declarations(module: Module, entry: Function, text: str) -> dict[int, Type]:
+    """Note what the source says of the numbers behind pointers; return those behind `entry`'s parameters."""
+    declared = DebugTypes(text)
+    led_to = {place: kind for place, t in declared.pointers().items() if (kind := _FLOATS.get(t)) is not None}
+    parameters: dict[Argument, Accessed] = {}
+    for function in module.functions.values():
+        known = None if function.is_declaration else declared.prototype(function.name)
+        if known is None or len(known.parameters) != len(function.arguments):
+            continue
+        for argument, kind in zip(function.arguments, known.parameters, strict=True):
+            target = kind.target if isinstance(kind, CPointer) else None
+            if isinstance(target, CScalar) and target in _FLOATS and argument.type.is_pointer:
+                parameters[argument] = _FLOATS[target]
+    note_declared_types(module, parameters, led_to)
+    return {a.index: _TYPES[parameters[a]] for a in entry.arguments if a in parameters}
+
+
 def _request(
-    request: ForeignRequest, registered: Mapping[str, Registered], variables: PassedGlobals | None
+    request: ForeignRequest,
+    registered: Mapping[str, Registered],
+    variables: PassedGlobals | None,
+    elements: Mapping[int, Type],
 ) -> Request:
     more = () if variables is None else variables.variables
     result = ComponentActivity.DUPLICATED if request.return_active else ComponentActivity.CONST
@@ -332,7 +361,10 @@ def _request(
             *request.activities,
             *(ComponentActivity.DUPLICATED for _ in more),
         ],
-        elements={} if variables is None else variables.elements,
+        elements={
+            **{n + _BEFORE: type for n, type in elements.items()},
+            **({} if variables is None else variables.elements),
+        },
         groups={},
         aliasing=Aliasing(arguments_disjoint=False, caller_keeps=not request.split, apart=frozenset({0})),
         passes=request.passes - {Pass.LANES} if request.again else request.passes,

@@ -38,6 +38,7 @@ _SAME = {
     "DW_TAG_atomic_type",
 }
 _MOST_FIELDS = 4096
+_MOST_NESTED = 16
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,40 @@ class DebugTypes:
             tuple(self._spelling(t) for t in listed),
             tuple(self._names(node).get(i, "") for i in range(1, len(parameters) + 1)),
         )
+
+    def pointers(self) -> dict[tuple[str, int], CScalar]:
+        """Return the numbers that pointers in structs lead to, by the struct's name and the pointer's offset.
+
+        Structs of one name that differ, as C has them in several scopes, are left out.
+        """
+        found: dict[tuple[str, int], CScalar | None] = {}
+        for node, text in self._nodes.items():
+            if "DW_TAG_structure_type" not in text or "elements: !" not in text:
+                continue
+            name = self._fields(node).get("name", "")
+            led_to = dict(self._pointers_in(node, 0)) if name else {}
+            for offset, target in led_to.items():
+                known = found.setdefault((name, offset), target)
+                if known != target:
+                    found[name, offset] = None
+        return {place: target for place, target in found.items() if target is not None}
+
+    def _pointers_in(self, node: str, start: int, depth: int = 0) -> Iterator[tuple[int, CScalar | None]]:
+        """Yield the pointers in memory of a type that begins at `start`, with the numbers they lead to."""
+        fields = self._fields(node)
+        tag = fields.get("tag", "")
+        if depth > _MOST_NESTED:
+            return
+        if tag in _SAME:
+            yield from self._pointers_in(fields.get("baseType", ""), start, depth + 1)
+        elif tag == "DW_TAG_structure_type":
+            for member in self._list(fields.get("elements", "")):
+                inner = self._fields(member)
+                place = start + int(inner.get("offset", "0")) // 8
+                yield from self._pointers_in(inner.get("baseType", ""), place, depth + 1)
+        elif tag == "DW_TAG_pointer_type":
+            target = self._pointer(fields.get("baseType", "null"), 0).target
+            yield start, target if isinstance(target, CScalar) else None
 
     def _names(self, subprogram: dict[str, str]) -> dict[int, str]:
         """Return the names of a function's parameters by their numbers, which count from 1."""

@@ -30,6 +30,7 @@ __all__ = [
     "NativeCode",
     "calls_native",
     "find_function",
+    "has_variables",
     "is_native",
     "isolate",
     "variable_of",
@@ -53,6 +54,10 @@ _DETAILS = re.compile(
 _VARIABLE = re.compile(
     r'^@("[^"]+"|[-\w.$]+) = (?:[\w()]+ )*?global (?!.*section "llvm\.metadata")', re.MULTILINE
 )
+_TYPE_NAME = re.compile(r'%(?:"[^"]+"|[-\w.$]+)')
+_NAMED_TYPE = re.compile(r'^(%(?:"[^"]+"|[-\w.$]+)) = type (.*)$', re.MULTILINE)
+_TOKEN = re.compile(r'%(?:"[^"]+"|[-\w.$]+)|<\{|\}>|[\[\]{}<>]|[^\s\[\]{}<>,]+')
+_OPENING, _CLOSING = ("[", "{", "<", "<{"), ("]", "}", ">", "}>")
 _CONSTANT = re.compile(r'^@("[^"]+"|[-\w.$]+) = (?:[\w()]+ )*?constant ', re.MULTILINE)
 _REFUSED = (
     (re.compile(r"^@llvm\.global_[cd]tors = ", re.MULTILINE), "code that runs when the module is loaded"),
@@ -117,6 +122,11 @@ def variable_of(symbol: str) -> str | None:
     """Return what a variable is called in the code that it comes from; None where it is none such."""
     parts = symbol.split(".", 3)
     return parts[3] if symbol.startswith(_STATE) else None
+
+
+def has_variables(text: str) -> bool:
+    """Return whether a module uses variables of code that came from other languages."""
+    return f'@"{_STATE}' in text or f"@{_STATE}" in text
 
 
 def find_function(module: Any, name: str) -> Any:
@@ -305,20 +315,32 @@ def _take_state(module: Any, variables: dict[str, str], name: str) -> tuple[str,
 
 def _redefined(text: str, variables: set[str]) -> str:
     """Return a module with its variables only declared; what looks like others are constants."""
-    module = parse_apart(text)
-    # A named struct is printed with its definition.
-    kinds = {
-        g.name: str(g.global_value_type).split(" = type ")[0]
-        for g in module.global_variables
-        if g.name in variables
-    }
+    named = dict(_NAMED_TYPE.findall(text))
     lines = text.splitlines()
     for number, line in enumerate(lines):
         found = _VARIABLE.match(line)
         name = _unquoted(found.group(1)) if found else ""
-        if name in kinds:
+        if found is not None and name in variables:
             align = re.search(r", align \d+", line)
-            lines[number] = f'@"{name}" = external global {kinds[name]}{align.group() if align else ""}'
+            type = _spelled_out(_first_type(line[found.end() :]), named)
+            lines[number] = f'@"{name}" = external global {type}{align.group() if align else ""}'
         elif found is not None and " external " not in found.group():
             lines[number] = f"{found.group().removesuffix('global ')}constant {line[found.end() :]}"
     return "\n".join(lines) + "\n"
+
+
+def _first_type(text: str) -> str:
+    """Return the type that `text` begins with."""
+    depth = 0
+    for found in _TOKEN.finditer(text):
+        depth += (found.group() in _OPENING) - (found.group() in _CLOSING)
+        if depth == 0:
+            return text[: found.end()]
+    return text
+
+
+def _spelled_out(type: str, named: dict[str, str]) -> str:
+    """Return a type with the definitions of named types in their places."""
+    return _TYPE_NAME.sub(
+        lambda m: _spelled_out(named[m.group()], named) if m.group() in named else m.group(), type
+    )

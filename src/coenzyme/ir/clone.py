@@ -73,6 +73,7 @@ def clone_function(
     old = function.function_type
     function_type = FunctionType(old.result, tuple(a.type for a in arguments), old.variadic)
     twin = Function(new_name, function_type, arguments, function.prefix, _SUBPROGRAM.sub("", function.suffix))
+    twin.is_foreign = function.is_foreign
     block_map = {block: Block(block.name) for block in function.blocks}
     forward: list[Instruction] = []
     for block, new_block in block_map.items():

@@ -540,9 +540,20 @@ class Function(Global):
     body, and that all a call writes is its result, behind the first parameter. `spared`, where it is not
     None, lists pointer parameters behind which a call writes nothing, and says that it stores no pointers.
     `replayed` says that the reverse sweep runs a call again, for what that reads is then as it was.
+    `is_foreign` says that it comes from code of which nobody declares what lies in its memory.
     """
 
-    __slots__ = ("arguments", "blocks", "function_type", "prefix", "replayed", "ruled", "spared", "suffix")
+    __slots__ = (
+        "arguments",
+        "blocks",
+        "function_type",
+        "is_foreign",
+        "prefix",
+        "replayed",
+        "ruled",
+        "spared",
+        "suffix",
+    )
 
     def __init__(
         self,
@@ -560,6 +571,7 @@ class Function(Global):
         self.suffix = suffix
         self.ruled = False
         self.replayed = False
+        self.is_foreign = False
         self.spared: frozenset[int] | None = None
 
     @property

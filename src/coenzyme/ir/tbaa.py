@@ -17,6 +17,7 @@ __all__ = [
     "Accessed",
     "Member",
     "accessed",
+    "member_accessed",
     "members",
     "note_accessed",
     "note_accessed_types",
@@ -112,6 +113,18 @@ def note_accessed_types(module: Module) -> None:
             if around is not None:
                 text = " ".join(f"{m.offset}:{m.size}:{m.type.value}" for m in around)
                 write_note(instruction, _MEMBERS, text)
+
+
+def member_accessed(module: Module, instruction: Instruction) -> tuple[str, int] | None:
+    """Return the struct in which the member is that `instruction` accesses, and its offset there."""
+    tag = instruction.metadata.get("tbaa")
+    nodes = _TypeNodes(module)
+    parts = [] if tag is None else nodes.parts(tag)
+    if len(parts) < 3 or parts[0] == parts[1]:
+        return None
+    name = _STRING.fullmatch((nodes.parts(parts[0]) or [""])[0])
+    offset = _number(parts[2])
+    return None if name is None or not name.group(1) or offset is None else (name.group(1), offset)
 
 
 class _TypeNodes:
