@@ -658,6 +658,7 @@ def _request(
         launches=find_launch,
         structs=program.structs,
         unneeded=unneeded,
+        moves_bits=calls_native(program.text),
     )
 
 

@@ -106,9 +106,17 @@ def find_activity(
     parameters: Mapping[Argument, ComponentActivity],
     objects: Objects,
     contents: Contents,
+    *,
+    moves_bits: bool = True,
 ) -> Activity:
-    """Return what is active in `function`."""
-    return _Finder(function, live, parameters, objects, contents).find()
+    """Return what is active in `function`.
+
+    Parameters
+    ----------
+    moves_bits
+        Whether there may be code in it that moves numbers and pointers as integers, as C's may.
+    """
+    return _Finder(function, live, parameters, objects, contents, moves_bits).find()
 
 
 def _operation(instruction: Instruction | None) -> str | None:
@@ -134,7 +142,9 @@ class _Finder:
         parameters: Mapping[Argument, ComponentActivity],
         objects: Objects,
         contents: Contents,
+        moves_bits: bool,
     ) -> None:
+        self.moves_bits = moves_bits
         self.function = function
         self.instructions = [i for block in live for i in block.instructions]
         self.parameters = parameters
@@ -161,7 +171,8 @@ class _Finder:
         useful, useful_memory = self._useful()
         values = frozenset(v for v in varied & useful if carries_floats(v.type))
         self._refuse_bit_tricks(varied, useful, varied_memory & useful_memory)
-        self._refuse_hidden_bits(varied, varied_memory, varied_memory & useful_memory)
+        if self.moves_bits:
+            self._refuse_hidden_bits(varied, varied_memory, varied_memory & useful_memory)
         self._refuse_unknown_memory(varied, useful)
         shadowed = self._shadowed((varied_memory & useful_memory) - {self.objects.unknown})
         return Activity(values, frozenset(shadowed), self.objects)
@@ -244,7 +255,7 @@ class _Finder:
         return (
             carries_floats(load.type)
             or self.contents.accesses_floats(load)
-            or self.bits.may_be_floats(load, self.memory, self.filled)
+            or (self.moves_bits and self.bits.may_be_floats(load, self.memory, self.filled))
         )
 
     def _fill(self, targets: Iterable[MemoryObject]) -> None:

@@ -89,6 +89,8 @@ class Request:
     """How many directions one sweep follows."""
     memory_limit: int | None = None
     """How many bytes the tapes that are alive at one time may hold."""
+    moves_bits: bool = True
+    """Whether there may be code that moves numbers and pointers as integers, as C's may."""
     is_callee: bool = False
     """Whether the function is one that is kept out of line in the one to differentiate."""
     provide: RuleProvider | None = None
@@ -203,6 +205,7 @@ class _Deriver:
         self.structs = request.structs
         self.registered = request.registered
         self.observe = request.observe
+        self.moves_bits = request.moves_bits
         self.table = CallTable(context, self.fill)
         self.numbers = count()
         self.disjoint = request.aliasing.arguments_disjoint
@@ -270,7 +273,9 @@ class _Deriver:
             ):
                 objects = find_objects(derivative, groups, elements, self.structs, structs, parameters)
             contents = _hoist(shape, objects, request, elements)
-            activity = find_activity(derivative, shape.exits.live, parameters, objects, contents)
+            activity = find_activity(
+                derivative, shape.exits.live, parameters, objects, contents, moves_bits=self.moves_bits
+            )
             if not replays or not outline_iterations(
                 self.module, shape, activity, request.aliasing, request.passes, self.numbers
             ):
