@@ -47,4 +47,4 @@ def test_forward_reverse_and_differences_agree_on_c_programs(
     workshop.close()
     record_property(TALLY, dict(tally))
     assert not reports, "\n\n".join(reports)
-    assert tally["passed (C)"] > 0.3 * _PROGRAMS, tally
+    assert tally["passed (C)"] > 0.6 * _PROGRAMS, tally
