@@ -202,7 +202,8 @@ class Adjoints:
                 doubted = doubted or rule.has_pole or expression.may_be_infinite
                 if doubted and not expression.is_bounded(known):
                     nothing = self.plan.nothing(instruction.type)
-                    amount = without_indeterminate(at.builder, bar, amount, nothing)
+                    again = self.context.is_differentiated_again
+                    amount = without_indeterminate(at.builder, bar, amount, nothing, again=again)
                 self.add(instruction.operands[index], amount, at, flags)
 
     # -- calls

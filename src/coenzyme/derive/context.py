@@ -49,6 +49,11 @@ class Context:
     memory_limit: int | None = None
     """How many bytes the tapes that are alive at one time may hold."""
 
+    @property
+    def is_differentiated_again(self) -> bool:
+        """Whether a reverse sweep may be differentiated: only one with a tape of ordinary memory can be."""
+        return self.memory is TapeMemory.PLAIN
+
     def doubts(self, rule: Rule, expression: Expression, instruction: Instruction) -> bool:
         """Whether a tangent times this partial of `instruction` is to be zero where the tangent is."""
         if self.strong_zero:

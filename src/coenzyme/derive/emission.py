@@ -95,13 +95,19 @@ def known_operands(rule: Rule, instruction: Instruction) -> dict[str, float]:
     }
 
 
-def without_indeterminate(at: Builder, factor: Value, product: Value, nothing: Value) -> Value:
+def without_indeterminate(
+    at: Builder, factor: Value, product: Value, nothing: Value, *, again: bool = True
+) -> Value:
     """Return `product`; `nothing` where `factor` is zero and `product` is no number: zero times infinity.
 
-    Elsewhere it is the product itself, whose derivative by a factor that happens to be zero is not zero.
+    Where this is differentiated `again`, the product must be left alone in all other places: its derivative by
+    a factor that happens to be zero is not zero. Where not, a vanishing factor is reason enough, which takes
+    one comparison instead of two.
     """
     vanishes = at.fcmp("oeq", factor, zero(factor.type))
-    return at.select(at.and_(vanishes, at.fcmp("uno", product, product)), nothing, product)
+    if again:
+        vanishes = at.and_(vanishes, at.fcmp("uno", product, product))
+    return at.select(vanishes, nothing, product)
 
 
 def flags_of_sum(load: Load) -> tuple[str, ...]:
