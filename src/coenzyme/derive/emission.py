@@ -100,9 +100,9 @@ def without_indeterminate(
 ) -> Value:
     """Return `product`; `nothing` where `factor` is zero and `product` is no number: zero times infinity.
 
-    Where this is differentiated `again`, the product must be left alone in all other places: its derivative by
-    a factor that happens to be zero is not zero. Where not, a vanishing factor is reason enough, which takes
-    one comparison instead of two.
+    Where this is differentiated `again`, the product must be left alone in all other places: its derivative
+    by a factor that happens to be zero is not zero. Where not, a vanishing factor is reason enough, which
+    takes one comparison instead of two.
     """
     vanishes = at.fcmp("oeq", factor, zero(factor.type))
     if again:
