@@ -1,4 +1,7 @@
-"""Checks that users run on their own functions: `check_derivatives` compares modes with oracles."""
+"""Checks that users run on their own functions.
+
+`check_derivatives` compares modes with oracles; `check_rule` does so in every way that a rule may be used.
+"""
 
 from coenzyme.testing.arguments import Arguments
 from coenzyme.testing.checks import (
@@ -7,11 +10,14 @@ from coenzyme.testing.checks import (
     DerivativeReport,
     check_derivatives,
 )
+from coenzyme.testing.rule_checks import RuleReport, check_rule
 
 __all__ = [
     "Arguments",
     "Comparison",
     "DerivativeMismatchError",
     "DerivativeReport",
+    "RuleReport",
     "check_derivatives",
+    "check_rule",
 ]

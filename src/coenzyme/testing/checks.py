@@ -49,6 +49,8 @@ class Comparison:
     """One number that two ways of differentiating must agree on.
 
     `check` says which two; `seed` is the random direction's, None where the direction is a single entry.
+    `error` is the estimated error of what was expected, where there is an estimate; `output` says which
+    output of the function differs most, where that is known.
     """
 
     check: str
@@ -59,6 +61,8 @@ class Comparison:
     got: float
     tolerance: float
     conclusive: bool = True
+    error: float | None = None
+    output: str = ""
 
     @property
     def agrees(self) -> bool:
@@ -73,9 +77,11 @@ class Comparison:
         )
         verdict = "ok" if self.agrees else "WRONG"
         verdict = verdict if self.conclusive else f"{verdict}, inconclusive"
+        error = "" if self.error is None else f", estimated error {self.error:.1e}"
+        output = f" ({self.output})" if self.output else ""
         return (
             f"{verdict:6} {self.check}: {where}: expected {self.expected:.12g}, got {self.got:.12g}, "
-            f"tolerance {self.tolerance:.1e}"
+            f"tolerance {self.tolerance:.1e}{error}{output}"
         )
 
 
