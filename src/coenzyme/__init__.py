@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from coenzyme.api import cache as cache
     from coenzyme.api import debug as debug
     from coenzyme.api import llvm as llvm
+    from coenzyme.api import trees as trees
     from coenzyme.api.annotations import (
         Active,
         BatchDuplicated,
@@ -90,6 +91,7 @@ _SUBMODULES = {
     "errors": "errors",
     "llvm": "api.llvm",
     "testing": "testing",
+    "trees": "api.trees",
 }
 
 __all__ = [

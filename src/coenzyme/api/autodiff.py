@@ -26,7 +26,7 @@ from coenzyme.api.calls import Call, Operands, add_batch, entry_of, implementati
 from coenzyme.api.containers import hold, watch
 from coenzyme.api.functions import Compiled, as_dispatcher, bind, name_of
 from coenzyme.api.invoke import invoke
-from coenzyme.api.memory import may_overlap, same_layout
+from coenzyme.api.memory import may_overlap, same_layout, visits_once
 from coenzyme.api.quick import UNFIT, known_call, remember_call
 from coenzyme.api.sharing import Sharing, add_alias_checks, overlap_test
 from coenzyme.api.source import Source, tuple_of
@@ -40,7 +40,9 @@ from coenzyme.api.structure import (
     rebuild,
     tree_of,
 )
+from coenzyme.api.structured_calls import Spread
 from coenzyme.api.sweeps import add_refusal, check_return, check_writable, pair_up, positional
+from coenzyme.api.trees.plan import is_structured
 from coenzyme.api.validation import check_batch
 from coenzyme.errors import ActivityError, CoenzymeError, ShadowError
 from coenzyme.frontends.program import Mode
@@ -287,8 +289,19 @@ class AnnotatedCall(Call):
                 if path not in arrays:
                     continue
                 add_refusal(source, f"{source.name('same_layout', same_layout)}({path}, {shadow})", error)
+                once = f"{source.name('visits_once', visits_once)}({path})"
+                add_refusal(source, once, _visited_twice(name, argument))
             shadows |= pairs
         return shadows
+
+
+def _visited_twice(function: str, argument: str) -> ShadowError:
+    return ShadowError(
+        "an array that is differentiated visits the same memory at several indices",
+        function=function,
+        argument=argument,
+        remedy="pass a copy of it, x.copy()",
+    )
 
 
 def autodiff(mode: DerivativeMode, f: Callable[..., Any], /, *annotated: Any, **kwargs: Any) -> Any:
@@ -374,10 +387,26 @@ def autodiff(mode: DerivativeMode, f: Callable[..., Any], /, *annotated: Any, **
     if kwargs:
         arguments = bind(function, arguments, kwargs)
     given = [_annotation(function, i, argument) for i, argument in enumerate(arguments)]
+    if any(is_structured(argument.primal) for argument in given):
+        return _structured_call(function, mode, returns, given)
     request, result = _checked_call(function, mode, returns, given, refused)
     if not kwargs and not request.batch:
         remember_call(mode, f, annotated, given, entry_of(request))
     return result
+
+
+def _structured_call(
+    function: Compiled, mode: DerivativeMode, returns: type | None, given: Sequence[Any]
+) -> Any:
+    """Return what a call gives with arguments that are taken apart."""
+    batch, lanes = batch_of(function, mode, given)
+    spread = Spread(function, mode.sweep, given, batch, lanes)
+    _, result = _checked_call(spread.plan.function, mode, returns, spread.annotated, None)
+    if mode.sweep is Mode.FORWARD:
+        return result
+    if mode.with_primal:
+        return spread.finish(result[0]), result[1]
+    return spread.finish(result)
 
 
 def _checked_call(

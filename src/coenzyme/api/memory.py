@@ -32,6 +32,7 @@ __all__ = [
     "overlap",
     "same_layout",
     "same_shape",
+    "visits_once",
     "writable",
     "zero_like",
 ]
@@ -250,9 +251,28 @@ def writable(kind: types.Type) -> types.Type:
 def _refuse_overlapping_itself(
     context: Any, builder: Any, kind: types.Array, value: Any, release: Callable[[], None] = lambda: None
 ) -> None:
-    """Emit the check that no two indices share memory: each stride steps over all that smaller ones cover."""
+    """Emit the check that no two indices share memory."""
     if kind.layout in "CF":
         return
+    with cgutils.if_unlikely(builder, _overlaps_itself(context, builder, kind, value)):
+        release()
+        context.call_conv.return_user_exc(builder, ActivityError, (_OVERLAPS_ITSELF,))
+
+
+@intrinsic
+def visits_once(typing_context: Any, x: Any) -> Any:
+    """Return whether no two indices of an array share memory; numbers have no indices."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        if not isinstance(x, types.Array) or x.layout in "CF":
+            return context.get_constant(types.boolean, True)
+        return builder.not_(_overlaps_itself(context, builder, x, args[0]))
+
+    return types.boolean(x), generate
+
+
+def _overlaps_itself(context: Any, builder: Any, kind: types.Array, value: Any) -> Any:
+    """Return whether some stride does not step over all that smaller ones cover."""
     shape, strides, _ = _facts(context, builder, kind, value)
     zero, one = context.get_constant(types.intp, 0), context.get_constant(types.intp, 1)
     item = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(kind.dtype)))
@@ -268,10 +288,7 @@ def _refuse_overlapping_itself(
                 covered = builder.add(covered, builder.select(builder.and_(smaller, long[j]), reach, zero))
         tests.append(builder.and_(long[k], builder.icmp_signed("<", stride, covered)))
     empty = _any(context, builder, [builder.icmp_signed("<", n, one) for n in shape])
-    clash = builder.and_(builder.not_(empty), _any(context, builder, tests))
-    with cgutils.if_unlikely(builder, clash):
-        release()
-        context.call_conv.return_user_exc(builder, ActivityError, (_OVERLAPS_ITSELF,))
+    return builder.and_(builder.not_(empty), _any(context, builder, tests))
 
 
 @intrinsic

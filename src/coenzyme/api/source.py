@@ -57,6 +57,16 @@ class Source:
         self._names: dict[str, Any] = dict(names or {})
         self._fresh = count()
 
+    @property
+    def text(self) -> str:
+        """The lines so far."""
+        return "\n".join(self._lines)
+
+    @property
+    def values(self) -> tuple[Any, ...]:
+        """What the names stand for, in the order in which they were given."""
+        return tuple(self._names.values())
+
     def add(self, line: str, *, depth: int = 0) -> None:
         """Append a line, indented by `depth` levels within the function."""
         self._lines.append("    " * (depth + 1) + line)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, cast
 
@@ -29,7 +29,9 @@ from coenzyme.api.halves import Run, add_forward_half, assemble, is_seeded, pair
 from coenzyme.api.instances import is_object, references_in, same_instance
 from coenzyme.api.invoke import invoke
 from coenzyme.api.structure import argument_name
+from coenzyme.api.structured_calls import Spread
 from coenzyme.api.sweeps import check_return
+from coenzyme.api.trees.plan import is_structured
 from coenzyme.api.validation import check_batch
 from coenzyme.errors import ActivityError, ShadowError, TapeError
 from coenzyme.frontends.program import Mode
@@ -239,7 +241,7 @@ class ForwardHalf:
     def __init__(self, thunk: _Thunk) -> None:
         self._thunk = thunk
 
-    def __call__(self, *annotated: Any, **kwargs: Any) -> tuple[Tape, Any, Any]:
+    def __call__(self, *annotated: Any, **kwargs: Any) -> tuple[Tape | StructuredTape, Any, Any]:
         """Run the function, and return a tape, its value, and the shadow of its value.
 
         Parameters
@@ -260,6 +262,8 @@ class ForwardHalf:
         thunk = self._thunk
         function = thunk.function
         given = thunk.annotated(bind(function, annotated, kwargs) if kwargs else annotated)
+        if any(is_structured(argument.primal) for argument in given):
+            return _structured_forward(thunk, given)
         primals = [argument.primal for argument in given]
         batch, lanes = batch_of(function, thunk.mode, given)
         checked = check_batch(function, primals, lanes, Mode.REVERSE)
@@ -282,6 +286,52 @@ class ForwardHalf:
 
     def __repr__(self) -> str:
         return f"<forward half of {name_of(self._thunk.function)}>"
+
+
+class StructuredTape:
+    """The tape of a call with arguments that were taken apart: that of the call with their leaves."""
+
+    __slots__ = ("_leaves", "_spread", "_tape", "owner")
+
+    def __init__(self, owner: _Thunk, leaves: _Thunk, spread: Spread, tape: Tape) -> None:
+        self.owner, self._leaves, self._spread, self._tape = owner, leaves, spread, tape
+
+    @property
+    def is_used(self) -> bool:
+        """Whether a reverse half has used the tape up."""
+        return self._tape.is_used
+
+    def __repr__(self) -> str:
+        return repr(self._tape)
+
+    def reverse(self, given: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
+        """Run the reverse sweep, and return what it gives for each argument."""
+        owner = self.owner
+        cut = len(owner.kinds) - len(kwargs)
+        positional, cotangents = given[:cut], given[cut:]
+        annotated = owner.annotated(bind(owner.function, positional, kwargs) if kwargs else positional)
+        spread = _spread(owner, annotated, self._spread)
+        return spread.finish(ReverseHalf(self._leaves)(*spread.annotated, *cotangents, self._tape))
+
+
+def _spread(thunk: _Thunk, given: Sequence[Any], like: Spread | None = None) -> Spread:
+    batch, lanes = batch_of(thunk.function, thunk.mode, given)
+    if like is not None and not like.fits(*(argument.primal for argument in given)):
+        raise TapeError(
+            "the tape was made with arguments of another structure",
+            function=name_of(thunk.function),
+            remedy="pass the reverse half the arguments and shadows that the forward half was given",
+        )
+    return Spread(thunk.function, Mode.REVERSE, given, batch, lanes, like)
+
+
+def _structured_forward(thunk: _Thunk, given: Sequence[Any]) -> tuple[StructuredTape, Any, Any]:
+    """Run the forward half with arguments that are taken apart."""
+    spread = _spread(thunk, given)
+    kinds = tuple(type(leaf) for leaf in spread.annotated)
+    leaves = _Thunk(spread.plan.function, thunk.mode, thunk.returns, kinds, thunk.passes)
+    tape, value, shadow = ForwardHalf(leaves)(*spread.annotated)
+    return StructuredTape(thunk, leaves, spread, cast(Tape, tape)), value, shadow
 
 
 class ReverseHalf:
@@ -315,6 +365,8 @@ class ReverseHalf:
         thunk = self._thunk
         function = thunk.function
         tape = annotated[-1] if annotated else None
+        if isinstance(tape, StructuredTape) and tape.owner is thunk:
+            return tape.reverse(annotated[:-1], kwargs)
         if not isinstance(tape, Tape) or tape._owner is not thunk:
             raise TapeError(
                 f"the last argument is a {type(tape).__name__}, not a tape"

@@ -1,241 +1,268 @@
-"""Python's own containers and objects as arguments: taken apart for compiled code, put together again after.
+"""Structured values as arguments: taken apart for compiled code, put together again after.
 
-Numba has no types for dictionaries of several types, lists of arrays, or dataclasses. Their items become
-entries of tuples, of named tuples where they have names, which compiled code reads as it would the original:
-``model["rate"]``, ``model.rate``, ``layers[i]``. Arrays stay where they are, so that what a function
-writes into them is written. An object stays one object: what is found in two places is given once, and its
-gradient is the sum of those of the places.
+Numba has no types for dictionaries of several types, lists of arrays, or dataclasses. Compiled code is given
+their leaves, numbers and arrays, and sees named tuples in the place of the containers: ``model["rate"]``,
+``model.rate``, ``layers[i]``. Arrays stay where they are, so that what a function writes into them is
+written. What depends on the structure of the arguments is worked out once (:mod:`coenzyme.api.trees.plan`).
 """
 
 from __future__ import annotations
 
-import copy
-import operator
-from collections import namedtuple
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache, partial
-from types import FunctionType
-from typing import Any, TypeAlias, cast
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, cast
 
 import numpy as np
-from numba.core import types
+from numba.core.errors import NumbaError
 
-from coenzyme.api.annotations import ANNOTATIONS
-from coenzyme.api.functions import as_dispatcher, has_type
-from coenzyme.api.source import implements
-from coenzyme.api.validation import rebuild_tuple
+from coenzyme.analysis.passes import passes_in_force
+from coenzyme.api.calls import entry_of, in_force
+from coenzyme.api.functions import Compiled, name_of
+from coenzyme.api.gradient import GradientCall
+from coenzyme.api.invoke import invoke, recover
+from coenzyme.api.pullback import run_with_pullback
+from coenzyme.api.shadowed import (
+    gradient_with_shadows,
+    needs_shadows,
+    pullback_with_shadows,
+    pushforward_with_shadows,
+)
+from coenzyme.api.sharing import AliasError, Sharing
+from coenzyme.api.structure import argument_name
+from coenzyme.api.sweeps import PushforwardCall
+from coenzyme.api.tangents import check_no_tangent, tangent_for
+from coenzyme.api.trees.apart import only_read, read_alone
+from coenzyme.api.trees.plan import Plan, holds_numbers, is_structured, mismatch, plan_call
+from coenzyme.api.trees.regions import regions_of
+from coenzyme.api.trees.sums import gathered
+from coenzyme.errors import ActivityError, CoenzymeError, ShadowError
 
-__all__ = ["Packing", "is_structured", "pack_tangents", "unpack_all"]
+__all__ = ["StructuredGradient", "StructuredPullback", "is_structured", "structured_jvp", "structured_vjp"]
 
-Fields: TypeAlias = tuple[str, ...]
-Refusal: TypeAlias = Callable[[int, str], Exception]
-
-_LONGEST_LIST = 100
-"""Compiled code has one argument for each item."""
-
-
-def is_structured(value: Any) -> bool:
-    """Return whether a value has to be taken apart before compiled code can see it."""
-    if isinstance(value, tuple):
-        return any(map(is_structured, cast(tuple[Any, ...], value)))
-    if isinstance(value, list):
-        return len(cast(list[Any], value)) <= _LONGEST_LIST
-    return isinstance(value, (dict, FunctionType)) or _is_object(value)
-
-
-def _is_object(value: Any) -> bool:
-    """Whether a value is an object with fields of its own that Numba has no type for."""
-    if isinstance(value, ANNOTATIONS):
-        return False
-    return _fields_of(value) is not None and not has_type(value)
+_PLANS = 16
+"""How many structures a gradient remembers for each number of arguments."""
 
 
-def _fields_of(value: Any) -> Fields | None:
-    """Return the names of the fields of an object; None for what is not made of fields."""
-    if isinstance(value, (type, np.ndarray, np.generic)) or callable(value):
-        return None
-    declared = getattr(type(value), "__dataclass_fields__", None)
-    if declared is None:
-        attributes = getattr(type(value), "__attrs_attrs__", None)
-        declared = None if attributes is None else [attribute.name for attribute in attributes]
-    names = vars(value) if declared is None and hasattr(value, "__dict__") else declared
-    if names is None or type(value).__module__ == "builtins":
-        return None
-    return tuple(names)
+def _planned(function: Compiled, args: Sequence[Any], argnums: Sequence[int]) -> Plan:
+    """Return a plan, after a check that every argument that is asked for has a derivative."""
+    plan = plan_call(function, args, argnums)
+    with_derivative = {leaf.argument for leaf in plan.leaves if leaf.differentiated}
+    for i in argnums:
+        # What is part of another argument, too, is a leaf of that one.
+        if i not in with_derivative and not holds_numbers(args[i]):
+            raise ActivityError(
+                f"an argument of type {type(args[i]).__name__} has no derivative: it holds no floats",
+                function=name_of(function),
+                argument=argument_name(function, i),
+                remedy="pass floats and arrays of floats, or leave it out of argnums",
+            )
+    return plan
 
 
-@cache
-def _record(name: str, fields: Fields) -> type:
-    """Return the class of named tuples that stands for objects with these fields."""
-    return namedtuple(name, fields)  # pyright: ignore[reportUntypedNamedTuple]
-
-
-@cache
-def _mapping(keys: Fields) -> type:
-    """Return the class of named tuples that stands for dictionaries with these keys."""
-    made: Any = _record("Mapping", tuple(f"item{i}" for i in range(len(keys))))
-    made = type("Mapping", (made,), {})
-    made.coenzyme_keys = keys
-    return made
-
-
-def _keys_of(kind: Any) -> Fields | None:
-    found = getattr(getattr(kind, "instance_class", None), "coenzyme_keys", None)
-    return cast("Fields | None", found)
-
-
-class Packing:
-    """Arguments taken apart, and how derivatives are put together again.
+class StructuredGradient:
+    """The gradient of a function of structured arguments, for the structures that it has been called with.
 
     Parameters
     ----------
-    values
-        The arguments.
-
-    Attributes
-    ----------
-    native
-        The arguments as compiled code takes them.
+    request
+        The gradient as it was asked for.
     """
 
-    def __init__(self, values: Sequence[Any]) -> None:
-        self.values = tuple(values)
-        self.native = tuple(self._pack(value) for value in values)
+    def __init__(self, request: GradientCall) -> None:
+        self._request = request
+        self._known: dict[int, list[tuple[Plan, Any, GradientCall]]] = {}
 
-    def _pack(self, value: Any) -> Any:
-        if isinstance(value, dict):
-            items = cast(Mapping[Any, Any], value)
-            if all(isinstance(key, str) for key in items):
-                return _mapping(tuple(items))(*map(self._pack, items.values()))
-            return value
-        if isinstance(value, list):
-            return tuple(map(self._pack, cast(list[Any], value)))
-        if isinstance(value, tuple):
-            parts = cast(tuple[Any, ...], value)
-            return rebuild_tuple(parts, [self._pack(part) for part in parts])
-        if isinstance(value, FunctionType):
-            return as_dispatcher(value)
-        if _is_object(value):
-            fields = _fields_of(value)
-            assert fields is not None
-            made: Any = _record(type(value).__name__.lstrip("_") or "Record", fields)
-            return made(*(self._pack(getattr(value, name)) for name in fields))
-        return value
+    def known(self, args: Sequence[Any]) -> tuple[Any] | None:
+        """Return the gradient in a tuple, None where no plan is known for arguments of this structure."""
+        for plan, entry, request in self._known.get(len(args), ()):
+            taken = plan.extract(*args)
+            if taken is not None and request.passes == passes_in_force():
+                return (self._run(plan, entry, request, *taken),)
+        return None
 
-    def restore_all(self, derivatives: Sequence[tuple[int, Any]]) -> list[Any]:
-        """Return derivatives by arguments, each with its position, in the structure of the arguments."""
-        gathered: dict[int, Any] = {}
-        for position, derivative in derivatives:
-            _gather(self.values[position], derivative, gathered)
-        return [_restored(self.values[position], found, gathered) for position, found in derivatives]
+    def first(self, args: Sequence[Any]) -> Any:
+        """Return the gradient, for arguments of a structure that has not been met before."""
+        plan = _planned(self._request.function, args, self._request.argnums)
+        request = in_force(
+            replace(
+                self._request,
+                function=plan.function,
+                argnums=plan.differentiated,
+                single=False,
+                sharing=Sharing.SEPARATE,
+            )
+        )
+        entry = entry_of(request)
+        taken = plan.extract(*args)
+        assert taken is not None
+        result = self._run(plan, entry, cast(GradientCall, request), *taken)
+        plans = self._known.setdefault(len(args), [])
+        plans.insert(0, (plan, entry, cast(GradientCall, request)))
+        del plans[_PLANS:]
+        return result
+
+    def _run(
+        self, plan: Plan, entry: Any, request: GradientCall, leaves: tuple[Any, ...], rest: tuple[Any, ...]
+    ) -> Any:
+        apart = plan.in_one_memory
+        try:
+            found = entry(*leaves)
+        except (CoenzymeError, NumbaError, TypeError) as error:
+            found, apart = _gradient_otherwise(error, plan, request, leaves)
+        derivatives = (
+            found if not (request.with_value or request.has_aux) else found[1 if request.with_value else 0]
+        )
+        if apart:
+            derivatives = _in_shape(plan, leaves, derivatives)
+        made = plan.rebuild(leaves, rest, derivatives)
+        gradient = made[0] if self._request.single else made
+        if request.with_value:
+            return found[0], gradient
+        return (gradient, found[1]) if request.has_aux else gradient
 
 
-def pack_tangents(primals: Sequence[Any], tangents: Sequence[Any], refuse: Refusal) -> tuple[Any, ...]:
-    """Return tangents as compiled code takes them, item by item beside the primals that are taken apart.
+def _in_shape(plan: Plan, leaves: Sequence[Any], found: Sequence[Any]) -> list[Any]:
+    """Return derivatives by leaves, those by views of one memory in one memory."""
+    numbers = [(k, i) for k, i in enumerate(plan.differentiated) if plan.leaves[i].is_array]
+    derivatives = list(found)
+    arrays = gathered([leaves[i] for _, i in numbers], [derivatives[k] for k, _ in numbers])
+    for (k, _), array in zip(numbers, arrays, strict=True):
+        derivatives[k] = array
+    return derivatives
 
-    Parameters
-    ----------
-    refuse
-        Makes the error for a tangent of another structure than the argument at a position.
+
+def _gradient_otherwise(
+    error: Exception, plan: Plan, request: GradientCall, leaves: tuple[Any, ...]
+) -> tuple[Any, bool]:
+    """Return what the gradient of the leaves gives where compiled code has refused them.
+
+    Returns
+    -------
+    tuple
+        The result, and whether its derivatives by arrays are as if each array were alone.
+
+    Raises
+    ------
+    Exception
+        What makes it impossible.
     """
-    pairs = zip(primals, tangents, strict=True)
-    return tuple(_tangent_of(x, dx, partial(refuse, i)) for i, (x, dx) in enumerate(pairs))
+    if needs_shadows(plan, leaves):
+        return gradient_with_shadows(plan, request, leaves), False
+    given = read_alone(plan, leaves)
+    if given is None or (isinstance(error, AliasError) and not only_read(plan, leaves)):
+        return gradient_with_shadows(plan, request, leaves), False
+    if given is leaves and not isinstance(error, AliasError):
+        return recover(
+            error, request, leaves, {}, given=None, differentiated=request.argnums
+        ), plan.in_one_memory
+    return entry_of(replace(request, sharing=Sharing.READ))(*given), True
 
 
-def _tangent_of(value: Any, tangent: Any, refuse: Callable[[str], Exception]) -> Any:
-    """Return the tangent of a value in the order of its items: by key or by name, if they have any."""
-    parts: list[tuple[Any, Any]]
-    if isinstance(value, dict):
-        items = cast(Mapping[Any, Any], value)
-        if not isinstance(tangent, dict) or set(cast(Mapping[Any, Any], tangent)) != set(items):
-            raise refuse(f"the primal is a dictionary with the keys {list(items)}")
-        parts = [(x, tangent[key]) for key, x in items.items()]
-    elif isinstance(value, (list, tuple)):
-        sequence = cast(Sequence[Any], value)
-        if not isinstance(tangent, (list, tuple)) or len(cast(Sequence[Any], tangent)) != len(sequence):
-            raise refuse(f"the primal has {len(sequence)} items")
-        parts = list(zip(sequence, cast(Sequence[Any], tangent), strict=True))
-    elif _is_object(value):
-        fields = _fields_of(value) or ()
-        if type(tangent) is not type(value):
-            raise refuse(f"the primal is a {type(value).__name__}")
-        parts = [(getattr(value, name), getattr(tangent, name)) for name in fields]
-    else:
-        return tangent
-    return tuple(_tangent_of(x, dx, refuse) for x, dx in parts)
+def structured_jvp(function: Compiled, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    """Return the value of a function of structured arguments, and its derivative along a direction."""
+    plan = plan_call(function, primals, tuple(range(len(primals))))
+    if not plan.differentiated:
+        raise _without_derivative(function)
+    taken = plan.extract(*primals)
+    assert taken is not None
+    leaves = taken[0]
+    beside = _tangents_of(function, plan, primals, tangents)
+    given = read_alone(plan, leaves)
+    if given is None or needs_shadows(plan, leaves):
+        return pushforward_with_shadows(plan, leaves, beside)
+    kept = [tangent_for(plan.function, i, given[i], beside[i]) for i in plan.differentiated]
+    for i, leaf in enumerate(plan.leaves):
+        if not leaf.differentiated:
+            check_no_tangent(plan.function, i, leaves[i], beside[i])
+    request = PushforwardCall(plan.function, len(leaves), len(kept), Sharing.SEPARATE)
+    try:
+        return invoke(request, (*given, *kept), {}, given=given, differentiated=plan.differentiated)
+    except AliasError:
+        return pushforward_with_shadows(plan, leaves, beside)
 
 
-def _gather(value: Any, derivative: Any, gathered: dict[int, Any]) -> None:
-    """Add up the derivatives by arrays that are found in several places."""
-    if isinstance(value, np.ndarray):
-        if _has_derivative(cast(Any, value)):
-            before = gathered.get(id(value))
-            gathered[id(value)] = derivative if before is None else before + derivative
-        return
-    for part, found in _pairs(value, derivative):
-        _gather(part, found, gathered)
+def _without_derivative(function: Compiled) -> ActivityError:
+    return ActivityError(
+        "no argument has a derivative",
+        function=name_of(function),
+        remedy="pass at least one float, or one array of floats",
+    )
 
 
-def _has_derivative(array: Any) -> bool:
-    return array.dtype.kind in "fc"
+def _tangents_of(
+    function: Compiled, plan: Plan, primals: Sequence[Any], tangents: Sequence[Any]
+) -> tuple[Any, ...]:
+    """Return what is given as the tangent of each leaf."""
+    beside: list[Any] = []
+    for i, (x, dx) in enumerate(zip(primals, tangents, strict=True)):
+        # Of an argument without floats no tangent is asked for.
+        beside.append(x if dx is None and not holds_numbers(x) else dx)
+        if (problem := mismatch(x, beside[i])) is not None:
+            raise ShadowError(
+                f"{problem}, and its tangent has another structure",
+                function=name_of(function),
+                argument=argument_name(function, i),
+                remedy="give the tangent the structure of the primal",
+            )
+    found = plan.read_like(*beside)
+    if found is None:
+        raise ShadowError(
+            "a tangent has another structure than its primal",
+            function=name_of(function),
+            remedy="give the tangent the structure of the primal",
+        )
+    for number, other in found[1]:
+        first = found[0][number]
+        if other is not first and not np.array_equal(np.asarray(first), np.asarray(other)):
+            raise ShadowError(
+                f"{plan.leaves[number].path} is one array in several places, and has other tangents there",
+                function=name_of(function),
+                remedy="give it one tangent: make_zero makes trees that share what the primal shares",
+            )
+    return found[0]
 
 
-def _pairs(value: Any, derivative: Any) -> list[tuple[Any, Any]]:
-    """Return the parts of a container, each with its derivative."""
-    if isinstance(value, dict):
-        return list(zip(cast(Mapping[Any, Any], value).values(), derivative, strict=True))
-    if isinstance(value, (list, tuple)):
-        return list(zip(cast(Sequence[Any], value), derivative, strict=True))
-    if isinstance(derivative, tuple) and _is_object(value):
-        fields = _fields_of(value)
-        assert fields is not None
-        return [(getattr(value, name), d) for name, d in zip(fields, derivative, strict=True)]
-    return []
+class StructuredPullback:
+    """The map from a cotangent of a value to those of structured arguments, made by `vjp`."""
+
+    def __init__(
+        self, plan: Plan, pull: Any, leaves: tuple[Any, ...], rest: tuple[Any, ...], *, apart: bool
+    ) -> None:
+        self._plan, self._pull, self._apart = plan, pull, apart
+        self._leaves, self._rest = leaves, rest
+
+    def __call__(self, y_bar: Any) -> tuple[Any, ...]:
+        """Return a tuple with one cotangent for each argument, None where there is none."""
+        plan = self._plan
+        cotangents = self._pull(y_bar)
+        found: Sequence[Any] = [cotangents[i] for i in plan.differentiated]
+        if self._apart:
+            found = _in_shape(plan, self._leaves, found)
+        made = iter(plan.rebuild(self._leaves, self._rest, found))
+        return tuple(next(made) if has else None for has in plan.has_derivative)
+
+    def __repr__(self) -> str:
+        return f"<pullback of {name_of(self._plan.function)}>"
 
 
-def _restored(value: Any, derivative: Any, gathered: Mapping[int, Any]) -> Any:
-    if isinstance(value, np.ndarray):
-        return gathered[id(value)] if _has_derivative(cast(Any, value)) else value
-    if isinstance(value, FunctionType):
-        return value
-    pairs = _pairs(value, derivative)
-    parts = [_restored(part, found, gathered) for part, found in pairs]
-    if isinstance(value, dict):
-        return dict(zip(cast(Mapping[Any, Any], value), parts, strict=True))
-    if isinstance(value, list):
-        return parts
-    if isinstance(value, tuple):
-        return rebuild_tuple(cast(tuple[Any, ...], value), parts)
-    if isinstance(derivative, tuple) and _is_object(value):
-        made = copy.copy(value)
-        for name, part in zip(_fields_of(value) or (), parts, strict=True):
-            object.__setattr__(made, name, part)
-        return made
-    return derivative
-
-
-def unpack_all(packing: Packing, positions: Sequence[int], derivatives: Any, *, single: bool) -> Any:
-    """Return the derivatives by some arguments, as a transform returned them, in the arguments' structure."""
-    found = [derivatives] if single else list(derivatives)
-    restored = packing.restore_all(list(zip(positions, found, strict=True)))
-    return restored[0] if single else tuple(restored)
-
-
-@implements(operator.getitem, prefer_literal=True)
-def _item_of_mapping(mapping: Any, key: Any) -> Callable[..., Any] | None:
-    keys = _keys_of(mapping)
-    if keys is None or not isinstance(key, types.StringLiteral):
-        return None
-    index = keys.index(key.literal_value) if key.literal_value in keys else None
-    if index is None:
-        return None
-    return lambda mapping, key: mapping[index]
-
-
-@implements(operator.contains, prefer_literal=True)
-def _mapping_contains(mapping: Any, key: Any) -> Callable[..., Any] | None:
-    keys = _keys_of(mapping)
-    if keys is None or not isinstance(key, types.StringLiteral):
-        return None
-    found = key.literal_value in keys
-    return lambda mapping, key: found
+def structured_vjp(
+    function: Compiled, primals: Sequence[Any], memory_limit: int | None
+) -> tuple[Any, StructuredPullback]:
+    """Return the value of a function of structured arguments, and its pullback."""
+    chosen = tuple(i for i, x in enumerate(primals) if holds_numbers(x))
+    if not chosen:
+        raise _without_derivative(function)
+    plan = replace(
+        plan_call(function, primals, chosen), has_derivative=tuple(i in chosen for i in range(len(primals)))
+    )
+    taken = plan.extract(*primals)
+    assert taken is not None
+    leaves, rest = taken
+    alone = read_alone(plan, leaves)
+    arrays = [leaves[i] for i in plan.differentiated if plan.leaves[i].is_array]
+    shared = any(len(region.arrays) > 1 for region in regions_of(arrays))
+    if needs_shadows(plan, leaves) or alone is None or (shared and not only_read(plan, leaves)):
+        y, pull = pullback_with_shadows(plan, leaves, memory_limit)
+        return y, StructuredPullback(plan, pull, leaves, rest, apart=False)
+    y, pull = run_with_pullback(plan.function, leaves, memory_limit)
+    return y, StructuredPullback(plan, pull, leaves, rest, apart=True)

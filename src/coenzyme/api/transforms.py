@@ -18,11 +18,17 @@ from coenzyme.api.invoke import invoke, recover, resolve_sharing
 from coenzyme.api.pullback import Pullback, run_with_pullback
 from coenzyme.api.quick import known_pushforward, remember_pushforward
 from coenzyme.api.sharing import refuse_written
-from coenzyme.api.structure import argument_name
-from coenzyme.api.structured import Packing, is_structured, pack_tangents, unpack_all
+from coenzyme.api.structure import check_argnums
+from coenzyme.api.structured import (
+    StructuredGradient,
+    StructuredPullback,
+    is_structured,
+    structured_jvp,
+    structured_vjp,
+)
 from coenzyme.api.sweeps import PushforwardCall
 from coenzyme.api.tangents import check_no_tangent, tangent_for, varied_positions
-from coenzyme.errors import ActivityError, CoenzymeError, CompilationError, ShadowError, UnsupportedIRError
+from coenzyme.errors import ActivityError, CoenzymeError, CompilationError, UnsupportedIRError
 
 __all__ = ["Gradient", "Pullback", "Transform", "grad", "jvp", "normalise_argnums", "value_and_grad", "vjp"]
 
@@ -61,12 +67,22 @@ class Gradient(Transform):
     made_by = "gradient"
     request: GradientCall
 
+    def __init__(self, request: GradientCall, argnums: int | tuple[int, ...]) -> None:
+        super().__init__(request, argnums)
+        self._structured: StructuredGradient | None = None
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Return the derivative at these arguments."""
+        if self._structured is not None and not kwargs:
+            found = self._structured.known(args)
+            if found is not None:
+                return found[0]
         try:
-            return self.dispatcher(*args, **kwargs)
+            if np.matrix not in map(type, args):
+                return self.dispatcher(*args, **kwargs)
         except (CoenzymeError, NumbaError, TypeError) as error:
             return self._otherwise(error, args, kwargs)
+        return self._of_structures(bind(self.request.function, args, kwargs))
 
     def _otherwise(self, error: Exception, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """Return the derivative at arguments that compiled code has refused, or raise the reason."""
@@ -87,16 +103,10 @@ class Gradient(Transform):
 
     def _of_structures(self, args: Sequence[Any]) -> Any:
         """Return the derivative at arguments that compiled code does not take as they are."""
-        request, chosen = self.request, argnums_as_tuple(self.argnums)
-        packing = Packing(args)
-        found = super().__call__(*packing.native)
-        if request.with_value:
-            value, gradient = found
-            return value, unpack_all(packing, chosen, gradient, single=request.single)
-        if request.has_aux:
-            gradient, aux = found
-            return unpack_all(packing, chosen, gradient, single=request.single), aux
-        return unpack_all(packing, chosen, found, single=request.single)
+        check_argnums(self.request.function, self.request.argnums, len(args))
+        if self._structured is None:
+            self._structured = StructuredGradient(self.request)
+        return self._structured.first(args)
 
 
 def grad(
@@ -335,17 +345,7 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
             remedy="give one tangent for each primal, None for integers and other constants",
         )
     if any(map(is_structured, primals)):
-
-        def refuse(position: int, problem: str) -> ShadowError:
-            return ShadowError(
-                f"{problem}, and its tangent has another structure",
-                function=name_of(function),
-                argument=argument_name(function, position),
-                remedy="give the tangent the structure of the primal",
-            )
-
-        tangents = pack_tangents(primals, tangents, refuse)
-        primals = Packing(primals).native
+        return structured_jvp(function, primals, tangents)
     varied = varied_positions(function, primals)
     kept = [tangent_for(function, i, primals[i], tangents[i]) for i in varied]
     for i in set(range(len(primals))).difference(varied):
@@ -358,7 +358,7 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
 
 def vjp(
     f: Callable[..., Any], *primals: Any, memory_limit: int | None = None
-) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+) -> tuple[Any, Pullback | StructuredPullback]:
     """Return the value of `f`, and a function from a cotangent of it to those of the arguments.
 
     Parameters
@@ -401,17 +401,7 @@ def vjp(
     """
     function = as_dispatcher(f)
     check_memory_limit(memory_limit)
-    packing = Packing(primals) if any(map(is_structured, primals)) else None
-    native = primals if packing is None else packing.native
-    refuse_written(resolve_sharing(function, native, varied_positions(function, native)), function)
-    y, pullback = run_with_pullback(function, native, memory_limit)
-    return y, pullback if packing is None else functools.partial(_pull_back, packing, pullback)
-
-
-def _pull_back(packing: Packing, pullback: Pullback, y_bar: Any) -> tuple[Any, ...]:
-    """Return the cotangents of arguments that were taken apart, in their own structure."""
-    found = list(pullback(y_bar))
-    positions = [i for i, cotangent in enumerate(found) if cotangent is not None]
-    for i, restored in zip(positions, packing.restore_all([(i, found[i]) for i in positions]), strict=True):
-        found[i] = restored
-    return tuple(found)
+    if any(map(is_structured, primals)):
+        return structured_vjp(function, primals, memory_limit)
+    refuse_written(resolve_sharing(function, primals, varied_positions(function, primals)), function)
+    return run_with_pullback(function, primals, memory_limit)

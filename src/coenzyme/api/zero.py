@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import as_strided
 
-from coenzyme.api.containers import is_container, zeros_in
-from coenzyme.api.instances import is_object, zero_instances
+from coenzyme.api.containers import is_container
 from coenzyme.api.memory import zero_like
 from coenzyme.api.source import implements
+from coenzyme.api.trees.kinds import find_kind
+from coenzyme.api.trees.shadows import Zeros, clear_fields, has_numbers
 from coenzyme.errors import ActivityError, ShadowError
 
 __all__ = ["copy_with_strides", "make_zero", "make_zero_into", "zeros_with_strides"]
@@ -29,20 +30,17 @@ def make_zero(x: T) -> T:
     Parameters
     ----------
     x
-        A number, an array, an instance of a jitclass or a StructRef, or tuples, lists and dicts of them,
-        `numba.typed` ones too. An object that occurs twice has one shadow; shadows of instances refer to each
-        other as these do.
+        A number, an array, an instance of a jitclass or a StructRef, a `numba.typed` container, or whatever
+        :mod:`coenzyme.trees <coenzyme.api.trees>` takes apart: lists, dicts, tuples, dataclasses and other
+        objects with fields, sparse and masked arrays, types that were registered. An object that occurs twice
+        has one shadow; shadows of objects refer to each other as these do, in circles too. Shadows of views
+        of one array are views of one array.
 
     Returns
     -------
     object
         A value of the type of `x`. Integers, strings and everything else without a derivative are those of
         `x`.
-
-    Raises
-    ------
-    ShadowError
-        If an array visits the same memory at several indices.
 
     See Also
     --------
@@ -56,73 +54,7 @@ def make_zero(x: T) -> T:
     >>> cz.make_zero({"rate": 3.0, "steps": 10})
     {'rate': 0.0, 'steps': 10}
     """
-    return cast(T, _make_zero(x, {}))
-
-
-def _identity(x: Array) -> tuple[Any, ...]:
-    """Return what two arrays share if they are one: a container makes a new object of an item each time."""
-    return x.__array_interface__["data"][0], x.shape, x.strides, x.dtype.str
-
-
-def _make_zero(x: Any, seen: dict[Any, Any]) -> Any:
-    if isinstance(x, np.ndarray):
-        key = _identity(cast(Array, x))
-        found = seen.get(key)
-        if found is None:
-            found = seen[key] = _make_zero_array(cast(Array, x))
-        return found
-    if isinstance(x, (float, complex, np.inexact)):
-        return type(x)(0)
-    if is_container(x):
-        found = seen.get(x._opaque.data)
-        if found is None:
-            found = seen[x._opaque.data] = zeros_in(x, lambda item: _make_zero(item, seen))
-        return found
-    if isinstance(x, tuple):
-        parts = [_make_zero(part, seen) for part in cast(tuple[Any, ...], x)]
-        return type(x)(*parts) if hasattr(x, "_fields") else tuple(parts)
-    if isinstance(x, list):
-        return [_make_zero(part, seen) for part in cast(list[Any], x)]
-    if isinstance(x, Mapping):
-        return {key: _make_zero(part, seen) for key, part in cast(Mapping[Any, Any], x).items()}
-    if is_object(x):
-        return zero_instances(x, lambda value, shadow: _make_zero_of_field(value, seen, shadow), seen)
-    return x
-
-
-def _make_zero_array(x: Array) -> Array:
-    if x.dtype.kind in "fc":
-        return zeros_with_strides(x)
-    if _has_float_fields(x.dtype):
-        zero = copy_with_strides(x)
-        _clear_fields(zero)
-        return zero
-    return x
-
-
-def _has_float_fields(dtype: np.dtype[Any]) -> bool:
-    fields = (dtype.fields or {}).values()
-    return any(kind.base.kind in "fc" or _has_float_fields(kind.base) for kind, *_ in fields)
-
-
-def _clear_fields(records: Array) -> None:
-    """Set the floats in an array of records to zero."""
-    for name in records.dtype.names or ():
-        field = records[name]
-        if field.dtype.kind in "fc":
-            field[...] = 0
-        else:
-            _clear_fields(field)
-
-
-def _make_zero_of_field(x: Any, seen: dict[Any, Any], shadow: Callable[[Any], Any]) -> Any:
-    """Return the shadow of what a field holds; `shadow` gives that of an instance."""
-    if is_object(x):
-        return shadow(x)
-    if isinstance(x, tuple):
-        parts = [_make_zero_of_field(part, seen, shadow) for part in cast(tuple[Any, ...], x)]
-        return type(x)(*parts) if hasattr(x, "_fields") else tuple(parts)
-    return _make_zero(x, seen)
+    return cast(T, Zeros(x).of(x))
 
 
 @implements(make_zero)
@@ -136,7 +68,8 @@ def make_zero_into(dx: Any) -> None:
     Parameters
     ----------
     dx
-        An array, or tuples, lists and dicts of arrays. Integers and other constants stay as they are.
+        An array, or a tree of arrays and numbers such as `make_zero` makes. Integers and other constants stay
+        as they are.
 
     Raises
     ------
@@ -153,33 +86,58 @@ def make_zero_into(dx: Any) -> None:
     >>> dx
     array([0., 0.])
     """
-    if isinstance(dx, np.ndarray):
-        array = cast(Array, dx)
-        if array.dtype.kind in "fc" or _has_float_fields(array.dtype):
-            if not array.flags.writeable:
-                raise ShadowError(
-                    "the shadow is read-only", function="make_zero_into", argument="dx", remedy="pass a copy"
-                )
-            if array.dtype.kind in "fc":
-                array[...] = 0
-            _clear_fields(array)
-    elif isinstance(dx, tuple):
-        for part in cast(tuple[Any, ...], dx):
-            make_zero_into(part)
-    elif isinstance(dx, (list, dict)) or is_container(dx):
-        container = cast(Any, dx)
-        for key in list(container) if isinstance(dx, Mapping) else range(len(container)):
-            if isinstance(container[key], (float, complex, np.inexact)):
-                container[key] = make_zero(container[key])
-            else:
-                make_zero_into(container[key])
-    elif isinstance(dx, (float, complex, np.inexact)):
-        raise ActivityError(
-            "a number cannot be changed in place",
-            function="make_zero_into",
-            argument="dx",
-            remedy="use make_zero, which returns a new value",
+    _clear(dx, set())
+
+
+def _clear(dx: Any, seen: set[int]) -> None:
+    pending: list[Any] = [dx]
+    while pending:
+        value = pending.pop()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        kind = find_kind(value)
+        if isinstance(value, np.ndarray) and kind is None:
+            _clear_array(cast(Array, value))
+        elif is_container(value):
+            container: Any = value
+            for key in list(container) if isinstance(value, Mapping) else range(len(container)):
+                if _is_number(container[key]):
+                    container[key] = make_zero(container[key])
+                else:
+                    _clear(container[key], seen)
+        elif kind is not None:
+            parts = kind.take_apart(value)
+            for label, part in zip(parts.labels, parts.values, strict=True):
+                if label in parts.constant:
+                    continue
+                if _is_number(part) and kind.filled:
+                    kind.put(value, label, make_zero(part))
+                else:
+                    pending.append(part)
+        elif _is_number(value):
+            raise ActivityError(
+                "a number cannot be changed in place",
+                function="make_zero_into",
+                argument="dx",
+                remedy="use make_zero, which returns a new value",
+            )
+
+
+def _clear_array(array: Array) -> None:
+    if not has_numbers(array):
+        return
+    if not array.flags.writeable:
+        raise ShadowError(
+            "the shadow is read-only", function="make_zero_into", argument="dx", remedy="pass a copy"
         )
+    if array.dtype.kind in "fc":
+        array[...] = 0
+    clear_fields(array)
+
+
+def _is_number(x: Any) -> bool:
+    return isinstance(x, (float, complex, np.inexact))
 
 
 def zeros_with_strides(x: Array) -> Array:
