@@ -90,7 +90,7 @@ class Gradient(Transform):
         try:
             return recover(error, self.request, args, kwargs, given=None, differentiated=chosen)
         except (CoenzymeError, NumbaError, TypeError) as final:
-            if not any(map(is_structured, (*args, *kwargs.values()))):
+            if not any(is_structured(x, records=True) for x in (*args, *kwargs.values())):
                 raise
             refused = final if isinstance(final, UnsupportedIRError) else None
         try:

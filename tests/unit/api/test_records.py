@@ -113,9 +113,16 @@ def test_zeros_keep_what_is_no_float(bodies):
 
 
 @needs_clang
+def test_gradient_in_records(bodies):
+    found = cz.grad(cz.c.function(STRUCT + ENERGY))(bodies, 3)
+    np.testing.assert_array_equal(floats_of(found)[0], [8.0, 2.0, 0.0, 4.0])
+    np.testing.assert_array_equal(found["kind"], bodies["kind"])
+
+
+@needs_clang
 def test_what_is_not_there_yet_is_refused(bodies):
     energy = cz.c.function(STRUCT + ENERGY)
-    for transform in (cz.grad, cz.jacobian, cz.hessian):
+    for transform in (cz.jacobian, cz.hessian):
         with pytest.raises(ActivityError, match=r"(?s)an array of Record.*has no derivative here.*autodiff"):
             transform(energy)(bodies, 3)
     with pytest.raises(ShadowError, match="dtype"):

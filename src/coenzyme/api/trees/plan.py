@@ -116,16 +116,23 @@ def plan_call(function: Compiled, args: Sequence[Any], argnums: Sequence[int]) -
     return _Planner(function, args, argnums).plan()
 
 
-def is_structured(value: Any) -> bool:
-    """Return whether a value has to be taken apart before compiled code can see it."""
+def is_structured(value: Any, *, records: bool = False) -> bool:
+    """Return whether a value has to be taken apart before compiled code can see it.
+
+    Parameters
+    ----------
+    records
+        Whether arrays of records and matrices count, which compiled code sees, and makes no derivatives of.
+    """
     kind = find_kind(value)
     if isinstance(value, tuple) and kind in (TUPLE, NAMED_TUPLE):
-        return any(map(is_structured, cast(tuple[Any, ...], value)))
+        return any(is_structured(part, records=records) for part in cast(tuple[Any, ...], value))
     if kind is LIST:
         return len(cast(list[Any], value)) <= _LONGEST
     if isinstance(value, np.ndarray) and kind is None:
         array = cast(Any, value)
-        return type(array) is np.matrix or has_float_fields(array.dtype) or overlaps_itself(array)
+        special = records and (type(array) is np.matrix or has_float_fields(array.dtype))
+        return special or overlaps_itself(array)
     return kind is not None or isinstance(value, FunctionType)
 
 
