@@ -28,9 +28,20 @@ from coenzyme.api.structured import (
 )
 from coenzyme.api.sweeps import PushforwardCall
 from coenzyme.api.tangents import check_no_tangent, tangent_for, varied_positions
+from coenzyme.api.trees.natural import Natural, is_natural
 from coenzyme.errors import ActivityError, CoenzymeError, CompilationError, UnsupportedIRError
 
-__all__ = ["Gradient", "Pullback", "Transform", "grad", "jvp", "normalise_argnums", "value_and_grad", "vjp"]
+__all__ = [
+    "Gradient",
+    "NaturalGradient",
+    "Pullback",
+    "Transform",
+    "grad",
+    "jvp",
+    "normalise_argnums",
+    "value_and_grad",
+    "vjp",
+]
 
 
 class Transform(NumbaCallable):
@@ -109,12 +120,68 @@ class Gradient(Transform):
         return self._structured.first(args)
 
 
+class NaturalPullback:
+    """A pullback into the tangent spaces of what the arguments are.
+
+    Parameters
+    ----------
+    natural
+        What is known of these.
+    structural
+        The pullback to the numbers that are stored.
+    """
+
+    def __init__(self, natural: Natural, structural: Callable[[Any], tuple[Any, ...]]) -> None:
+        self._natural = natural
+        self._structural = structural
+
+    def __call__(self, y_bar: Any) -> tuple[Any, ...]:
+        """Return a tuple with one cotangent for each argument."""
+        found = self._structural(y_bar)
+        self._natural.project(found)
+        return found
+
+    def __repr__(self) -> str:
+        return f"<natural {str(self._structural).strip('<>')}>"
+
+
+class NaturalGradient(Gradient):
+    """A gradient in the tangent spaces of what the arguments are. It is called from Python."""
+
+    made_by = "natural gradient"
+
+    def __init__(self, structural: Gradient) -> None:
+        super().__init__(structural.request, structural.argnums)
+        self._structural = structural
+
+    @property
+    def dispatcher(self) -> Compiled:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Nothing: compiled code does not know what arrays were declared to be."""
+        raise ActivityError(
+            "a natural gradient is called from Python only",
+            function=name_of(self.request.function),
+            remedy="differentiate the function itself, or its structural gradient",
+        )
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the derivative at these arguments."""
+        request = self.request
+        bound = bind(request.function, args, kwargs)
+        chosen = [i for i in argnums_as_tuple(self.argnums) if i < len(bound)]
+        natural = Natural([bound[i] for i in chosen])
+        found = self._structural(*args, **kwargs)
+        gradient = found[1] if request.with_value else found[0] if request.has_aux else found
+        natural.project([gradient] if request.single else gradient)
+        return found
+
+
 def grad(
     f: Callable[..., Any],
     argnums: int | Sequence[int] = 0,
     has_aux: bool = False,
     holomorphic: bool = False,
     memory_limit: int | None = None,
+    tangent: str = "structural",
 ) -> Gradient:
     """Return the gradient of `f`: a function of the same arguments.
 
@@ -133,6 +200,10 @@ def grad(
     memory_limit
         How many bytes the reverse sweep may keep, None for as many as there are. What that counts:
         `DerivativeMode`.
+    tangent
+        ``"structural"``: the gradient by the numbers that are stored. ``"natural"``: the gradient in the
+        tangent space of what the argument is, a symmetric one by an array declared with `trees.Symmetric`,
+        for example; such a gradient is called from Python.
 
     Returns
     -------
@@ -175,9 +246,11 @@ def grad(
     >>> cz.grad(lambda z: z * z, holomorphic=True)(3.1 + 2.7j)
     (6.2+5.4j)
     """
-    return _gradient(
+    natural = is_natural(tangent, "grad")
+    made = _gradient(
         f, argnums, has_aux=has_aux, with_value=False, holomorphic=holomorphic, limit=memory_limit
     )
+    return NaturalGradient(made) if natural else made
 
 
 def value_and_grad(
@@ -186,12 +259,13 @@ def value_and_grad(
     has_aux: bool = False,
     holomorphic: bool = False,
     memory_limit: int | None = None,
+    tangent: str = "structural",
 ) -> Gradient:
     """Return a function that computes both the value of `f` and its gradient.
 
     Parameters
     ----------
-    f, argnums, has_aux, holomorphic, memory_limit
+    f, argnums, has_aux, holomorphic, memory_limit, tangent
         As for `grad`.
 
     Returns
@@ -210,9 +284,11 @@ def value_and_grad(
     >>> cz.value_and_grad(lambda x, n: x**n)(2.0, 3)
     (8.0, 12.0)
     """
-    return _gradient(
+    natural = is_natural(tangent, "value_and_grad")
+    made = _gradient(
         f, argnums, has_aux=has_aux, with_value=True, holomorphic=holomorphic, limit=memory_limit
     )
+    return NaturalGradient(made) if natural else made
 
 
 def _gradient(
@@ -357,8 +433,8 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
 
 
 def vjp(
-    f: Callable[..., Any], *primals: Any, memory_limit: int | None = None
-) -> tuple[Any, Pullback | StructuredPullback]:
+    f: Callable[..., Any], *primals: Any, memory_limit: int | None = None, tangent: str = "structural"
+) -> tuple[Any, Pullback | StructuredPullback | NaturalPullback]:
     """Return the value of `f`, and a function from a cotangent of it to those of the arguments.
 
     Parameters
@@ -367,7 +443,7 @@ def vjp(
         The function.
     *primals
         Its arguments.
-    memory_limit
+    memory_limit, tangent
         As for `grad`.
 
     Returns
@@ -400,6 +476,10 @@ def vjp(
     (array([ 3., 30.]), 21.0)
     """
     function = as_dispatcher(f)
+    if is_natural(tangent, "vjp"):
+        natural = Natural(primals)
+        y, pullback = vjp(f, *primals, memory_limit=memory_limit)
+        return y, NaturalPullback(natural, pullback)
     check_memory_limit(memory_limit)
     if any(map(is_structured, primals)):
         return structured_vjp(function, primals, memory_limit)

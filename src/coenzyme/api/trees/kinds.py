@@ -47,6 +47,8 @@ class Form(Enum):
     """Something whose attributes are the parts: a named tuple."""
     MAPPING = auto()
     """Something whose items are the parts, by keys that are texts."""
+    PLAIN = auto()
+    """The only part itself."""
 
 
 @dataclass(frozen=True)

@@ -434,6 +434,8 @@ class _Planner:
 
     def _add_native(self, kind: Kind, x: Any, labels: Sequence[Any], parts: Sequence[str]) -> str:
         """Return the name of what stands for a node in compiled code, after making it."""
+        if kind.form is Form.PLAIN:
+            return parts[0]
         name = self._call.variable("node")
         if kind.form is Form.MAPPING:
             made = f"{self._call.name('mapping', mapping_class(tuple(labels)))}({', '.join(parts)})"
@@ -515,6 +517,8 @@ def _is_all_in_dict(x: Any, labels: Sequence[str]) -> bool:
 
 
 def _extended(path: str, kind: Kind, label: Any) -> str:
+    if kind.form is Form.PLAIN:
+        return path
     return f"{path}.{label}" if kind.form is Form.RECORD else f"{path}[{label!r}]"
 
 
