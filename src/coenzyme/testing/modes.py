@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,12 @@ __all__ = ["MODES", "ModeCheck"]
 
 MODES = ("forward", "reverse", "split", "overwritten", "unused", "constant")
 """What they are is told at `check_rule`."""
+
+_NOTHING = {
+    "unused": "the function has no array that it could write to",
+    "constant": "there is no other argument, or it is written to",
+}
+"""Why a mode may have nothing to check."""
 
 _ENTRYWISE_LIMIT = 16
 _LOCATE_LIMIT = 256
@@ -109,58 +116,69 @@ class ModeCheck:
     # -- modes
 
     def run(self, modes: Sequence[str], *, required: bool) -> list[str]:
-        """Check the modes, and return those that there is no rule for."""
+        """Check the modes, and return what could not be checked, and why."""
         missing: list[str] = []
         absent: MissingRuleError | None = None
         for mode in modes:
-            try:
-                getattr(self, f"_check_{mode}")()
-            except MissingRuleError as error:
-                if required:
-                    raise
-                absent = error
-                missing.append(f"{mode}: {str(error).splitlines()[0]}")
-        if absent is not None and len(missing) == len(modes):
+            steps = self._steps(mode)
+            if not steps:
+                missing.append(f"{mode}: {_NOTHING[mode]}")
+            for name, step in steps:
+                try:
+                    step()
+                except MissingRuleError as error:
+                    if required:
+                        raise
+                    absent = error
+                    missing.append(f"{name}: {str(error).splitlines()[0]}")
+        if absent is not None and not self.found:
             raise absent
         return missing
 
-    def _check_forward(self) -> None:
-        for width in self._widths:
-            self._forward(f"forward, width {width}", self._lines[:width], width)
+    def _steps(self, mode: str) -> list[tuple[str, Callable[[], None]]]:
+        """Return what is done to check a mode, under the names that comparisons have."""
+        if mode == "forward":
+            return [
+                (name, partial(self._forward, name, self._lines[:width], width))
+                for width in self._widths
+                for name in [f"forward, width {width}"]
+            ]
+        if mode == "reverse":
+            return [
+                (name, partial(self._reverse, name, width))
+                for width in self._widths
+                for name in [f"reverse, width {width}"]
+            ]
+        if mode == "split":
+            name = f"split reverse, width {self._widths[-1]}"
+            return [(name, partial(self._reverse, name, self._widths[-1], split=True))]
+        if mode == "overwritten":
+            name = "reverse, arguments overwritten"
+            return [(name, partial(self._reverse, name, 1, use=Use.OVERWRITTEN))]
+        if mode == "unused":
+            first, second = "forward, value unused", "reverse, value unused"
+            steps = [
+                (first, partial(self._forward, first, self._lines[:1], 1, use=Use.UNUSED)),
+                (second, partial(self._reverse, second, 1, use=Use.UNUSED)),
+            ]
+            return steps if self.harness.memory.any() else []
+        return [step for i in self.harness.arguments.argnums for step in self._steps_with_constant(i)]
 
-    def _check_reverse(self) -> None:
-        for width in self._widths:
-            self._reverse(f"reverse, width {width}", width)
-
-    def _check_split(self) -> None:
-        width = self._widths[-1]
-        self._reverse(f"split reverse, width {width}", width, split=True)
-
-    def _check_overwritten(self) -> None:
-        self._reverse("reverse, arguments overwritten", 1, use=Use.OVERWRITTEN)
-
-    def _check_unused(self) -> None:
-        if self.harness.memory.any():
-            self._reverse("reverse, value unused", 1, use=Use.UNUSED)
-            self._forward("forward, value unused", self._lines[:1], 1, use=Use.UNUSED)
-
-    def _check_constant(self) -> None:
-        """Let each argument that is not written to be constant: the others keep their cotangents."""
+    def _steps_with_constant(self, i: int) -> list[tuple[str, Callable[[], None]]]:
+        """Return the steps with an argument constant that is not written to: the others keep cotangents."""
         harness, arguments = self.harness, self.harness.arguments
         written = arguments.written(harness.primal.outputs[harness.values.point.size :])
-        for i in arguments.argnums:
-            cells = arguments.read(
-                [
-                    dx if i == k else None
-                    for k, dx in enumerate(arguments.shadows(np.ones(arguments.point.size)))
-                ]
-            )
-            if len(arguments.argnums) < 2 or np.any(written & (cells > 0)) or self._is_shared(cells, i):
-                continue
-            line = self._line(np.where(cells > 0, 0.0, self._lines[0].direction))
-            name = f"{harness.names[i]} constant"
-            self._forward(f"forward, {name}", [line], 1, constant=frozenset([i]))
-            self._reverse(f"reverse, {name}", 1, constant=frozenset([i]), lines=[line])
+        ones = arguments.shadows(np.ones(arguments.point.size))
+        cells = arguments.read([dx if i == k else None for k, dx in enumerate(ones)])
+        if len(arguments.argnums) < 2 or np.any(written & (cells > 0)) or self._is_shared(cells, i):
+            return []
+        first, second = (f"{sweep}, {harness.names[i]} constant" for sweep in ("forward", "reverse"))
+        line = self._line(np.where(cells > 0, 0.0, self._lines[0].direction))
+        constant = frozenset([i])
+        return [
+            (first, partial(self._forward, first, [line], 1, constant=constant)),
+            (second, partial(self._reverse, second, 1, constant=constant, lines=[line])),
+        ]
 
     def _is_shared(self, cells: Vector, position: int) -> bool:
         """Return whether another argument has some of these cells too."""

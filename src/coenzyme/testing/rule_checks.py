@@ -37,7 +37,7 @@ class RuleReport(DerivativeReport):
     seed
         Of the random directions and weights: pass it to `check_rule` to repeat the check.
     missing
-        The modes that could not be checked, and why: there is no rule for them.
+        What could not be checked, and why: there is no rule for it, or nothing that it could be checked on.
     """
 
     seed: int = 0
@@ -119,8 +119,8 @@ def check_rule(
     MissingRuleError
         If there is no rule for a mode that `modes` names, or for none at all.
     ActivityError
-        If there is nothing to differentiate, a mode is unknown, or an argument is a list or dictionary of
-        numbers.
+        If there is nothing to differentiate or to compare, a mode is unknown, or an argument is a list or
+        dictionary of numbers.
 
     Notes
     -----
@@ -161,6 +161,13 @@ def check_rule(
         )
     check = ModeCheck(harness, seed, tuple(widths), relative, reference)
     missing = check.run(asked, required=modes is not None)
+    if not check.found:
+        raise ActivityError(
+            f"nothing was compared: {'; '.join(missing)}",
+            function=name_of(f),
+            argument="modes",
+            remedy="add other modes",
+        )
     report = RuleReport(name_of(f), tuple(check.found), seed, tuple(missing))
     if not report:
         worst = report.mismatches[0]

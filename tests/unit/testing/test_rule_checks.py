@@ -182,6 +182,11 @@ def test_seeds_are_drawn_and_told() -> None:
 @pytest.mark.parametrize(
     ("args", "options", "problem"),
     [
+        (
+            (1.0,),
+            {"modes": ["unused", "constant"]},
+            "nothing was compared: unused: the function has no array",
+        ),
         ((1.0,), {"modes": ["sideways"]}, "no mode 'sideways'"),
         ((1.0,), {"modes": []}, "no mode was asked for"),
         ((3,), {}, "nothing to differentiate"),
