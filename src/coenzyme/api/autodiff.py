@@ -401,7 +401,10 @@ def _structured_call(
     """Return what a call gives with arguments that are taken apart."""
     batch, lanes = batch_of(function, mode, given)
     spread = Spread(function, mode.sweep, given, batch, lanes)
-    _, result = _checked_call(spread.plan.function, mode, returns, spread.annotated, None)
+    try:
+        _, result = _checked_call(spread.plan.function, mode, returns, spread.annotated, None)
+    finally:
+        spread.write_back()
     if mode.sweep is Mode.FORWARD:
         return result
     if mode.with_primal:

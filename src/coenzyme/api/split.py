@@ -330,7 +330,10 @@ def _structured_forward(thunk: _Thunk, given: Sequence[Any]) -> tuple[Structured
     spread = _spread(thunk, given)
     kinds = tuple(type(leaf) for leaf in spread.annotated)
     leaves = _Thunk(spread.plan.function, thunk.mode, thunk.returns, kinds, thunk.passes)
-    tape, value, shadow = ForwardHalf(leaves)(*spread.annotated)
+    try:
+        tape, value, shadow = ForwardHalf(leaves)(*spread.annotated)
+    finally:
+        spread.write_back()
     return StructuredTape(thunk, leaves, spread, cast(Tape, tape)), value, shadow
 
 

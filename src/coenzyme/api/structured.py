@@ -111,6 +111,9 @@ class StructuredGradient:
             found = entry(*leaves)
         except (CoenzymeError, NumbaError, TypeError) as error:
             found, apart = _gradient_otherwise(error, plan, request, leaves)
+        finally:
+            if plan.write_back is not None:
+                plan.write_back(leaves, rest)
         derivatives = (
             found if not (request.with_value or request.has_aux) else found[1 if request.with_value else 0]
         )
@@ -167,15 +170,23 @@ def structured_jvp(function: Compiled, primals: Sequence[Any], tangents: Sequenc
         raise _without_derivative(function)
     taken = plan.extract(*primals)
     assert taken is not None
-    leaves = taken[0]
+    leaves, rest = taken
     beside = _tangents_of(function, plan, primals, tangents)
+    try:
+        return _pushforward(plan, leaves, beside)
+    finally:
+        if plan.write_back is not None:
+            plan.write_back(leaves, rest)
+
+
+def _pushforward(plan: Plan, leaves: tuple[Any, ...], beside: Sequence[Any]) -> tuple[Any, Any]:
     given = read_alone(plan, leaves)
     if given is None or needs_shadows(plan, leaves):
         return pushforward_with_shadows(plan, leaves, beside)
     kept = [tangent_for(plan.function, i, given[i], beside[i]) for i in plan.differentiated]
     for i, leaf in enumerate(plan.leaves):
         if not leaf.differentiated:
-            check_no_tangent(plan.function, i, leaves[i], beside[i])
+            check_no_tangent(plan.function, i, leaves[i], None if leaf.is_cell else beside[i])
     request = PushforwardCall(plan.function, len(leaves), len(kept), Sharing.SEPARATE)
     try:
         return invoke(request, (*given, *kept), {}, given=given, differentiated=plan.differentiated)
@@ -263,8 +274,13 @@ def structured_vjp(
     alone = read_alone(plan, leaves)
     arrays = [leaves[i] for i in plan.differentiated if plan.leaves[i].is_array]
     shared = any(len(region.arrays) > 1 for region in regions_of(arrays))
-    if needs_shadows(plan, leaves) or alone is None or (shared and not only_read(plan, leaves)):
-        y, pull = pullback_with_shadows(plan, leaves, memory_limit)
-        return y, StructuredPullback(plan, pull, leaves, rest, apart=False)
-    y, pull = run_with_pullback(plan.function, leaves, memory_limit)
-    return y, StructuredPullback(plan, pull, leaves, rest, apart=True)
+    apart = not (needs_shadows(plan, leaves) or alone is None or (shared and not only_read(plan, leaves)))
+    try:
+        if apart:
+            y, pull = run_with_pullback(plan.function, leaves, memory_limit)
+        else:
+            y, pull = pullback_with_shadows(plan, leaves, memory_limit)
+    finally:
+        if plan.write_back is not None:
+            plan.write_back(leaves, rest)
+    return y, StructuredPullback(plan, pull, leaves, rest, apart=apart)

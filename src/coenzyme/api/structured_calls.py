@@ -73,8 +73,9 @@ class Spread:
             raise ActivityError(
                 "the arguments have another structure than before", function=name_of(function)
             )
-        self._leaves, self._rest = taken
+        self._leaves, self._rest = taken if like is None else (like._leaves, taken[1])
         self._beside = [self._shadows(primals, dict(lane)) for lane in lanes]
+        self._beside = [self._with_cells(k, beside, like) for k, beside in enumerate(self._beside)]
         self._check_numbers()
         self._temporary: list[dict[int, Any]] = [{} for _ in lanes]
         given = self._apart() if like is None else like.given
@@ -89,7 +90,7 @@ class Spread:
         if taken is None:
             return False
         pairs = zip(self.plan.leaves, taken[0], self._leaves, strict=True)
-        return all(_is_same(x, y) for leaf, x, y in pairs if leaf.is_array)
+        return all(_is_same(x, y) for leaf, x, y in pairs if leaf.is_array and not leaf.is_cell)
 
     def _shadows(self, primals: Sequence[Any], lane: dict[int, Any]) -> tuple[Any, ...]:
         """Return the shadow of each leaf in one direction; the leaf itself where it has none."""
@@ -120,6 +121,30 @@ class Spread:
                     remedy="make the shadow with make_zero(x)",
                 )
         return found[0]
+
+    def _with_cells(self, k: int, beside: Sequence[Any], like: Spread | None) -> tuple[Any, ...]:
+        """Return shadows of leaves, those of numbers that the function assigns to in memory."""
+        found = list(beside)
+        for i, leaf in enumerate(self.plan.leaves):
+            if leaf.is_cell and leaf.differentiated:
+                cell = np.array(beside[i], self._leaves[i].dtype)
+                if like is not None:  # the memory that the forward half was given, with what it holds now
+                    like._beside[k][i][...] = cell
+                    cell = like._beside[k][i]
+                found[i] = cell
+        return tuple(found)
+
+    def write_back(self) -> None:
+        """Put numbers that the function has assigned to into their objects, and in forward mode tangents."""
+        if self.plan.write_back is None:
+            return
+        self.plan.write_back(self._leaves, self._rest)
+        if self._sweep is Mode.FORWARD:
+            for k, beside in enumerate(self._beside):
+                values = [beside[i] for i in self.plan.differentiated]
+                trees = self.plan.rebuild(self._leaves, self._rest, values)
+                for place, i in enumerate(self._chosen):
+                    _take_over(dict(self._lanes[k])[i], trees[place], {})
 
     def _check_numbers(self) -> None:
         """Refuse numbers whose cotangent would have no place to go: in tuples that nothing holds."""

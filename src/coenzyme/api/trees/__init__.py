@@ -17,12 +17,14 @@ from coenzyme.api.trees.declared import (
 )
 from coenzyme.api.trees.kinds import register
 from coenzyme.api.trees.natural import make_natural
+from coenzyme.api.trees.vector import NamedVector, flatten
 
 __all__ = [
     "Banded",
     "Declared",
     "Diagonal",
     "Hermitian",
+    "NamedVector",
     "Orthonormal",
     "PositiveDefinite",
     "SkewHermitian",
@@ -30,6 +32,7 @@ __all__ = [
     "Symmetric",
     "Triangular",
     "Unit",
+    "flatten",
     "make_natural",
     "register",
 ]

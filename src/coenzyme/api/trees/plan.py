@@ -22,6 +22,7 @@ from coenzyme.api.functions import Compiled, NumbaCallable, as_dispatcher, has_t
 from coenzyme.api.source import Source
 from coenzyme.api.structure import argument_name
 from coenzyme.api.tangents import has_floats
+from coenzyme.api.trees.cells import assigned_in, make_state, state_maker
 from coenzyme.api.trees.kinds import (
     DICT,
     LIST,
@@ -64,12 +65,15 @@ class Leaf:
         Whether it has a derivative.
     is_array
         Whether it is an array.
+    is_cell
+        Whether it is an array that holds a number which the function may assign to.
     """
 
     argument: int
     path: str
     differentiated: bool
     is_array: bool
+    is_cell: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +95,9 @@ class Plan:
         From values of the structure of the arguments, such as shadows, to what stands in the place of each
         leaf, and what stands in the places of arrays that were met before, with the numbers of their leaves;
         None where they have another structure.
+    write_back
+        From the leaves, and what else `extract` has returned: puts the numbers that the function has assigned
+        to into their objects. None where it assigns to none.
     in_one_memory
         Whether arrays that are differentiated are views of one array, or overlap otherwise.
     """
@@ -100,6 +107,7 @@ class Plan:
     extract: Callable[..., Extracted | None]
     rebuild: Callable[[tuple[Any, ...], tuple[Any, ...], Sequence[Any]], tuple[Any, ...]]
     read_like: Callable[..., tuple[tuple[Any, ...], tuple[tuple[int, Any], ...]] | None]
+    write_back: Callable[[tuple[Any, ...], tuple[Any, ...]], None] | None
     in_one_memory: bool
     text: str = field(repr=False)
     has_derivative: tuple[bool, ...] = ()
@@ -221,9 +229,12 @@ class _Planner:
         self._chosen = set(argnums)
         self._argnums = tuple(argnums)
         self._read, self._call, self._made, self._like = Source(), Source(), Source(), Source()
+        self._put = Source()
         self._read.add("try:")
         self._like.add("try:")
         self._again: list[str] = []
+        self._back: list[str] = []
+        self._assigned = assigned_in(function)
         self._leaves: list[Leaf] = []
         self._parameters: list[str] = []
         self._rest: list[str] = []
@@ -255,7 +266,12 @@ class _Planner:
         rebuild = self._made.function("rebuild", "l, r, d")
         function, text = self._compiled([one.native for one in found])
         varied = [x for _, x in self._arrays]
-        return Plan(function, tuple(self._leaves), extract, rebuild, like, _is_one_memory(varied), text)
+        back = None
+        if self._back:
+            for line in self._back:
+                self._put.add(line)
+            back = self._put.function("write_back", "l, r")
+        return Plan(function, tuple(self._leaves), extract, rebuild, like, back, _is_one_memory(varied), text)
 
     def _read_leaves(self) -> list[str]:
         return [f"l{i}" for i in range(len(self._leaves))]
@@ -343,10 +359,12 @@ class _Planner:
             return _Found(found.native, f"m{number}")
         return found
 
-    def _add_leaf(self, argument: int, path: str, *, differentiated: bool, is_array: bool) -> _Found:
+    def _add_leaf(
+        self, argument: int, path: str, *, differentiated: bool, is_array: bool, is_cell: bool = False
+    ) -> _Found:
         number = len(self._leaves)
         count = sum(leaf.differentiated for leaf in self._leaves)
-        self._leaves.append(Leaf(argument, path, differentiated, is_array))
+        self._leaves.append(Leaf(argument, path, differentiated, is_array, is_cell))
         parameter = "".join(c if c.isalnum() else "_" for c in path) + f"_{number}"
         self._parameters.append(parameter)
         return _Found(parameter, f"d[{count}]" if differentiated else f"l[{number}]")
@@ -396,8 +414,11 @@ class _Planner:
             self._made.add(f"{shell} = {blank}()")
         parts = kind.take_apart(x)
         reads = self._reads(kind, x, name, parts.labels)
+        cells = self._cells(kind, x, parts.labels, parts.values)
         found = [
-            self._visit(
+            self._visit_cell(part, label, name, kind, argument, _extended(path, kind, label), varies=varies)
+            if label in cells
+            else self._visit(
                 part,
                 reads[i],
                 argument,
@@ -407,7 +428,7 @@ class _Planner:
             for i, (label, part) in enumerate(zip(parts.labels, parts.values, strict=True))
         ]
         self._depth -= 1
-        native = self._add_native(kind, x, parts.labels, [one.native for one in found])
+        native = self._add_native(kind, x, parts.labels, [one.native for one in found], cells)
         gradient = self._add_gradient(kind, x, name, shell, parts.labels, [one.gradient for one in found])
         return _Found(native, gradient)
 
@@ -432,12 +453,55 @@ class _Planner:
             source.add(f"if {taken}.labels != {source.name('labels', tuple(labels))}: return None", depth=1)
         return [f"{taken}.values[{i}]" for i in range(len(labels))]
 
-    def _add_native(self, kind: Kind, x: Any, labels: Sequence[Any], parts: Sequence[str]) -> str:
+    def _cells(self, kind: Kind, x: Any, labels: Sequence[Any], values: Sequence[Any]) -> frozenset[str]:
+        """Return the labels of the numbers that the function may assign to."""
+        if kind is OBJECT and not _is_frozen(x):
+            names = self._assigned.attributes
+        elif kind is DICT:
+            names = self._assigned.keys
+        else:
+            return frozenset()
+        numbers = (bool, int, float, complex, np.number, np.bool_)
+        pairs = zip(labels, values, strict=True)
+        return frozenset(label for label, part in pairs if label in names and isinstance(part, numbers))
+
+    def _visit_cell(
+        self, x: Any, label: str, node: str, kind: Kind, argument: int, path: str, *, varies: bool
+    ) -> _Found:
+        """Return what stands for a number that the function may assign to: an array without dimensions."""
+        name = f"l{len(self._leaves)}"
+        sort = self._read.name("type", type(x))
+        read = f"{node}[{label!r}]" if kind is DICT else f"getattr({node}, {label!r})"
+        self._like.add(f"{name} = {read}", depth=1)
+        self._read.add(f"v{name} = {read}", depth=1)
+        self._add_guard(f"type(v{name}) is not {sort}")
+        self._read.add(f"{name} = {self._read.name('array', np.array)}(v{name})", depth=1)
+        differentiated = varies and isinstance(x, (float, complex, np.inexact))
+        found = self._add_leaf(argument, path, differentiated=differentiated, is_array=True, is_cell=True)
+        number, place = len(self._leaves) - 1, len(self._rest)
+        self._rest.append(node)
+        type_, put = self._put.name("type", type(x)), self._put.name("put", kind.put)
+        self._back.append(f"{put}(r[{place}], {label!r}, {type_}(l[{number}][()]))")
+        return _Found(found.native, f"{self._made.name('type', type(x))}({found.gradient}[()])")
+
+    def _add_native(
+        self, kind: Kind, x: Any, labels: Sequence[Any], parts: Sequence[str], cells: frozenset[str]
+    ) -> str:
         """Return the name of what stands for a node in compiled code, after making it."""
         if kind.form is Form.PLAIN:
             return parts[0]
         name = self._call.variable("node")
-        if kind.form is Form.MAPPING:
+        if kind in (OBJECT, DICT) and (cells or self._is_assigned(kind, x, labels)):
+            if kind is DICT:
+                maker = state_maker(mapping_class(tuple(labels)), cells, tuple(labels))
+            else:
+                sort = record_class(type(x).__name__.lstrip("_") or "Record", tuple(labels))
+                maker = state_maker(sort, cells, None)
+            given = "".join(f"{part}, " for part in parts)
+            made = (
+                f"{self._call.name('make_state', make_state)}({self._call.name('maker', maker)}, ({given}))"
+            )
+        elif kind.form is Form.MAPPING:
             made = f"{self._call.name('mapping', mapping_class(tuple(labels)))}({', '.join(parts)})"
         elif kind.form is Form.RECORD and all(isinstance(label, str) for label in labels):
             sort = type(x) if kind is NAMED_TUPLE else None
@@ -448,6 +512,10 @@ class _Planner:
             made = f"({''.join(f'{part}, ' for part in parts)})"
         self._call.add(f"{name} = {made}")
         return name
+
+    def _is_assigned(self, kind: Kind, x: Any, labels: Sequence[Any]) -> bool:
+        """Return whether the function may assign to a field of an object that holds something else."""
+        return kind is OBJECT and not _is_frozen(x) and not self._assigned.attributes.isdisjoint(labels)
 
     def _add_gradient(
         self, kind: Kind, x: Any, name: str, shell: str | None, labels: Sequence[Any], parts: Sequence[str]
@@ -510,6 +578,12 @@ _all_unseen: dict[str, Unseen] = {}
 def _fits_form(kind: Kind, x: Any) -> bool:
     """Return whether compiled code can see a value by its labels: dictionaries by texts only."""
     return kind.form is not Form.MAPPING or all(isinstance(key, str) for key in x)
+
+
+def _is_frozen(x: Any) -> bool:
+    """Return whether fields of an object cannot be assigned to."""
+    parameters = getattr(type(x), "__dataclass_params__", None)
+    return bool(getattr(parameters, "frozen", False))
 
 
 def _is_all_in_dict(x: Any, labels: Sequence[str]) -> bool:

@@ -22,7 +22,8 @@ Fields = tuple[str, ...]
 @cache
 def record_class(name: str, fields: Fields) -> type:
     """Return the class of named tuples that stands for objects with these fields."""
-    safe: Any = namedtuple(name, [f"field{i}" for i in range(len(fields))])  # pyright: ignore[reportUntypedNamedTuple]
+    names = [f"field{i}" for i in range(len(fields))]
+    safe: Any = namedtuple(name, names)  # pyright: ignore[reportUntypedNamedTuple]
     # Names with an underscore in front, which objects have and named tuples may not have.
     return type(name, (safe,), {"_fields": fields, "__slots__": ()})
 
