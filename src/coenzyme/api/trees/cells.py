@@ -19,10 +19,10 @@ from typing import Any
 import numba
 from numba.core import cgutils, ir, types
 from numba.core.imputils import impl_ret_borrowed, lower_getattr_generic, lower_setattr_generic
-from numba.core.rewrites import Rewrite, register_rewrite
-from numba.core.typeconv import Conversion
+from numba.core.rewrites.registry import Rewrite, register_rewrite
+from numba.core.typeconv.castgraph import Conversion
 from numba.core.typing.templates import AttributeTemplate, infer_getattr
-from numba.extending import intrinsic, models, register_model
+from numba.extending import intrinsic, lower_builtin, models, register_model
 from numba.np.arrayobj import load_item, make_array, store_item
 
 from coenzyme.api.source import implements
@@ -223,12 +223,19 @@ def _set_attribute(context: Any, builder: Any, signature: Any, args: Any, attr: 
 class _CheckAssignments(Rewrite):
     """Refuses assignments that would change what a field holds: Numba's own would convert it."""
 
-    def match(self, func_ir: Any, block: Any, typemap: Any, calltypes: Any) -> bool:
+    def match(self, func_ir: Any, block: Any, typemap: Any, calltypes: Any) -> Any:
         """Raise for such assignments; nothing is rewritten."""
         for instruction in block.find_insts(ir.SetAttr):
             state = typemap[instruction.target.name]
             if isinstance(state, StateType):
                 _check_assignment(state, instruction.attr, typemap[instruction.value.name])
+            elif hasattr(getattr(state, "instance_class", None), "coenzyme_record"):
+                raise UnsupportedIRError(
+                    f"the function assigns to {instruction.attr!r} of a {state.instance_class.__name__}, "
+                    "whose fields cannot be assigned to",
+                    argument=instruction.attr,
+                    remedy="return the new value; or make it an object whose fields are there and can change",
+                )
         return False
 
 
@@ -250,7 +257,7 @@ def _check_assignment(state: StateType, label: str, given: Any) -> None:
 
 
 @intrinsic(prefer_literal=True)
-def _item_of_state(typing_context: Any, state: Any, key: Any) -> Any:
+def _read_item(typing_context: Any, state: Any, key: Any) -> Any:
     label = key.literal_value
     found = state.type_of(label)
 
@@ -261,7 +268,7 @@ def _item_of_state(typing_context: Any, state: Any, key: Any) -> Any:
 
 
 @intrinsic(prefer_literal=True)
-def _put_item(typing_context: Any, state: Any, key: Any, value: Any) -> Any:
+def _write_item(typing_context: Any, state: Any, key: Any, value: Any) -> Any:
     label = key.literal_value
     held = state.type_of(label)
 
@@ -271,6 +278,17 @@ def _put_item(typing_context: Any, state: Any, key: Any, value: Any) -> Any:
         return context.get_dummy_value()
 
     return types.none(state, key, value), generate
+
+
+# Intrinsics: they take one parameter less than their definitions.
+_item_of_state: Any = _read_item
+_put_item: Any = _write_item
+
+
+@lower_builtin(operator.getitem, types.Buffer, types.EllipsisType)
+def _whole_array(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    """Lower ``x[...]``, which ``x[...] -= step`` reads: Numba types it, and no more."""
+    return impl_ret_borrowed(context, builder, signature.return_type, args[0])
 
 
 @implements(operator.getitem, prefer_literal=True)

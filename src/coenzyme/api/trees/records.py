@@ -25,7 +25,7 @@ def record_class(name: str, fields: Fields) -> type:
     names = [f"field{i}" for i in range(len(fields))]
     safe: Any = namedtuple(name, names)  # pyright: ignore[reportUntypedNamedTuple]
     # Names with an underscore in front, which objects have and named tuples may not have.
-    return type(name, (safe,), {"_fields": fields, "__slots__": ()})
+    return type(name, (safe,), {"_fields": fields, "__slots__": (), "coenzyme_record": True})
 
 
 @cache
