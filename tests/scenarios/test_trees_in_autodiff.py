@@ -10,6 +10,7 @@ import pytest
 
 import coenzyme as cz
 from coenzyme.errors import ActivityError, ShadowError, TapeError
+from tests.scenarios.objects import chain, chain_total, make_tree, tree_total
 
 
 @dataclass
@@ -148,3 +149,50 @@ def test_constant_models_are_read():
     dx = np.zeros(2)
     cz.autodiff(cz.Reverse, lambda x, m: (x * m.w).sum(), cz.Duplicated(X.copy(), dx), cz.Const(make()))
     np.testing.assert_allclose(dx, X)
+
+
+# -- linked structures: instances of jitclasses
+
+
+@pytest.mark.slow
+def test_halves_of_a_linked_list():
+    x = np.array([1.1, 0.7, 0.3])
+    head = chain(x)
+    shadow = cz.make_zero(head)
+    forward, reverse = cz.autodiff_thunk(cz.ReverseSplitWithPrimal, chain_total, cz.Active, cz.Duplicated)
+    tape, value, _ = forward(cz.Duplicated(head, shadow))
+    assert value == pytest.approx(chain_total(head))
+    reverse(cz.Duplicated(head, shadow), 2.0, tape)
+    found = []
+    while shadow is not None:
+        found.append(shadow.data)
+        shadow = shadow.next
+    np.testing.assert_allclose(found[::-1], slopes(lambda y: 2.0 * chain_total(chain(y)), x), rtol=1e-7)
+
+
+@pytest.mark.slow
+def test_halves_of_a_binary_tree():
+    x = np.array([1.1, 0.7, 0.3, 1.9])
+    tree = make_tree(x)
+    shadow = cz.make_zero(tree)
+    forward, reverse = cz.autodiff_thunk(
+        cz.ReverseSplitWithPrimal, tree_total, cz.Active, cz.Duplicated, cz.Const
+    )
+    tape, value, _ = forward(cz.Duplicated(tree, shadow), cz.Const(1))
+    assert value == pytest.approx(tree_total(tree, 1))
+    reverse(cz.Duplicated(tree, shadow), cz.Const(1), 2.0, tape)
+    expected = dict(zip(x, slopes(lambda y: 2.0 * tree_total(make_tree(y), 1), x), strict=True))
+    pending, seen = [(tree, shadow)], 0
+    while pending:
+        node, dual = pending.pop()
+        if node is not None:
+            assert dual.key == pytest.approx(expected[node.key], rel=1e-7)
+            pending += [(node.left, dual.left), (node.right, dual.right)]
+            seen += 1
+    assert seen == x.size
+
+
+def slopes(f: Any, x: Any) -> Any:
+    """Return the gradient by central differences."""
+    step = 1e-6
+    return np.array([(f(x + e) - f(x - e)) / (2 * step) for e in step * np.eye(x.size)])

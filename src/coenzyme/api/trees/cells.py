@@ -13,11 +13,12 @@ import dis
 import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from types import CodeType, FunctionType
-from typing import Any
+from types import CodeType, FunctionType, ModuleType
+from typing import Any, cast
 
 import numba
 from numba.core import cgutils, ir, types
+from numba.core.dispatcher import Dispatcher
 from numba.core.imputils import impl_ret_borrowed, lower_getattr_generic, lower_setattr_generic
 from numba.core.rewrites.registry import Rewrite, register_rewrite
 from numba.core.typeconv.castgraph import Conversion
@@ -25,6 +26,7 @@ from numba.core.typing.templates import AttributeTemplate, infer_getattr
 from numba.extending import intrinsic, lower_builtin, models, register_model
 from numba.np.arrayobj import load_item, make_array, store_item
 
+from coenzyme.api.functions import NumbaCallable
 from coenzyme.api.source import implements
 from coenzyme.errors import UnsupportedIRError
 
@@ -50,22 +52,16 @@ class Assigned:
     keys: frozenset[str]
 
 
-_known: dict[CodeType, Assigned] = {}
-
-
 def assigned_in(function: Any) -> Assigned:
     """Return what a function, and those that it mentions, may assign to."""
-    code = function.py_func.__code__
-    if code not in _known:
-        attributes: set[str] = set()
-        keys: set[str] = set()
-        for each in _codes(function.py_func):
-            operations = list(dis.get_instructions(each))
-            attributes |= {str(i.argval) for i in operations if i.opname == "STORE_ATTR"}
-            if any(i.opname == "STORE_SUBSCR" for i in operations):
-                keys |= {constant for constant in each.co_consts if isinstance(constant, str)}
-        _known[code] = Assigned(frozenset(attributes), frozenset(keys))
-    return _known[code]
+    attributes: set[str] = set()
+    keys: set[str] = set()
+    for code in _codes(function):
+        operations = list(dis.get_instructions(code))
+        attributes |= {str(i.argval) for i in operations if i.opname == "STORE_ATTR"}
+        if any(i.opname == "STORE_SUBSCR" for i in operations):
+            keys |= {constant for constant in code.co_consts if isinstance(constant, str)}
+    return Assigned(frozenset(attributes), frozenset(keys))
 
 
 def _codes(function: Any) -> Iterator[CodeType]:
@@ -74,16 +70,22 @@ def _codes(function: Any) -> Iterator[CodeType]:
     pending: list[Any] = [function]
     while pending:
         found = pending.pop()
-        found = getattr(getattr(found, "dispatcher", found), "py_func", found)
-        if not isinstance(found, FunctionType) or id(found) in seen:
+        if isinstance(found, NumbaCallable):
+            found = found.dispatcher
+        if not isinstance(found, Dispatcher) or id(found.py_func) in seen:
             continue
+        found = cast(FunctionType, found.py_func)
         seen.add(id(found))
         codes = [found.__code__]
         while codes:
             code = codes.pop()
             yield code
             codes += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
-            pending += [found.__globals__[name] for name in code.co_names if name in found.__globals__]
+            named = [found.__globals__[name] for name in code.co_names if name in found.__globals__]
+            pending += named
+            for module in named:
+                if isinstance(module, ModuleType):
+                    pending += [vars(module).get(name) for name in code.co_names]
         for cell in found.__closure__ or ():
             try:
                 pending.append(cell.cell_contents)
