@@ -311,11 +311,20 @@ class ModeCheck:
             output = self.harness.output_of(worst)
             check = f"{name}, primal against a plain call"
             self.found.append(Comparison(check, output, "", None, expected, got, float(tolerances[worst])))
-        for number, (one, other) in enumerate(zip(plain.arrays, run.arrays, strict=True)):
-            if one.dtype.kind not in "fc" and not np.array_equal(one, other):
-                place = tuple(np.argwhere(one != other)[0])
-                owner = [x for x, a in zip(self.harness.names, self.harness.are_arrays, strict=True) if a]
-                entry = f"[{', '.join(map(str, place))}] on exit"
-                check = f"{name}, primal against a plain call"
-                numbers = float(one[place]), float(other[place])
-                self.found.append(Comparison(check, owner[number], entry, None, *numbers, 0.0))
+        self._compare_constants(f"{name}, primal against a plain call", run)
+
+    def _compare_constants(self, check: str, run: Run) -> None:
+        """Compare the arrays that are not differentiated, those of integers too: entries that differ."""
+        harness = self.harness
+        numbers = [i for i, is_array in enumerate(harness.are_arrays) if is_array]
+        for i, one, other in zip(numbers, harness.primal.arrays, run.arrays, strict=True):
+            if i in harness.arguments.argnums or np.array_equal(one, other, equal_nan=one.dtype.kind in "fc"):
+                continue
+            tolerance = self._rounding * float(np.max(np.abs(one))) if one.dtype.kind in "fc" else 0.0
+            off = np.abs(one - other) if one.dtype.kind in "fc" else (one != other).astype(float)
+            place = np.unravel_index(int(np.argmax(np.where(np.isnan(off), np.inf, off))), off.shape)
+            entry = f"[{', '.join(str(int(k)) for k in place)}] on exit"
+            differ = complex(one[place]), complex(other[place])
+            part = "imag" if differ[0].real == differ[1].real else "real"
+            expected, got = (float(getattr(z, part)) for z in differ)
+            self.found.append(Comparison(check, harness.names[i], entry, None, expected, got, tolerance))

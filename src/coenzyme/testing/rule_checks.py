@@ -5,7 +5,8 @@ do what the function does to its arguments, write a cotangent where it should ad
 for all of several. Each of these is provoked here. What is compared with what, and by which tolerance, is as
 in `check_derivatives`: ⟨w, J v⟩ = ⟨Jᵀ w, v⟩ and finite differences with error estimates.
 
-Blind spots: a derivative wrong only at other points, shapes or types, or by less than the tolerance printed.
+Blind spots: a derivative wrong only at other points, shapes or types, or by less than the tolerance printed;
+of the value, what is neither a floating-point number nor an array of them.
 """
 
 from __future__ import annotations
