@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from coenzyme.api.explain import explain
     from coenzyme.api.ignore import ignore_derivatives
     from coenzyme.api.jacobian import jacfwd, jacobian, jacrev
+    from coenzyme.api.rules.rule import rule
     from coenzyme.api.second_order import gradient_and_hvp, hessian, hvp, hvp_into, linearize
     from coenzyme.api.split import autodiff_thunk
     from coenzyme.api.transforms import grad, jvp, value_and_grad, vjp
@@ -81,6 +82,7 @@ _HOMES = {
     "linearize": "api.second_order",
     "make_zero": "api.zero",
     "make_zero_into": "api.zero",
+    "rule": "api.rules.rule",
     "value_and_grad": "api.transforms",
     "vjp": "api.transforms",
 }
@@ -127,6 +129,7 @@ __all__ = [
     "linearize",
     "make_zero",
     "make_zero_into",
+    "rule",
     "value_and_grad",
     "vjp",
 ]

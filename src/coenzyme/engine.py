@@ -45,8 +45,9 @@ from coenzyme.derive.promotion import may_promote, promote_small_blocks
 from coenzyme.derive.reference_counts import drop_reference_counts
 from coenzyme.derive.runtime import TapeMemory
 from coenzyme.derive.seeds import find_places
-from coenzyme.derive.written import find_written_parameters
+from coenzyme.derive.written import find_written_parameters, returns_own_memory
 from coenzyme.errors import ActivityError, CoenzymeError, Location, MissingRuleError, UnsupportedIRError
+from coenzyme.frontends.custom_rules import CustomRule, find_custom, provide_custom
 from coenzyme.frontends.native_module import calls_native, has_variables, is_native, variable_of
 from coenzyme.frontends.numba_link import Linked, link
 from coenzyme.frontends.numba_link_split import SplitSymbols, link_split
@@ -72,7 +73,7 @@ from coenzyme.ir.stack_arrays import move_stack_arrays
 from coenzyme.ir.tbaa import note_accessed_types
 from coenzyme.ir.types import I32
 from coenzyme.ir.values import Argument
-from coenzyme.rules import find_container_rule, is_inactive
+from coenzyme.rules import Effect, classify, find_container_rule, is_inactive
 
 __all__ = [
     "Derivative",
@@ -341,6 +342,52 @@ def _effects(function: Callable[..., Any], argtypes: tuple[Any, ...]) -> Effects
     return Effects(None if parameters is None else frozenset(written), bool(_RANDOM.search(text)))
 
 
+_asked: set[str] = set()
+
+
+def _spared_by_custom(symbol: str) -> frozenset[int] | None:
+    """Return the parameters behind which a function with a user's rule writes nothing, by its code.
+
+    None where that is not known, or where its result may lead to memory of its arguments.
+    """
+    found = find_custom(symbol)
+    assert found is not None
+    if symbol in _asked:
+        return None  # it calls itself
+    _asked.add(symbol)
+    try:
+        return _find_spared(*found)
+    finally:
+        _asked.discard(symbol)
+
+
+@lru_cache(maxsize=1024)
+def _find_spared(rule: CustomRule, argtypes: tuple[Any, ...], restype: Any) -> frozenset[int] | None:
+    program, text = lowered(rule.plain, argtypes), _source(rule.plain, argtypes, False, Options())
+    module, entry, _ = _parse_program(text, program, ALL_PASSES)
+    constant = tuple(ArgumentActivity.CONST for _ in program.arguments)
+    request = _request(program, constant, Mode.REVERSE, False, Options())
+    if not all(map(rule.is_plain, (restype, *argtypes))) or not returns_own_memory(entry, request):
+        return None
+    written = rule.writes
+    if written is None:
+        # What functions without a body write to may be hidden from their caller.
+        external = (f for f in module.functions.values() if f.is_declaration)
+        known = not any(classify(f.name) is Effect.UNKNOWN for f in external)
+        written = _effects(rule.plain, argtypes).written if known else None
+    if written is None:
+        written = range(len(argtypes))
+    # Nothing is ever in the result's place where that is None.
+    spared = set() if program.result.components else {0}
+    first = _RESULT_PARAMETERS
+    for position, argument in enumerate(program.arguments):
+        numbers = range(first, first + len(argument.components))
+        first = numbers.stop
+        if position not in written:
+            spared |= {n for n in numbers if entry.arguments[n].type.is_pointer}
+    return frozenset(spared)
+
+
 @lru_cache(maxsize=1024)
 def lowered(function: Callable[..., Any], argtypes: tuple[Any, ...], in_series: bool = False) -> Program:
     """Return `function` as an unoptimised program, parallel loops as serial ones if so asked."""
@@ -537,7 +584,11 @@ def _parse_program(
     """
     module = _parse(source, passes)
     for callee in module.functions.values():
-        callee.ruled = is_ruled(callee.name) and not callee.is_declaration
+        custom = find_custom(callee.name) is not None
+        callee.ruled = is_ruled(callee.name) and not callee.is_declaration and not custom
+        callee.custom = custom and not callee.is_declaration
+        if callee.custom:
+            callee.spared = _spared_by_custom(callee.name)
     know_launches(module, find_launch)
     note_accessed_types(module)
     move_stack_arrays(module)
@@ -655,6 +706,7 @@ def _request(
         width=options.width,
         memory_limit=options.memory_limit,
         provide=provide,
+        provide_custom=provide_custom,
         launches=find_launch,
         structs=program.structs,
         unneeded=unneeded,

@@ -47,6 +47,7 @@ __all__ = [
     "is_internal_call",
     "is_ruled_call",
     "passed_pointers",
+    "returns_new_memory",
     "written_pointers",
 ]
 
@@ -223,7 +224,7 @@ def passed_pointers(call: Call) -> list[Value]:
         for actual, formal in zip(call.arguments, callee.arguments, strict=False)
         if actual.type.is_pointer
         and not is_error_slot(formal)
-        and (callee.ruled or not _is_compared_only(formal))
+        and (callee.ruled or callee.custom or not _is_compared_only(formal))
     ]
 
 
@@ -236,7 +237,9 @@ def _is_compared_only(parameter: Argument) -> bool:
             if user.opcode == "icmp":
                 continue
             callee = user.callee if isinstance(user, Call) else None
-            if not isinstance(callee, Function) or not is_internal_call(user) or callee.ruled:
+            if not isinstance(callee, Function) or not is_internal_call(user):
+                return False
+            if callee.ruled or callee.custom:
                 return False
             if callee.function_type.variadic:
                 return False
@@ -254,6 +257,13 @@ def is_ruled_call(instruction: Instruction) -> bool:
         and isinstance(instruction.callee, Function)
         and instruction.callee.ruled
     )
+
+
+def returns_new_memory(call: Call) -> bool:
+    """Whether what the result of an internal `call` leads to is new, and holds numbers."""
+    callee = call.callee
+    assert isinstance(callee, Function)
+    return callee.ruled or (callee.custom and callee.spared is not None)
 
 
 def written_pointers(call: Call) -> list[Value]:

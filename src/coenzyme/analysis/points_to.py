@@ -19,7 +19,7 @@ from coenzyme.analysis.objects import (
     is_error_slot,
     is_growth,
     is_internal_call,
-    is_ruled_call,
+    returns_new_memory,
     written_pointers,
 )
 from coenzyme.analysis.places import WORD, Place, constant_offset, shift
@@ -389,10 +389,10 @@ class _Solver:
         """Assume that a function kept out of line links whatever it reaches, and what it allocates."""
         callee = call.callee
         assert isinstance(callee, Function)
-        if callee.spared is not None and not callee.ruled:
+        if callee.spared is not None and not (callee.ruled or callee.custom):
             return
         new = self._returned_by(call)
-        if is_ruled_call(call):
+        if returns_new_memory(call):
             # The arrays it returns are new, and hold numbers.
             self.flat |= new
             result = {(item, None) for item in self.result.of(call.arguments[0])}
@@ -408,7 +408,7 @@ class _Solver:
         if call in self.from_call:
             return self.from_call[call]
         found = {MemoryObject(Storage.RETURNED, call, "memory from a call")}
-        if not is_ruled_call(call):
+        if not returns_new_memory(call):
             for struct in self.structs.by_name.values():
                 item = MemoryObject(Storage.RETURNED, call, "instance from a call")
                 self.result.structs[item] = struct

@@ -18,6 +18,7 @@ from coenzyme.derive.borders import find_borders
 from coenzyme.derive.calls import CallTable, Derivatives, replace_calls, replace_forward_call
 from coenzyme.derive.context import Context
 from coenzyme.derive.contraction import contract_temporaries
+from coenzyme.derive.custom import fill_from_custom
 from coenzyme.derive.forward import emit_forward
 from coenzyme.derive.interleaving import NOT_INTERLEAVED
 from coenzyme.derive.invariant_loads import hoist_invariant_loads
@@ -40,7 +41,7 @@ from coenzyme.derive.subscripts import drop_wraparounds
 from coenzyme.errors import CoenzymeError, Location, UnsupportedIRError
 from coenzyme.frontends.launch import LaunchProvider, no_launch
 from coenzyme.frontends.program import ComponentActivity, Mode
-from coenzyme.frontends.rule_code import RuleProvider
+from coenzyme.frontends.rule_code import CustomProvider, RuleProvider
 from coenzyme.frontends.structs import NO_STRUCTS, Structs
 from coenzyme.ir.clone import clone_function
 from coenzyme.ir.devirtualise import is_indirect
@@ -94,6 +95,7 @@ class Request:
     is_callee: bool = False
     """Whether the function is one that is kept out of line in the one to differentiate."""
     provide: RuleProvider | None = None
+    provide_custom: CustomProvider | None = None
     """Gives the code of functions that have a rule."""
     relocated: frozenset[int] = frozenset()
     """The pointer parameters whose shadows are elsewhere in the reverse sweep."""
@@ -198,6 +200,7 @@ class _Draft:
 class _Deriver:
     def __init__(self, context: Context, request: Request) -> None:
         self.provide = request.provide
+        self.provide_custom = request.provide_custom
         self.launches = request.launches
         self.context = context
         self.module = context.module
@@ -358,6 +361,10 @@ class _Deriver:
         if callee.ruled:
             assert self.provide is not None
             fill_from_rule(self.context, callee, entry, mode, self.provide, number)
+            return
+        if callee.custom:
+            assert self.provide_custom is not None
+            fill_from_custom(self.context, callee, entry, mode, self.provide_custom, number)
             return
         if callee.name in self.registered:
             fill_registered(self.context, self.registered[callee.name], entry, mode)

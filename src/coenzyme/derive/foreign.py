@@ -81,7 +81,9 @@ def give_status(
         function = pending.pop()
         if function.name in opaque and function not in twins:
             twins[function] = module.add_function(_call_through(function))
-        if function in seen or function in twins or function.is_declaration or function.ruled:
+        if function in seen or function in twins or function.is_declaration:
+            continue
+        if function.ruled or function.custom:
             continue
         if not follows_status(function):
             # A function of a variable number of arguments finds them by its own convention.

@@ -12,8 +12,9 @@ from coenzyme.ir.instructions import Function
 from coenzyme.ir.types import Type
 from coenzyme.ir.values import Argument
 
-__all__ = ["find_written_parameters"]
+__all__ = ["find_written_parameters", "returns_own_memory"]
 
+_NEW = (Storage.HEAP, Storage.RETURNED)
 _FOREIGN = (Storage.REACHED, Storage.UNKNOWN)
 
 
@@ -41,6 +42,25 @@ def find_written_parameters(function: Function, request: Request) -> frozenset[i
     if any(item.storage in _FOREIGN for item in written):
         return None
     return frozenset(n for item in written for n in _parameters(item, request))
+
+
+def returns_own_memory(function: Function, request: Request) -> bool:
+    """Whether what the result of `function` leads to is memory that it has allocated.
+
+    Parameters
+    ----------
+    function
+        A function of a module, by Numba's convention; it is left as it is.
+    request
+        What is known of its parameters.
+    """
+    copy, _, _ = clone_function(function, f"{function.name}.examined", [])
+    elements: dict[Argument, Type] = {copy.arguments[i]: t for i, t in request.elements.items()}
+    groups = {copy.arguments[i]: g for i, g in request.groups.items()}
+    objects = find_objects(copy, groups, elements, request.structs)
+    results = objects.of(copy.arguments[0])
+    led_to = {o for item in results for o in objects.contents.get(item, ())}
+    return all(item.storage in _NEW for item in led_to)
 
 
 def _parameters(item: MemoryObject, request: Request) -> list[int]:

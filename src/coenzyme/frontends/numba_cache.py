@@ -34,6 +34,7 @@ from numba.core.serialize import dumps
 from numba.misc.appdirs import AppDirs
 
 from coenzyme.codegen.store import Store
+from coenzyme.frontends.numba_rules import NumbaRule
 from coenzyme.frontends.numba_target import compiled_rules
 from coenzyme.frontends.program import Program
 
@@ -142,8 +143,10 @@ def program_text(program: Program, prepared: Callable[[], str]) -> str | None:
         if _holds_addresses(text):
             return None
     for symbol, (rule, _, _) in compiled_rules.items():
-        functions = (rule.forward, rule.augmented, rule.reverse)
-        known = all(f.__module__.startswith("coenzyme.") and f.__closure__ is None for f in functions)
+        functions = (rule.forward, rule.augmented, rule.reverse) if isinstance(rule, NumbaRule) else ()
+        known = functions and all(
+            f.__module__.startswith("coenzyme.") and f.__closure__ is None for f in functions
+        )
         if not known and symbol in text:
             return None  # the code of the rule is not in that of the program
     numbers: dict[str, str] = {}
@@ -205,6 +208,9 @@ class EntryLibrary(codegen.JITCodeLibrary):
         for function in self._final_module.functions:
             if not function.is_declaration and self.name not in function.name:
                 function.linkage = "internal"
+                # The linker of the process finds what is internal, too, where it looks for code of that name;
+                # and how that is called, is changed by the optimiser.
+                function.name = f"{self.name}.{function.name}"
         super()._optimize_final_module()
 
 

@@ -78,6 +78,27 @@ def _compile_plain(function: Callable[..., Any]) -> CPUDispatcher:
     return numba.njit(function)
 
 
+@functools.lru_cache(maxsize=256)
+def _caller_of(dispatcher: CPUDispatcher) -> CPUDispatcher:
+    """Return a function that does nothing but call one which has a rule: calls are what rules are for."""
+    function = dispatcher.py_func
+    parameters = list(inspect.signature(function).parameters.values())
+    bare = [
+        p.replace(annotation=inspect.Parameter.empty, default=inspect.Parameter.empty) for p in parameters
+    ]
+    given = ", ".join(str(p) for p in bare)
+    name = function.__name__ if function.__name__.isidentifier() else "function"
+    code = function.__code__
+    # Errors name the user's function, and where it is.
+    text = "\n" * max(code.co_firstlineno - 1, 0) + f"def {name}({given}): return _ruled({given})"
+    namespace: dict[str, Any] = {"_ruled": dispatcher, "__name__": function.__module__}
+    exec(compile(text, code.co_filename, "exec"), namespace)
+    caller = namespace[name]
+    caller.__qualname__ = function.__qualname__
+    caller.__defaults__ = function.__defaults__
+    return numba.njit(caller)
+
+
 def fold_arguments(
     function: Function, argtypes: Iterable[Any], keywords: Mapping[str, Any] | None = None
 ) -> tuple[Any, ...]:
@@ -125,6 +146,8 @@ def lower(
     """
     require_supported_numba()
     dispatcher = as_dispatcher(function)
+    if hasattr(dispatcher, "coenzyme_rule"):
+        dispatcher = _caller_of(dispatcher)
     folded = fold_arguments(dispatcher, argtypes, keywords)
     if dispatcher.targetoptions.get("forceobj"):
         raise CompilationError(

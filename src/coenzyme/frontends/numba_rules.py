@@ -29,7 +29,7 @@ from coenzyme.frontends.numba_target import TARGET_NAME, compiled_rules, rule_of
 from coenzyme.frontends.program import ComponentActivity, Mode
 from coenzyme.frontends.rule_code import RuleCode, RuleFunction
 
-__all__ = ["NumbaRule", "environments_of", "is_ruled", "keep", "provide", "replace"]
+__all__ = ["NumbaRule", "environments_of", "is_ruled", "keep", "lowered_function", "provide", "replace"]
 
 Implementation = Callable[..., Any]
 
@@ -142,7 +142,7 @@ def _provide(symbol: str, activities: tuple[ComponentActivity, ...], mode: Mode)
         position += len(argument.components)
     shadows = tuple(_writable(t) if s else types.none for t, s in zip(argtypes, shadowed, strict=True))
     first = rule.forward if mode is Mode.FORWARD else rule.augmented
-    made, produced = _lowered(first, (*argtypes, *shadows))
+    made, produced = lowered_function(first, (*argtypes, *shadows))
     for part, kind in zip(("result", "derivative"), produced, strict=False):
         # Shadows are taken for what their primals are, layout included.
         if kind != restype:
@@ -153,7 +153,7 @@ def _provide(symbol: str, activities: tuple[ComponentActivity, ...], mode: Mode)
             )
     reverse = None
     if mode is not Mode.FORWARD:
-        reverse, _ = _lowered(rule.reverse, (*argtypes, *shadows, produced[1], produced[2]))
+        reverse, _ = lowered_function(rule.reverse, (*argtypes, *shadows, produced[1], produced[2]))
     return RuleCode(arguments, layout_result(restype), tuple(shadowed), made, reverse)
 
 
@@ -162,7 +162,7 @@ def _writable(kind: Any) -> Any:
 
 
 @lru_cache(maxsize=1024)
-def _lowered(function: Implementation, argtypes: tuple[Any, ...]) -> tuple[RuleFunction, Any]:
+def lowered_function(function: Implementation, argtypes: tuple[Any, ...]) -> tuple[RuleFunction, Any]:
     """Return a function of a rule as simplified text, and the type of what it returns."""
     program = lower(function, argtypes)
     text = prepare(program.text, program.entry, is_ruled)

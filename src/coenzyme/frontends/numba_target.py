@@ -383,7 +383,8 @@ class IRDispatcher(Dispatcher):
         result = result_struct(cres.signature.return_type)
         if result is not None:
             context.results[symbol] = result
-        rule = rule_of_function.get(self.py_func)
+        origin = None if self.origin is None else self.origin()
+        rule = getattr(origin, "coenzyme_rule", None) or rule_of_function.get(self.py_func)
         if rule is not None:
             signature = cres.signature
             compiled_rules[cres.fndesc.llvm_func_name] = rule, signature.args, signature.return_type

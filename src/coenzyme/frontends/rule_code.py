@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from coenzyme.frontends.program import ArgumentLayout, ComponentActivity, Mode, ResultLayout
 
-__all__ = ["RuleCode", "RuleFunction", "RuleProvider"]
+__all__ = ["CustomCode", "CustomProvider", "RuleCode", "RuleFunction", "RuleProvider", "RuleUse"]
 
 
 @dataclass(frozen=True)
@@ -55,3 +55,61 @@ class RuleCode:
 
 RuleProvider = Callable[[str, Sequence[ComponentActivity], Mode], RuleCode]
 """Returns the code for a symbol, the activity of its LLVM parameters, and a mode."""
+
+
+@dataclass(frozen=True)
+class RuleUse:
+    """What calls of a function with a user's rule pass, as far as the rule's code depends on it.
+
+    Attributes
+    ----------
+    activities
+        How each LLVM parameter takes part.
+    kept
+        The parameters that point to what nobody writes before the reverse sweep has run.
+    width
+        How many directions one sweep follows.
+    """
+
+    activities: tuple[ComponentActivity, ...]
+    kept: frozenset[int]
+    width: int
+
+
+@dataclass(frozen=True)
+class CustomCode:
+    """The functions of a user's rule for one use of it, in the primal's calling convention.
+
+    - ``forward(arguments…, tangents…) -> (result, tangents of the result…)``
+    - ``augmented(arguments…, shadows…) -> (result, shadows of the result…, saved)``
+    - ``reverse(arguments…, shadows…, cotangents…, saved) -> (adjoints…)``
+    - ``release(shadows of the result…, saved)`` gives back what the record of a call holds
+
+    Where there are several directions, tangents, shadows, cotangents and adjoints come one lane after another.
+    The adjoints of a lane are a tuple with one entry for each argument in `returned`.
+
+    Attributes
+    ----------
+    arguments, result
+        The primal's.
+    shadowed
+        For each argument, whether a tangent or shadow is passed.
+    returned
+        The arguments with numbers whose adjoints are returned.
+    first
+        The forward derivative, or the augmented primal.
+    reverse, release
+        None in forward mode.
+    """
+
+    arguments: tuple[ArgumentLayout, ...]
+    result: ResultLayout
+    shadowed: tuple[bool, ...]
+    returned: tuple[int, ...]
+    first: RuleFunction
+    reverse: RuleFunction | None
+    release: RuleFunction | None
+
+
+CustomProvider = Callable[[str, RuleUse, Mode], CustomCode]
+"""Returns the code for a symbol, what a call of it passes, and a mode."""

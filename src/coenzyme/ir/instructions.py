@@ -539,6 +539,8 @@ class Function(Global):
     body (``unnamed_addr #0 !dbg !4`` …). `ruled` says that derivatives come from a rule, not from the
     body, and that all a call writes is its result, behind the first parameter. `spared`, where it is not
     None, lists pointer parameters behind which a call writes nothing, and says that it stores no pointers.
+    `custom` says that derivatives come from a user's rule; where `spared` is not None then, what the result
+    leads to is new memory.
     `replayed` says that the reverse sweep runs a call again, for what that reads is then as it was.
     `is_foreign` says that it comes from code of which nobody declares what lies in its memory.
     """
@@ -546,6 +548,7 @@ class Function(Global):
     __slots__ = (
         "arguments",
         "blocks",
+        "custom",
         "function_type",
         "is_foreign",
         "prefix",
@@ -570,6 +573,7 @@ class Function(Global):
         self.prefix = prefix
         self.suffix = suffix
         self.ruled = False
+        self.custom = False
         self.replayed = False
         self.is_foreign = False
         self.spared: frozenset[int] | None = None

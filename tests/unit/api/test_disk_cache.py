@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import textwrap
 
 import pytest
 
@@ -250,3 +251,23 @@ def test_functions_that_call_others_are_found(tmp_path):
     ]
     assert runs[0] == [runs[1][0], 0, 0]
     assert runs[1][1:] == [1, 0]
+
+
+def test_what_is_not_kept_after_what_is_kept_finds_code_of_its_own(tmp_path):
+    # Code that another function keeps to itself was called by the convention that it had before.
+    run = """
+        import numba, numpy as np, coenzyme as cz
+        import coenzyme.api.kept as kept
+        x = np.arange(3.0)
+        first = cz.jacfwd(numba.njit(lambda x: x * x))(x)
+        kept.program_text = lambda *given: None
+        print(np.diag(first), np.diag(cz.jacfwd(numba.njit(lambda x: -x * x))(x)))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(run)],
+        env={**os.environ, "COENZYME_CACHE_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.strip() == "[0. 2. 4.] [-0. -2. -4.]", done.stderr

@@ -1,0 +1,1 @@
+"""Derivatives that users write: `rule`, `inactive`, and what they are made of."""
