@@ -1,8 +1,8 @@
 """Derivatives of functions that have a user's rule: the rule's functions in the convention of the call table.
 
 They differ from the rules of :mod:`coenzyme.derive.ruled` in what the function may do: take numbers that
-vary, and write to its arguments. So the rule's own code runs once for all directions. What the function writes
-is what :attr:`Function.spared` leaves.
+vary, and write to its arguments. So the rule's own code runs once for all directions. What the function
+writes is what :attr:`Function.spared` leaves.
 """
 
 from __future__ import annotations

@@ -85,8 +85,8 @@ class CustomCode:
     - ``reverse(arguments…, shadows…, cotangents…, saved) -> (adjoints…)``
     - ``release(shadows of the result…, saved)`` gives back what the record of a call holds
 
-    Where there are several directions, tangents, shadows, cotangents and adjoints come one lane after another.
-    The adjoints of a lane are a tuple with one entry for each argument in `returned`.
+    Where there are several directions, tangents, shadows, cotangents and adjoints come one lane after
+    another. The adjoints of a lane are a tuple with one entry for each argument in `returned`.
 
     Attributes
     ----------

@@ -291,10 +291,7 @@ def test_a_config_says_what_is_overwritten_and_how_many_directions_there_are():
         return (x * y).sum()
 
     def fwd(config, x, y):
-        if config.overwritten("x"):
-            kept = x.copy()
-        else:
-            kept = x
+        kept = x.copy() if config.overwritten("x") else x
         return (x * y).sum(), (kept, y, config.overwritten("x"), config.overwritten("y"), config.width)
 
     def bwd(config, residuals, cotangent):
@@ -337,11 +334,11 @@ def test_errors_of_definition_are_said_at_once():
     def f(x, y):
         return x * y
 
-    with pytest.raises(ActivityError, match="fwd of .*f takes 1 arguments, and should take 2"):
+    with pytest.raises(ActivityError, match=r"fwd of .*f takes 1 arguments, and should take 2"):
         f.defvjp(lambda x: (x, x), lambda r, c: (c, c))
-    with pytest.raises(ActivityError, match="bwd of .*f takes 3 arguments, and should take 2"):
+    with pytest.raises(ActivityError, match=r"bwd of .*f takes 3 arguments, and should take 2"):
         f.defvjp(lambda x, y: (x, x), lambda r, c, d: (c, c))
-    with pytest.raises(ActivityError, match="jvp of .*f takes 1 arguments"):
+    with pytest.raises(ActivityError, match=r"jvp of .*f takes 1 arguments"):
         f.defjvp(lambda p: p)
     f.defjvp(lambda p, t: (p[0] * p[1], t[0]))
     with pytest.raises(ActivityError, match="before"):

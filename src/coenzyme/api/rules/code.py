@@ -13,6 +13,7 @@ from coenzyme.api.memory import copy_like
 from coenzyme.api.rules import runtime
 from coenzyme.api.rules.config import Config, ConfigType, config_of
 from coenzyme.api.source import Source, tuple_of
+from coenzyme.api.structure import parts_of
 from coenzyme.frontends.custom_rules import Part, Site
 
 __all__ = ["RuleFunctions", "write"]
@@ -187,7 +188,7 @@ class _Code:
 def _is_known(kind: Any) -> bool:
     """Whether all memory behind a value of a type is that of arrays in it."""
     if isinstance(kind, types.BaseTuple):
-        return all(map(_is_known, kind.types))
+        return all(map(_is_known, parts_of(kind)))
     if isinstance(kind, (types.Array, types.Number, types.Boolean, types.NoneType, types.UnicodeType)):
         return True
     return isinstance(kind, (types.Omitted, types.Literal, types.Callable, types.Dispatcher))

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from numba.core import types
-from numba.core.datamodel import models, register_default
+from numba.core.datamodel import models
+from numba.core.datamodel.registry import register_default
 from numba.extending import intrinsic, overload_attribute, overload_method
 
 from coenzyme.errors import ActivityError
