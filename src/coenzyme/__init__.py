@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from coenzyme.api.explain import explain
     from coenzyme.api.ignore import ignore_derivatives
     from coenzyme.api.jacobian import jacfwd, jacobian, jacrev
+    from coenzyme.api.rules.inactive import inactive
     from coenzyme.api.rules.rule import rule
     from coenzyme.api.second_order import gradient_and_hvp, hessian, hvp, hvp_into, linearize
     from coenzyme.api.split import autodiff_thunk
@@ -75,6 +76,7 @@ _HOMES = {
     "hvp": "api.second_order",
     "hvp_into": "api.second_order",
     "ignore_derivatives": "api.ignore",
+    "inactive": "api.rules.inactive",
     "jacfwd": "api.jacobian",
     "jacobian": "api.jacobian",
     "jacrev": "api.jacobian",
@@ -122,6 +124,7 @@ __all__ = [
     "hvp",
     "hvp_into",
     "ignore_derivatives",
+    "inactive",
     "jacfwd",
     "jacobian",
     "jacrev",

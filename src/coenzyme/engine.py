@@ -73,7 +73,7 @@ from coenzyme.ir.stack_arrays import move_stack_arrays
 from coenzyme.ir.tbaa import note_accessed_types
 from coenzyme.ir.types import I32
 from coenzyme.ir.values import Argument
-from coenzyme.rules import Effect, classify, find_container_rule, is_inactive
+from coenzyme.rules import GIVEN, Effect, classify, find_container_rule, is_declared_inactive, is_inactive
 
 __all__ = [
     "Derivative",
@@ -450,7 +450,7 @@ def _arrays_alone(program: Program) -> tuple[int, ...]:
 
 
 def _stays_out_of_line(symbol: str) -> bool:
-    return is_ruled(symbol) or is_launched(symbol)
+    return is_ruled(symbol) or is_launched(symbol) or is_declared_inactive(symbol)
 
 
 def _parallel_or_serial(
@@ -730,6 +730,8 @@ def _unneeded(program: Program, options: Options) -> frozenset[int]:
 
 def _holds_names(text: str) -> bool:
     """Return whether `text` calls what must not be inlined before it is differentiated."""
+    if GIVEN in text:
+        return True
     defined = re.findall(r'^define [^@\n]*@"?([^"(\s]+)', text, re.MULTILINE)
     return any(is_ruled(name) or is_inactive(name) or find_container_rule(name) for name in defined)
 

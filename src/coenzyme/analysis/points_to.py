@@ -349,7 +349,7 @@ class _Solver:
                 targets = {(o, None) for o in self.result.of(pointers[0])}
                 sources = {(o, None) for o in self.result.of(pointers[1])}
                 self._store_into(targets, self._loaded_from(sources))
-            case Effect.UNKNOWN if is_internal_call(call):
+            case Effect.UNKNOWN | Effect.INACTIVE if is_internal_call(call):
                 self._visit_internal(call)
             case Effect.UNKNOWN | Effect.REALLOCATION:
                 reached = {(o, None) for o in self.result.reachable(pointers)}

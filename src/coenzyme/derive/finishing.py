@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from itertools import count
 
+from coenzyme.derive.adopted import adopt_prepared
 from coenzyme.ir.instructions import Function, Module
 from coenzyme.ir.parser import parse_module
 from coenzyme.ir.printer import print_module
-from coenzyme.rules import container_definitions, definitions, is_inactive
+from coenzyme.rules import GIVEN, container_definitions, definitions, given_texts, is_inactive
 from coenzyme.rules.blas_library import library_definitions
 from coenzyme.rules.carrying import carrying_definitions
 
@@ -42,6 +44,10 @@ def finish(module: Module, derived: Function, entry: Function) -> None:
     entry.prefix = "internal"
 
 
+def _declared(module: Module) -> list[str]:
+    return [f.name for f in module.functions.values() if f.is_declaration]
+
+
 def with_definitions(module: Module, *, again: bool = False) -> str:
     """Return the text of `module`, with the functions that derivatives call and no library has.
 
@@ -50,6 +56,13 @@ def with_definitions(module: Module, *, again: bool = False) -> str:
     again
         The text will be differentiated: what is no more than a name to differentiation stays one.
     """
+    numbers = count()
+    while texts := given_texts(_declared(module), again=again):
+        for given in texts:
+            adopt_prepared(module, given, next(numbers))
+    for function in module.functions.values():
+        if function.name.startswith(GIVEN) and not function.is_declaration:
+            function.prefix = "internal"
     text = print_module(module)
     called = (f.name for f in module.functions.values() if f.is_declaration)
     extra = definitions(name for name in called if not (again and is_inactive(name)))

@@ -504,7 +504,7 @@ def internal_calls(shape: Shape, activity: Activity) -> list[Call]:
     for block in shape.exits.live:
         for instruction in block.instructions:
             if isinstance(instruction, Call) and is_internal_call(instruction):
-                if is_release(instruction):
+                if is_release(instruction) or called_effect(instruction) is Effect.INACTIVE:
                     continue
                 if is_ruled_call(instruction) and not activity.has_shadow(instruction.arguments[0]):
                     continue  # nobody asks for the derivative of its result

@@ -37,6 +37,8 @@ from coenzyme.codegen.store import Store
 from coenzyme.frontends.numba_rules import NumbaRule
 from coenzyme.frontends.numba_target import compiled_rules
 from coenzyme.frontends.program import Program
+from coenzyme.rules import GIVEN
+from coenzyme.rules.given import holds_inactive
 
 __all__ = [
     "EntryLibrary",
@@ -149,6 +151,8 @@ def program_text(program: Program, prepared: Callable[[], str]) -> str | None:
         )
         if not known and symbol in text:
             return None  # the code of the rule is not in that of the program
+    if GIVEN in text or holds_inactive(text):
+        return None
     numbers: dict[str, str] = {}
     return _SERIAL.sub(
         lambda found: numbers.setdefault(found.group(), f"<{len(numbers)}>"), _DIGEST_LINE.sub("", text)

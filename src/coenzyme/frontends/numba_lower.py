@@ -146,7 +146,7 @@ def lower(
     """
     require_supported_numba()
     dispatcher = as_dispatcher(function)
-    if hasattr(dispatcher, "coenzyme_rule"):
+    if hasattr(dispatcher, "coenzyme_rule") or hasattr(dispatcher, "coenzyme_inactive"):
         dispatcher = _caller_of(dispatcher)
     folded = fold_arguments(dispatcher, argtypes, keywords)
     if dispatcher.targetoptions.get("forceobj"):

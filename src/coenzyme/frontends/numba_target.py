@@ -61,6 +61,7 @@ from coenzyme.frontends.numba_outside import is_outside, lower_outside, outside_
 from coenzyme.frontends.numba_power import is_power, lower_power, lower_powers_of_arrays
 from coenzyme.frontends.numba_structs import is_instance, result_struct, struct_parameters
 from coenzyme.frontends.structs import DESTRUCTOR, Struct
+from coenzyme.rules.given import declare_inactive
 
 __all__ = [
     "TARGET_NAME",
@@ -68,6 +69,7 @@ __all__ = [
     "IRLibrary",
     "compiled_rules",
     "find_twin",
+    "has_twin",
     "ir_target",
     "loops_in_series",
     "rule_of_function",
@@ -384,7 +386,11 @@ class IRDispatcher(Dispatcher):
         if result is not None:
             context.results[symbol] = result
         origin = None if self.origin is None else self.origin()
-        rule = getattr(origin, "coenzyme_rule", None) or rule_of_function.get(self.py_func)
+        rule = rule_of_function.get(self.py_func)
+        if getattr(origin, "coenzyme_stand_in", None) is None:
+            rule = getattr(origin, "coenzyme_rule", rule)
+        if getattr(origin, "coenzyme_inactive", False):
+            declare_inactive(symbol)
         if rule is not None:
             signature = cres.signature
             compiled_rules[cres.fndesc.llvm_func_name] = rule, signature.args, signature.return_type
@@ -480,14 +486,20 @@ def _find_stencil(stencil: StencilFunc) -> StencilFunc:
     return _stencils[stencil.id]
 
 
+def has_twin(dispatcher: CPUDispatcher) -> bool:
+    """Return whether a function has been lowered for differentiation before."""
+    return dispatcher in _twins or dispatcher in _serial_twins
+
+
 def find_twin(dispatcher: CPUDispatcher) -> IRDispatcher:
     """Return the dispatcher of this target for the same Python function, options and declared signatures."""
     with global_compiler_lock:
         twins = _serial_twins if _in_series else _twins
         twin = twins.get(dispatcher)
         if twin is None:
+            stand_in = getattr(dispatcher, "coenzyme_stand_in", None)
             twin = IRDispatcher(
-                dispatcher.py_func,
+                dispatcher.py_func if stand_in is None else stand_in,
                 locals=dict(dispatcher.locals),
                 targetoptions=_target_options(dispatcher.targetoptions),
                 pipeline_class=pipeline_with_lines(dispatcher._compiler.pipeline_class),

@@ -8,6 +8,7 @@ from coenzyme.rules.containers import ContainerAct, ContainerRule, find_containe
 from coenzyme.rules.effects import OUTSIDE, Effect, classify, is_inactive
 from coenzyme.rules.evaluation import evaluate
 from coenzyme.rules.expression import RESULT, Expression, Target, lower
+from coenzyme.rules.given import GIVEN, given_texts, is_declared_inactive
 from coenzyme.rules.memory import (
     Allocation,
     BlockKind,
@@ -27,6 +28,7 @@ from coenzyme.rules.symbols import FLOAT_TYPES, RULES, Symbol, find_call_rule, f
 
 __all__ = [
     "FLOAT_TYPES",
+    "GIVEN",
     "OUTSIDE",
     "RESULT",
     "RULES",
@@ -55,6 +57,8 @@ __all__ = [
     "find_container_rule",
     "find_memory_rule",
     "find_rule",
+    "given_texts",
+    "is_declared_inactive",
     "is_inactive",
     "lower",
     "parse_expression",

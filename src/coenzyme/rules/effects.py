@@ -8,6 +8,7 @@ from enum import Enum
 from functools import cache
 
 from coenzyme.rules.containers import ContainerAct, find_container_rule
+from coenzyme.rules.given import is_declared_inactive
 from coenzyme.rules.memory import (
     Allocation,
     Deallocation,
@@ -191,7 +192,7 @@ def classify(callee: str) -> Effect:
     container = find_container_rule(callee)
     if container is not None:
         return _CONTAINERS[container.act]
-    if _INACTIVE.fullmatch(callee):
+    if is_declared_inactive(callee) or _INACTIVE.fullmatch(callee):
         return Effect.INACTIVE
     if _BLAS.fullmatch(callee):
         return Effect.BLAS

@@ -8,6 +8,7 @@ from typing import Final
 
 from coenzyme.errors import MissingRuleError
 from coenzyme.rules import special
+from coenzyme.rules.given import GIVEN, find_given, find_given_family
 from coenzyme.rules.rule import OperandKind, Rule
 from coenzyme.rules.table import FUNCTIONS, INSTRUCTIONS
 
@@ -92,7 +93,11 @@ def find_call_rule(callee: str) -> tuple[Rule, str] | None:
     Unlike :func:`find_rule` it does not take the name of a function for that of an instruction: C has an
     ``fmul`` of its own.
     """
-    return _BY_CALLEE.get(callee)
+    found = _BY_CALLEE.get(callee)
+    if found is None and callee.startswith(GIVEN):
+        given = find_given(callee)
+        return None if given is None else (given.rule, given.float_type)
+    return found
 
 
 def symbol_for(family: str, float_type: str) -> Symbol:
@@ -109,6 +114,9 @@ def symbol_for(family: str, float_type: str) -> Symbol:
     Symbol(name='llvm.ldexp.f64.i32', parameter_types=('double', 'i32'), return_type='double', defined=False)
     """
     rule = RULES.get(family)
+    given = find_given_family(family) if rule is None else None
+    if given is not None:
+        return Symbol(*given)
     if float_type in FLOAT_TYPES and family in special.FAMILIES:
         types = _types(special.FAMILIES[family].kinds, float_type)
         return Symbol(special.name_of(family, float_type), types, float_type, defined=True)

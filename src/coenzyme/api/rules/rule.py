@@ -10,14 +10,18 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from numba.core.registry import CPUDispatcher
+from numba.extending import intrinsic
 
 from coenzyme.api.functions import as_dispatcher
 from coenzyme.api.rules.code import RuleFunctions, write
+from coenzyme.api.source import Source
 from coenzyme.engine import effects
 from coenzyme.errors import ActivityError, MissingRuleError
 from coenzyme.frontends.custom_rules import CustomRule, Part, Site
+from coenzyme.frontends.given_rules import Partials, type_use
+from coenzyme.frontends.numba_target import has_twin
 
-__all__ = ["RuleDispatcher", "UserRule", "rule"]
+__all__ = ["RuleDispatcher", "UserRule", "dispatcher_like", "rule"]
 
 
 class UserRule(CustomRule):
@@ -30,6 +34,7 @@ class UserRule(CustomRule):
         self.jvp: Any = None
         self.fwd: Any = None
         self.bwd: Any = None
+        self.partials: Partials | None = None
         self.with_config: set[str] = set()
         self.with_shadows = False
 
@@ -70,18 +75,51 @@ class UserRule(CustomRule):
 
     def define_jvp(self, jvp: Any) -> None:
         """Take the rule for forward mode."""
+        self._require_new("defpartials", self.partials)
         self._require_new("defjvp", self.jvp)
         self.jvp, config, _ = self._read("jvp", jvp, ["primals", "tangents"])
         self._note("jvp", config)
 
     def define_vjp(self, fwd: Any, bwd: Any) -> None:
         """Take the rule for reverse mode."""
+        self._require_new("defpartials", self.partials)
         self._require_new("defvjp", self.bwd)
         first, config, _ = self._read("fwd", fwd, self.names)
         second, other, shadows = self._read("bwd", bwd, ["residuals", "cotangent"], shadows=True)
         self.fwd, self.bwd, self.with_shadows = first, second, shadows
         self._note("fwd", config)
         self._note("bwd", other)
+
+    def define_partials(self, functions: Sequence[Any], own: Callable[[], Any]) -> Partials:
+        """Take the partial derivatives."""
+        self._require_new("defpartials", self.partials)
+        self._require_new("defvjp or defjvp", self.jvp or self.bwd)
+        count = len(self.names)
+        if len(functions) not in (1, count):
+            raise ActivityError(
+                f"{len(functions)} partials are given for {count} arguments of {self.qualname}",
+                function=self.qualname,
+                remedy="give one function for each argument, or one that returns all as a tuple",
+            )
+        made: list[Any] = []
+        for number in range(count):
+            together = len(functions) == 1
+            function = functions[0 if together else number]
+            if function is None:
+                made.append(_nothing(count))
+                continue
+            dispatcher = as_dispatcher(function)
+            taken = len(inspect.signature(dispatcher.py_func).parameters)
+            if taken not in (count, count + 1):
+                raise ActivityError(
+                    f"a partial of {self.qualname} takes {taken} arguments, and should take {count}",
+                    function=self.qualname,
+                    remedy=f"let it take ({', '.join(self.names)}), or the value before these",
+                )
+            place = number if together and count > 1 else None
+            made.append(_partial(dispatcher, count, place, with_value=taken > count))
+        self.partials = Partials(own(), made)
+        return self.partials
 
     def _note(self, what: str, config: bool) -> None:
         if config:
@@ -123,6 +161,52 @@ class RuleDispatcher(CPUDispatcher):
     """
 
     coenzyme_rule: UserRule
+    coenzyme_stand_in: Any = None
+
+    def defpartials(self, *partials: Any, check: Sequence[Any] | None = None) -> None:
+        """Give the partial derivatives of a function of numbers; every mode and order follows.
+
+        Parameters
+        ----------
+        partials
+            One function that returns all of them as a tuple, or one for each argument, None where there is
+            none. They take the arguments of the function, after its value if they have one parameter more.
+            Where they raise, the derivative is NaN. Of a function of complex numbers they are the complex
+            derivatives.
+        check
+            Arguments, at which the partial derivatives are compared with central differences at once.
+
+        Raises
+        ------
+        ActivityError
+            For another number of functions or parameters, where there is a rule already, or where a partial
+            derivative is not what differences say.
+
+        Examples
+        --------
+        >>> import coenzyme as cz
+        >>> @cz.rule
+        ... def cube(x):
+        ...     return x * x * x
+        >>> cube.defpartials(lambda x: 3 * x * x, check=(2.0,))
+        >>> cz.grad(cube)(2.0), cz.grad(cz.grad(cube))(2.0)
+        (12.0, 12.0)
+        """
+        rule = self.coenzyme_rule
+        if has_twin(self):
+            raise ActivityError(
+                f"{rule.qualname} has been compiled into a derivative before it has partial derivatives",
+                function=rule.qualname,
+                remedy="give them where the function is defined",
+            )
+        own = rule.define_partials(partials, lambda: dispatcher_like(rule.plain, CPUDispatcher))
+        if check is not None:
+            try:
+                _compare(rule, own, check)
+            except ActivityError:
+                rule.partials = None
+                raise
+        self.coenzyme_stand_in = _stand_in(rule, own)
 
     def defvjp(self, fwd: Callable[..., Any], bwd: Callable[..., Any]) -> None:
         """Give the derivative for reverse mode.
@@ -194,7 +278,7 @@ def rule(function: Any = None, *, writes: Sequence[str] | None = None) -> Any:
             function=plain.py_func.__qualname__,
             remedy=f"name some of {', '.join(names)}",
         )
-    made = _dispatcher_like(plain, RuleDispatcher)
+    made = dispatcher_like(plain, RuleDispatcher)
     made.coenzyme_rule = UserRule(plain, None if writes is None else tuple(names.index(n) for n in writes))
     return made
 
@@ -209,7 +293,7 @@ def _plain(dispatcher: Any) -> Any:
     return dispatcher
 
 
-def _dispatcher_like(dispatcher: Any, kind: type[Any]) -> Any:
+def dispatcher_like(dispatcher: Any, kind: type[Any]) -> Any:
     """Return a dispatcher of another class for the same function, options and declared signatures."""
     made = kind(
         dispatcher.py_func,
@@ -222,3 +306,63 @@ def _dispatcher_like(dispatcher: Any, kind: type[Any]) -> Any:
             made.compile(signature)
         made.disable_compile()
     return made
+
+
+# --- partial derivatives
+
+
+def _nothing(count: int) -> Any:
+    source = Source()
+    source.add("return None")
+    return as_dispatcher(source.function("partial", ", ".join(["value", *_names(count)])))
+
+
+def _partial(function: Any, count: int, place: int | None, *, with_value: bool) -> Any:
+    """Return a partial derivative as a function of the value and the arguments."""
+    source = Source()
+    given = ["value", *_names(count)]
+    call = f"{source.name('partial', function)}({', '.join(given if with_value else given[1:])})"
+    source.add(f"return {call}" if place is None else f"return {call}[{place}]")
+    return as_dispatcher(source.function("partial", ", ".join(given)))
+
+
+def _names(count: int) -> list[str]:
+    return [f"x{i}" for i in range(count)]
+
+
+def _stand_in(rule: UserRule, partials: Partials) -> Any:
+    """Return what is compiled to be differentiated in the place of a function with partial derivatives."""
+    given = ", ".join(rule.names)
+    source = Source({"type_use": type_use, "partials": partials})
+    source.add(f"return type_use(partials, ({given},))")
+    use = intrinsic(source.function(rule.qualname, f"typing_context, {given}"))
+    source = Source()
+    source.add(f"return {source.name('use', use)}({given})")
+    function = source.function(rule.qualname, given)
+    function.__defaults__ = rule.plain.py_func.__defaults__
+    return function
+
+
+_STEP = 1e-5
+_CLOSE = 1e-6
+
+
+def _compare(rule: UserRule, partials: Partials, at: Sequence[Any]) -> None:
+    """Raise where partial derivatives are not what central differences say."""
+    value = rule.plain(*at)
+    for number, x in enumerate(at):
+        if not isinstance(x, (float, complex)):
+            continue
+        found = partials.partials[number](value, *at)
+        step = _STEP * max(abs(x), 1.0)
+        ends = [rule.plain(*at[:number], x + s, *at[number + 1 :]) for s in (step, -step)]
+        expected = (ends[0] - ends[1]) / (2 * step)
+        found = 0.0 if found is None else found
+        if not abs(found - expected) <= _CLOSE * max(abs(expected), abs(found), 1.0):
+            raise ActivityError(
+                f"the partial of {rule.qualname} in {rule.names[number]} is {found}, and differences"
+                f" say {expected}",
+                function=rule.qualname,
+                argument=rule.names[number],
+                remedy="check its formula",
+            )
