@@ -5,6 +5,9 @@ Every function with a rule is compared with the same function without one, which
 
 from __future__ import annotations
 
+import ctypes
+import ctypes.util
+import math
 import threading
 from typing import Any
 
@@ -410,3 +413,76 @@ def test_rules_run_in_parallel_loops_and_in_threads():
         worker.join()
     assert found == [expected, expected]
     assert expected == pytest.approx(2 * sum(1.0 + 1e-5 * i for i in range(10_000)))
+
+
+def test_functions_of_c_have_the_rules_that_they_are_given():
+    library = ctypes.CDLL(ctypes.util.find_library("m"))
+    erf = library.erf
+    erf.restype, erf.argtypes = ctypes.c_double, [ctypes.c_double]
+    external = nb.types.ExternalFunction("erf", nb.float64(nb.float64))
+
+    def slope(x):
+        return 2 / math.sqrt(math.pi) * math.exp(-x * x)
+
+    slope = nb.njit(slope)
+    expected = math.erf(0.3) + 0.3 * slope(0.3)
+    for function in (erf, external):
+        ruled = cz.rule(function)
+        ruled.defpartials(lambda x: slope(x))  # noqa: PLW0108 - it is compiled
+        f = _times(ruled)
+        assert cz.grad(f)(0.3) == pytest.approx(expected, rel=1e-14)
+        assert cz.jvp(f, (0.3,), (1.0,))[1] == pytest.approx(expected, rel=1e-14)
+    with pytest.raises(ActivityError, match="argtypes"):
+        cz.rule(library.erfc)
+
+
+def _times(f: Any) -> Any:
+    return nb.njit(lambda x: f(x) * x)
+
+
+def test_functions_of_numpy_have_the_rules_that_they_are_given():
+    sinc = cz.rule(np.sinc)
+    sinc.defpartials(lambda v, x: (np.cos(np.pi * x) - v) / x, check=(0.3,))
+    assert sinc(0.3) == np.sinc(0.3)
+    expected = np.sinc(0.3) + np.cos(np.pi * 0.3) - np.sinc(0.3)
+    assert cz.grad(_times(sinc))(0.3) == pytest.approx(expected, rel=1e-14)
+    cbrt = cz.rule(np.cbrt)
+    cbrt.defpartials(lambda v, x: v / (3 * x))
+    assert cz.grad(cbrt)(8.0) == pytest.approx(1 / 12)
+
+
+def test_a_function_whose_writes_nobody_sees_may_declare_them():
+    copy = ctypes.CDLL(None).memmove
+    copy.restype, copy.argtypes = None, [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t]
+
+    def move(x, y):
+        copy(y.ctypes, x.ctypes, 8 * x.size)
+
+    def fwd(x, y):
+        moved(x, y)
+        return None, None
+
+    def bwd(residuals, cotangent, shadows):
+        dx, dy = shadows
+        dx += dy
+        dy[:] = 0.0
+
+    for writes in (["y"], None):
+        moved = cz.rule(nb.njit(move), writes=writes)
+        moved.defvjp(fwd, bwd)
+
+        gradient = cz.grad(_sum_of_moved(moved))(X)
+        np.testing.assert_allclose(gradient, 4 * X**3 + 2 * X, rtol=1e-14)
+
+
+def _sum_of_moved(moved: Any) -> Any:
+    @nb.njit
+    def f(x):
+        y, w = np.empty_like(x), x * x
+        moved(w, y)
+        s = (y * y).sum()
+        w[0] = 3.0
+        y[1] = y[1] * 1.0
+        return s + y.sum()
+
+    return f

@@ -69,7 +69,7 @@ def in_complex(f: Any) -> Any:
 
 CASES = [
     (in_numbers, product, nb.njit(lambda x, y: x * x * y)),
-    (in_a_loop, root, nb.njit(lambda x: np.sqrt(x))),
+    (in_a_loop, root, nb.njit(lambda x: np.sqrt(x) + 0.0)),
     (in_complex, exponential, nb.njit(lambda z, a: np.exp(z * a))),
 ]
 

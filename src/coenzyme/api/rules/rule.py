@@ -13,6 +13,7 @@ from numba.core.registry import CPUDispatcher
 from numba.extending import intrinsic
 
 from coenzyme.api.functions import as_dispatcher
+from coenzyme.api.rules.calling import calling
 from coenzyme.api.rules.code import RuleFunctions, write
 from coenzyme.api.source import Source
 from coenzyme.engine import effects
@@ -258,18 +259,47 @@ def rule(function: Any = None, *, writes: Sequence[str] | None = None) -> Any:
     Parameters
     ----------
     function
-        A function compiled by Numba, or one that Numba can compile.
+        A function compiled by Numba, or one that Numba can compile or call: a function of
+        NumPy, of `ctypes` or `cffi`, a `numba.types.ExternalFunction`. What comes back is to be called then.
     writes
         The names of the arguments whose memory it writes to; left out, this is read from its code.
 
     Returns
     -------
     RuleDispatcher
-        Called as before. Its methods `defpartials`, `defvjp` and `defjvp` give the derivatives.
+        Called as before, from Python and from compiled code. Its methods `defpartials`, `defvjp` and `defjvp`
+        give the derivatives.
+
+    Raises
+    ------
+    ActivityError
+        For what Numba cannot compile, a function with rules already, or names that are no arguments.
+
+    Notes
+    -----
+    The function stays a call until it is differentiated; then its rule is used in the place of its code, in
+    loops, in other functions with rules, and where it calls itself. To differentiate it in a mode for which it
+    has no rule is an error.
+
+    Examples
+    --------
+    >>> import numpy as np, coenzyme as cz
+    >>> @cz.rule
+    ... def norm(x):
+    ...     return np.sqrt((x * x).sum())
+    >>> def fwd(x):
+    ...     value = norm(x)
+    ...     return value, (x, value)
+    >>> def bwd(residuals, cotangent):
+    ...     x, value = residuals
+    ...     return (cotangent * x / value,)
+    >>> norm.defvjp(fwd, bwd)
+    >>> cz.grad(norm)(np.array([3.0, 4.0]))
+    array([0.6, 0.8])
     """
     if function is None:
         return lambda function: rule(function, writes=writes)
-    plain = _plain(as_dispatcher(function))
+    plain = _plain(calling(function))
     names = list(inspect.signature(plain.py_func).parameters)
     unknown = [n for n in writes or () if n not in names]
     if unknown:
