@@ -278,8 +278,8 @@ def rule(function: Any = None, *, writes: Sequence[str] | None = None) -> Any:
     Notes
     -----
     The function stays a call until it is differentiated; then its rule is used in the place of its code, in
-    loops, in other functions with rules, and where it calls itself. To differentiate it in a mode for which it
-    has no rule is an error.
+    loops, in other functions with rules, and where it calls itself. To differentiate it in a mode for which
+    it has no rule is an error.
 
     Examples
     --------
