@@ -409,3 +409,47 @@ def test_nesting_of_everything():
     assert gradient.parts["a"][1][0].rate == 4.0
     assert gradient.parts["a"][1][1] is None
     np.testing.assert_allclose(gradient.parts["s"].toarray(), [[0.0, 0.0], [0.0, 2.0]])
+
+
+def test_arrays_that_are_part_of_constants_too():
+    def f(m, d):
+        return (m["a"] * d["a"]).sum()
+
+    for _ in range(2):
+        np.testing.assert_allclose(cz.grad(f)({"a": X}, {"a": X})["a"], X)
+    both = cz.grad(f, argnums=(0, 1))({"a": X}, {"a": X})
+    assert both[0]["a"] is both[1]["a"]
+    np.testing.assert_allclose(both[0]["a"], 2 * X)
+
+
+def test_integers_and_floats_in_turns():
+    gradient = cz.grad(lambda m: m["a"][0] * m["b"][0])
+    for _ in range(2):
+        for b in (np.array([3]), np.array([3.0])):
+            found = gradient({"a": X, "b": b})
+            np.testing.assert_allclose(found["a"], [3.0, 0.0])
+            np.testing.assert_allclose(found["b"], [1.0] if b.dtype == float else [3])
+
+
+def test_fields_that_appear_later_are_seen():
+    model = Plain(X, 3.0)
+    gradient = cz.grad(lambda m: m.x[0] * m.rate)
+    assert not hasattr(gradient(model), "late")
+    model.late = 2.0
+    assert gradient(model).late == 0.0
+
+
+def test_constant_objects_that_active_values_are_written_into():
+    def f(w, s):
+        s.rate = w[0] * w[0]
+        return s.rate * w[1]
+
+    state = Plain(X, 0.0)
+    np.testing.assert_allclose(cz.grad(f)(np.array([3.0, 4.0]), state), [24.0, 9.0])
+    assert state.rate == 9.0
+
+
+def test_typed_containers_and_instances_inside():
+    items = nb.typed.List([1.0, 2.0])
+    gradient = cz.grad(lambda m: m["l"][0] * m["l"][1] * m["k"])({"l": items, "k": 3.0})
+    assert (list(gradient["l"]), gradient["k"]) == ([6.0, 3.0], 2.0)

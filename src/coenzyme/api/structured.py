@@ -34,6 +34,7 @@ from coenzyme.api.tangents import check_no_tangent, tangent_for
 from coenzyme.api.trees.apart import only_read, read_alone
 from coenzyme.api.trees.plan import Plan, holds_numbers, is_structured, mismatch, plan_call
 from coenzyme.api.trees.regions import regions_of
+from coenzyme.api.trees.shadows import has_numbers
 from coenzyme.api.trees.sums import gathered
 from coenzyme.errors import ActivityError, CoenzymeError, ShadowError
 
@@ -78,8 +79,14 @@ class StructuredGradient:
         for plan, entry, request in self._known.get(len(args), ()):
             if request.passes is passes or request.passes == passes:
                 taken = plan.extract(*args)
-                if taken is not None:
+                if taken is None:
+                    continue
+                try:
                     return (self._run(plan, entry, request, *taken),)
+                except ActivityError:
+                    # Refused before anything ran, if so: the plan takes dtypes for granted, which cost time.
+                    if all(has_numbers(taken[0][i]) for i in plan.differentiated if plan.leaves[i].is_array):
+                        raise
         return None
 
     def first(self, args: Sequence[Any]) -> Any:

@@ -234,6 +234,7 @@ class _Planner:
         self._like.add("try:")
         self._again: list[str] = []
         self._back: list[str] = []
+        self._types: dict[int, type] = {}
         self._assigned = assigned_in(function)
         self._leaves: list[Leaf] = []
         self._parameters: list[str] = []
@@ -250,10 +251,11 @@ class _Planner:
             self._visit(x, f"a{i}", i, argument_name(self._function, i), varies=i in self._chosen)
             for i, x in enumerate(self._args)
         ]
+        self._add_types()
         self._add_identities()
         leaves = "".join(f"{name}, " for name in self._read_leaves())
         rest = "".join(f"{name}, " for name in self._rest)
-        self._read.add(f"return ({leaves}), ({rest})", depth=1)
+        self._read.add(f"return leaves, ({rest})", depth=1)
         self._read.add("except (AttributeError, KeyError, IndexError, TypeError):")
         self._read.add("return None", depth=1)
         extract = self._read.function("extract", ", ".join(f"a{i}" for i in range(len(self._args))))
@@ -312,12 +314,19 @@ class _Planner:
             raise self._too_deep(path)
         name = f"n{len(self._known)}" if kind is not None else f"l{len(self._leaves)}"
         self._add_reading(name, read)
-        sort = self._read.name("type", type(x))
-        self._add_guard(f"type({name}) is not {sort}")
+        if kind is None:
+            self._types[len(self._leaves)] = type(x)
+        else:
+            self._add_guard(f"type({name}) is not {self._read.name('type', type(x))}")
         if kind in (LIST, TUPLE, NAMED_TUPLE):
             self._like.add(f"if not isinstance({name}, (list, tuple)): return None", depth=1)
         elif kind is not None:
             self._like.add(f"if type({name}) is not {self._like.name('type', type(x))}: return None", depth=1)
+        twin = self._known.get((id(x), not varies))
+        if twin is None:
+            self._nodes.append(name)
+        else:  # part of a constant argument, too
+            self._add_guard(f"{name} is not {twin[2]}")
         self._known[key] = (x, None, name)
         if kind is None:
             found = self._add_array(x, name, argument, path, varies=varies)
@@ -341,11 +350,10 @@ class _Planner:
             return self._add_unseen(x, read, f"a {type(x).__module__}.{type(x).__name__}")
         name = f"l{len(self._leaves)}"
         self._add_reading(name, read)
-        self._add_guard(f"type({name}) is not {self._read.name('type', type(x))}")
+        self._types[len(self._leaves)] = type(x)
         return self._add_leaf(argument, path, differentiated=varies and has_floats(x), is_array=False)
 
     def _add_array(self, x: Any, name: str, argument: int, path: str, *, varies: bool) -> _Found:
-        self._nodes.append(name)
         differentiated = varies and has_numbers(x)
         if differentiated:
             self._arrays.append((name, x))
@@ -405,7 +413,6 @@ class _Planner:
     # -- values with parts
 
     def _visit_node(self, kind: Kind, x: Any, name: str, argument: int, path: str, *, varies: bool) -> _Found:
-        self._nodes.append(name)
         key, shell = (id(x), varies), None
         self._depth += 1
         if id(x) in self._closing and kind.filled:
@@ -477,6 +484,7 @@ class _Planner:
         self._add_guard(f"type(v{name}) is not {sort}")
         self._read.add(f"{name} = {self._read.name('array', np.array)}(v{name})", depth=1)
         differentiated = varies and isinstance(x, (float, complex, np.inexact))
+        self._types[len(self._leaves)] = np.ndarray
         found = self._add_leaf(argument, path, differentiated=differentiated, is_array=True, is_cell=True)
         number, place = len(self._leaves) - 1, len(self._rest)
         self._rest.append(node)
@@ -548,6 +556,12 @@ class _Planner:
         return made
 
     # -- identity
+
+    def _add_types(self) -> None:
+        """Add the check of the types of all leaves at once: a test for each takes longer."""
+        self._read.add(f"leaves = ({''.join(f'{name}, ' for name in self._read_leaves())})", depth=1)
+        types = tuple(self._types[i] for i in range(len(self._leaves)))
+        self._add_guard(f"tuple(map(type, leaves)) != {self._read.name('types', types)}")
 
     def _add_identities(self) -> None:
         """Add the check that what is found in one place is found nowhere else, apart from what is planned."""
