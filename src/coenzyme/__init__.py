@@ -94,6 +94,7 @@ _SUBMODULES = {
     "debug": "api.debug",
     "errors": "errors",
     "llvm": "api.llvm",
+    "rules": "rules",
     "testing": "testing",
     "trees": "api.trees",
 }

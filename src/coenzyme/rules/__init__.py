@@ -3,6 +3,9 @@
 A rule is a row of :mod:`coenzyme.rules.table`. Forward, reverse, pattern and higher order all derive from it.
 """
 
+from importlib import import_module
+from typing import Any
+
 from coenzyme.rules.container_text import container_definitions
 from coenzyme.rules.containers import ContainerAct, ContainerRule, find_container_rule
 from coenzyme.rules.effects import OUTSIDE, Effect, classify, is_inactive
@@ -64,3 +67,13 @@ __all__ = [
     "parse_expression",
     "symbol_for",
 ]
+
+_FOR_USERS = {"implicit_function": "coenzyme.api.rules.implicit"}
+
+
+def __getattr__(name: str) -> Any:
+    # Users find their own rules under this name, ``cz.rules``, which this package has had before them.
+    if name not in _FOR_USERS:
+        raise AttributeError(f"module 'coenzyme.rules' has no attribute {name!r}")
+    import_module("coenzyme.api.in_numba")
+    return getattr(import_module(_FOR_USERS[name]), name)
