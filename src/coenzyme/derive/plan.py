@@ -58,7 +58,7 @@ from coenzyme.ir.instructions import (
 from coenzyme.ir.loops import Loop
 from coenzyme.ir.types import I1, I64, Type
 from coenzyme.ir.values import Constant, Value
-from coenzyme.rules import Effect
+from coenzyme.rules import Effect, is_declared_inactive
 
 __all__ = ["ReversePlan", "make_plan", "needed_values"]
 
@@ -504,7 +504,7 @@ def internal_calls(shape: Shape, activity: Activity) -> list[Call]:
     for block in shape.exits.live:
         for instruction in block.instructions:
             if isinstance(instruction, Call) and is_internal_call(instruction):
-                if is_release(instruction) or called_effect(instruction) is Effect.INACTIVE:
+                if is_release(instruction) or is_declared_inactive(instruction.callee_name or ""):
                     continue
                 if is_ruled_call(instruction) and not activity.has_shadow(instruction.arguments[0]):
                     continue  # nobody asks for the derivative of its result
