@@ -73,3 +73,13 @@ def test_make_zero_works_in_compiled_code():
     x = np.asfortranarray(np.ones((2, 3)))
     assert made(x).flags.f_contiguous
     assert made(2.0) == 0.0
+
+
+class Sequence(list):
+    pass
+
+
+def test_subclasses_of_lists_stay_what_they_are():
+    found = cz.make_zero(Sequence([1.0, np.ones(2)]))
+    assert type(found) is Sequence
+    assert (found[0], found[1].tolist()) == (0.0, [0.0, 0.0])

@@ -7,6 +7,7 @@ shadows and vectors all go by this table, so that a type registered by the user 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -132,7 +133,11 @@ class _ListKind:
         return Parts(tuple(range(len(x))), tuple(x))
 
     def blank(self, x: Any) -> Any:
-        return [] if type(x) is list else x[:0]
+        if type(x) is list:
+            return []
+        made = copy.copy(x)
+        made.clear()
+        return made
 
     def fill(self, made: Any, x: Any, parts: Sequence[Any]) -> Any:
         made.extend(parts)
