@@ -37,6 +37,14 @@ def test_a_complex_root_has_complex_derivatives() -> None:
     assert check_rule(make_root(), 3.0 + 1.0j, 20, seed=1, modes=["forward", "reverse"], widths=[1])
 
 
+def test_a_residual_that_is_not_holomorphic_is_refused() -> None:
+    solve = cz.rules.implicit_function(lambda a: 0.5 * a, lambda y, a: y + np.conj(y).real - a.real + 0.0j)
+    with pytest.raises(ValueError, match="not holomorphic"):
+        cz.jvp(solve, (1.0 + 0.0j,), (1.0 + 0.0j,))
+    with pytest.raises(ValueError, match="not holomorphic"):
+        cz.vjp(solve, 1.0 + 0.0j)
+
+
 def test_the_solver_itself_is_not_differentiated() -> None:
     def bisect(p):
         low, high = 0.0, 4.0

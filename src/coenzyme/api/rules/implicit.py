@@ -211,11 +211,20 @@ class _Parts:
     # -- the functions
 
     def _check_shape(self, value: Any, args: Any) -> Callable[..., Any]:
-        """Refuse a residual that is not shaped like the solution, before the reverse sweep."""
+        """Refuse a residual not shaped like the solution, or not holomorphic in it, in good time."""
         source = Source()
-        if self._check(value):
+        array = self._check(value)
+        if array:
             found = f"{source.name('residual', self._residual)}(value{self._spread(args)})"
             source.add(f"{source.name('same_shape', _require_same_shape)}(value, {found})")
+        if isinstance(value.dtype if array else value, types.Complex):
+            constant = source.name("Const", coenzyme.Const)
+            fixed = [f"{constant}(args[{i}])" for i in range(len(args.types))]
+            source.add("along = 0.0 * value + 1.0")
+            for name, direction in (("first", "along"), ("second", "1j * along")):
+                varied = f"{source.name('Duplicated', coenzyme.Duplicated)}(value, {direction})"
+                source.add(f"{name} = {self._push(source, [varied, *fixed])}")
+            source.add(f"{source.name('holomorphic', _require_holomorphic)}(first, second)")
         source.add("return None")
         return source.function("check", "value, args")
 
@@ -328,6 +337,13 @@ _ONE = (1.0, 1.0 + 0.0j)
 def _require_same_shape(value: Any, residual: Any) -> None:
     if residual.shape != value.shape:
         raise ValueError("the residual of an implicit function is not shaped like its solution")
+
+
+@register_jitable
+def _require_holomorphic(first: Any, second: Any) -> None:
+    # A holomorphic function changes i times as much along i times a direction.
+    if np.max(np.abs(second - 1j * first)) > 1e-4 * np.max(np.abs(first)):
+        raise ValueError("the residual of an implicit function is not holomorphic in its solution")
 
 
 @register_jitable
