@@ -139,6 +139,9 @@ _PROBLEMS = (
     (euler_in_c, brusselator, "Brusselator 64², 100 Euler steps in place"),
 )
 
+_DERIVATIVES: dict[Callable[..., Any], Callable[..., Call]] = {ba_in_c: ba_in_two_sweeps}
+"""Where the derivative in C is called in another way than that in Python."""
+
 
 def _rows() -> Iterator[Row]:
     try:
@@ -156,7 +159,8 @@ def _rows() -> Iterator[Row]:
 
 def _made_with(row: Row, build: Callable[..., Any], flags: tuple[str, ...]) -> Row:
     row = replace(row, build=partial(build, flags))
-    return replace(row, derivative=partial(ba_in_two_sweeps, flags)) if build is ba_in_c else row
+    derivative = _DERIVATIVES.get(build)
+    return row if derivative is None else replace(row, derivative=partial(derivative, flags))
 
 
 def _enzyme(row: Row) -> Quoted:

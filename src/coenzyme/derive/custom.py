@@ -13,13 +13,14 @@ from coenzyme.derive.adopted import adopt_prepared
 from coenzyme.derive.calls import Derivatives
 from coenzyme.derive.context import Context
 from coenzyme.derive.emission import type_named, type_spelled
+from coenzyme.derive.ruled import address, narrowed, start
 from coenzyme.derive.runtime import RECORD_HEADER
 from coenzyme.derive.split import byte_size
 from coenzyme.frontends.program import Component, ComponentActivity, Mode, Role, Status
 from coenzyme.frontends.rule_code import CustomCode, CustomProvider, RuleFunction, RuleUse
 from coenzyme.ir.builder import Builder, const_int, zero
 from coenzyme.ir.instructions import Block, Function
-from coenzyme.ir.types import I8, I32, I64, PTR, VOID, FunctionType, IntType, Type
+from coenzyme.ir.types import I8, I32, I64, PTR, VOID, FunctionType, Type
 from coenzyme.ir.values import ConstantNull, Value
 
 __all__ = ["fill_from_custom"]
@@ -75,7 +76,7 @@ class _Writer:
                 yield path, component
 
     def _load(self, at: Builder, base: Value, path: Path, component: Component) -> Value:
-        return at.load(type_named(component.llvm_type), _address(at, self.tuple_type, base, path))
+        return at.load(type_named(component.llvm_type), address(at, self.tuple_type, base, path))
 
     def _hand_over(self, at: Builder, values: Value, part: int, target: Value) -> None:
         """Copy one item of the tuple at `values` to where a result of that type is expected."""
@@ -85,7 +86,7 @@ class _Writer:
         parts = self._parts(part, part + 1)
         for (source, component), (path, _) in zip(parts, self.code.result.components, strict=True):
             value = self._load(at, values, source, component)
-            at.store(value, _address(at, self.result_type, target, path))
+            at.store(value, address(at, self.result_type, target, path))
 
     def _hold(self, at: Builder, values: Value, part: int) -> None:
         """Count a reference to the arrays of one item."""
@@ -163,7 +164,7 @@ class _Writer:
 
     def _write_forward(self) -> None:
         function = self.entry.augmented
-        at = _start(function)
+        at = start(function)
         values = at.alloca(self.tuple_type, 1, name="values")
         extras = self._extras(function, in_reverse=False)
         at, failing = self._run_first(at, function, extras, values)
@@ -182,7 +183,7 @@ class _Writer:
 
     def _write_augmented(self) -> None:
         function = self.entry.augmented
-        at = _start(function)
+        at = start(function)
         calloc = self.module.declare("calloc", FunctionType(PTR, (I64, I64)))
         size = RECORD_HEADER + byte_size(self.tuple_type)
         record = at.call(calloc, [const_int(I64, 1), const_int(I64, size)])
@@ -207,7 +208,7 @@ class _Writer:
     def _write_reverse(self, called: Function, release: Function) -> None:
         assert self.code.reverse is not None
         function = self.entry.reverse
-        at = _start(function)
+        at = start(function)
         record = function.arguments[-1]
         adjoint_type = type_spelled(self.code.reverse.result.llvm_type)
         adjoints = at.alloca(adjoint_type, 1, name="adjoints")
@@ -219,7 +220,7 @@ class _Writer:
         for lane, shadow_of in enumerate(extras):
             arguments += self._cotangent(at, values, lane, shadow_of.get(0))
         arguments += self._saved(at, values)
-        passed = [_narrowed(at, a, t) for a, t in zip(arguments, wanted, strict=True)]
+        passed = [narrowed(at, a, t) for a, t in zip(arguments, wanted, strict=True)]
         status = at.call(called, [adjoints, error, *passed])
         self._release(at, release, values, error)
         self._free(at, record)
@@ -244,7 +245,7 @@ class _Writer:
                 if seed is None:
                     found.append(zero(type))
                     continue
-                source = _address(at, self.result_type, seed, place)
+                source = address(at, self.result_type, seed, place)
                 found.append(at.load(type, source))
                 at.store(zero(type), source)
             else:
@@ -270,9 +271,7 @@ class _Writer:
                         continue
                     type = type_named(component.llvm_type)
                     value = (
-                        zero(type)
-                        if adjoints is None
-                        else at.load(type, _address(at, layout, adjoints, path))
+                        zero(type) if adjoints is None else at.load(type, address(at, layout, adjoints, path))
                     )
                     at.store(value, shadow_of[position])
 
@@ -290,32 +289,16 @@ class _Writer:
             arguments += [self._load(at, values, path, component) for path, component in parts]
         arguments += self._saved(at, values)
         wanted = release.function_type.parameters[_RESULT_PARAMETERS:]
-        passed = [_narrowed(at, a, t) for a, t in zip(arguments, wanted, strict=True)]
+        passed = [narrowed(at, a, t) for a, t in zip(arguments, wanted, strict=True)]
         nothing = at.alloca(PTR, 1, name="nothing")
         at.call(release, [nothing, error, *passed])
 
     def _write_discard(self, release: Function) -> None:
         function = self.entry.discard
         assert function is not None
-        at = _start(function)
+        at = start(function)
         record = function.arguments[0]
         error = at.alloca(PTR, 1, name="error")
         self._release(at, release, self._values_in(at, record), error)
         self._free(at, record)
         at.ret()
-
-
-def _start(function: Function) -> Builder:
-    function.blocks.clear()
-    return Builder(function.add_block(Block("entry")))
-
-
-def _address(at: Builder, type: Type, base: Value, path: Path) -> Value:
-    return at.gep(type, base, [const_int(I32, 0), *(const_int(I32, i) for i in path)]) if path else base
-
-
-def _narrowed(at: Builder, value: Value, type: Type) -> Value:
-    """Return a truth value as it is passed, one bit, where it is stored as a byte."""
-    if isinstance(type, IntType) and isinstance(value.type, IntType) and type.width < value.type.width:
-        return at.cast("trunc", value, type)
-    return value

@@ -23,7 +23,7 @@ from coenzyme.ir.instructions import Block, Function
 from coenzyme.ir.types import I1, I8, I32, I64, PTR, VOID, FunctionType, IntType, Type
 from coenzyme.ir.values import ConstantNull, Value
 
-__all__ = ["fill_from_rule"]
+__all__ = ["address", "fill_from_rule", "narrowed", "start"]
 
 Path = tuple[int, ...]
 _RESULT_PARAMETERS = 2
@@ -82,7 +82,7 @@ class _Writer:
                 yield path, component
 
     def _load(self, at: Builder, layout: Type, base: Value, path: Path, component: Component) -> Value:
-        return at.load(type_named(component.llvm_type), _address(at, layout, base, path))
+        return at.load(type_named(component.llvm_type), address(at, layout, base, path))
 
     def _hand_over(self, at: Builder, values: Value, part: int, target: Value) -> None:
         """Copy one item of the tuple at `values` to where a result of that type is expected."""
@@ -90,7 +90,7 @@ class _Writer:
             self._parts(part), self.code.result.components, strict=True
         ):
             value = self._load(at, self.tuple_type, values, source, component)
-            at.store(value, _address(at, self.result_type, target, path))
+            at.store(value, address(at, self.result_type, target, path))
 
     def _count(self, at: Builder, values: Value, parts: Sequence[int], name: str) -> None:
         """Count references to the arrays of some items up or down."""
@@ -176,7 +176,7 @@ class _Writer:
 
     def _write_forward(self) -> None:
         function = self.entry.augmented
-        at = _start(function)
+        at = start(function)
         places = [at.alloca(self.tuple_type, 1, name="values") for _ in range(self.width)]
         at = self._run_first(at, function, places, None)
         self._hand_over(at, places[0], _RESULT, function.arguments[0])
@@ -197,7 +197,7 @@ class _Writer:
 
     def _write_augmented(self) -> None:
         function = self.entry.augmented
-        at = _start(function)
+        at = start(function)
         calloc = self.module.declare("calloc", FunctionType(PTR, (I64, I64)))
         size = RECORD_HEADER + byte_size(self.tuple_type) * self.width
         record = at.call(calloc, [const_int(I64, 1), const_int(I64, size)])
@@ -217,7 +217,7 @@ class _Writer:
 
     def _write_reverse(self, called: Function) -> None:
         function = self.entry.reverse
-        at = _start(function)
+        at = start(function)
         record = function.arguments[-1]
         scratch = at.alloca(PTR, 1, name="nothing")
         error = at.alloca(PTR, 1, name="error")
@@ -226,7 +226,7 @@ class _Writer:
         fine: Value = const_int(I1, 1)
         for lane, values in enumerate(places):
             arguments = self._reverse_arguments(at, function, values, lane)
-            passed = [_narrowed(at, a, t) for a, t in zip(arguments, wanted, strict=True)]
+            passed = [narrowed(at, a, t) for a, t in zip(arguments, wanted, strict=True)]
             status = at.call(called, [scratch, error, *passed])
             fine = at.and_(fine, at.icmp("eq", status, const_int(I32, 0)))
         self._abandon(at, places, record)
@@ -241,7 +241,7 @@ class _Writer:
             self._parts(_SHADOW), self.code.result.components, strict=True
         ):
             if component.role is Role.FLOAT:
-                source = _address(at, self.result_type, seed, place)
+                source = address(at, self.result_type, seed, place)
                 type = type_named(component.llvm_type)
                 arguments.append(at.load(type, source))
                 at.store(zero(type), source)
@@ -256,22 +256,24 @@ class _Writer:
     def _write_discard(self) -> None:
         function = self.entry.discard
         assert function is not None
-        at = _start(function)
+        at = start(function)
         record = function.arguments[0]
         self._abandon(at, self._places(at, record), record)
         at.ret()
 
 
-def _start(function: Function) -> Builder:
+def start(function: Function) -> Builder:
+    """Return where to write a function of the call table anew."""
     function.blocks.clear()
     return Builder(function.add_block(Block("entry")))
 
 
-def _address(at: Builder, type: Type, base: Value, path: Path) -> Value:
+def address(at: Builder, type: Type, base: Value, path: Path) -> Value:
+    """Return where the item at `path` of a value of `type` at `base` lies."""
     return at.gep(type, base, [const_int(I32, 0), *(const_int(I32, i) for i in path)]) if path else base
 
 
-def _narrowed(at: Builder, value: Value, type: Type) -> Value:
+def narrowed(at: Builder, value: Value, type: Type) -> Value:
     """Return a truth value as it is passed, one bit, where it is stored as a byte."""
     if isinstance(type, IntType) and isinstance(value.type, IntType) and type.width < value.type.width:
         return at.cast("trunc", value, type)

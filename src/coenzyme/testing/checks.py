@@ -30,6 +30,7 @@ __all__ = [
     "DerivativeReport",
     "Derivatives",
     "NativeDerivatives",
+    "argument_names",
     "check_derivatives",
 ]
 
@@ -278,7 +279,7 @@ def check_derivatives(
       ok     forward against finite differences: r: expected 12, got 12, tolerance ...
     """
     chosen = (argnums,) if isinstance(argnums, int) else argnums
-    arguments = Arguments(args, chosen, _names(f, len(args)))
+    arguments = Arguments(args, chosen, argument_names(f, len(args)))
     check = _Check(
         f, arguments, derivatives or NativeDerivatives(), reference or f, relative, wide=reference is not None
     )
@@ -296,7 +297,8 @@ def check_derivatives(
     return report
 
 
-def _names(f: Callable[..., Any], count: int) -> tuple[str, ...]:
+def argument_names(f: Callable[..., Any], count: int) -> tuple[str, ...]:
+    """Return what the first `count` arguments of `f` are called."""
     try:
         names = list(inspect.signature(getattr(f, "py_func", f)).parameters)
     except (TypeError, ValueError):

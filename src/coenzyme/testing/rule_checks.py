@@ -11,7 +11,6 @@ of the value, what is neither a floating-point number nor an array of them.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +19,7 @@ import numpy as np
 
 from coenzyme.api.functions import name_of
 from coenzyme.errors import ActivityError
-from coenzyme.testing.checks import Comparison, DerivativeMismatchError, DerivativeReport
+from coenzyme.testing.checks import Comparison, DerivativeMismatchError, DerivativeReport, argument_names
 from coenzyme.testing.harness import Harness
 from coenzyme.testing.modes import MODES, ModeCheck
 
@@ -152,7 +151,7 @@ def check_rule(
     if seed is None:
         seed = int(np.random.SeedSequence().generate_state(1)[0])
     chosen = (argnums,) if isinstance(argnums, int) else None if argnums is None else tuple(argnums)
-    names = _names(f, len(args))
+    names = argument_names(f, len(args))
     harness = Harness(f, args, chosen, names, np.random.default_rng((seed, 0)))
     if not harness.arguments.visible.any():
         raise ActivityError(
@@ -180,11 +179,3 @@ def check_rule(
             remedy="put the rule right; where f has a kink at this point, choose another one",
         )
     return report
-
-
-def _names(f: Callable[..., Any], count: int) -> tuple[str, ...]:
-    try:
-        names = list(inspect.signature(getattr(f, "py_func", f)).parameters)
-    except (TypeError, ValueError):
-        names = []
-    return tuple(names[i] if i < len(names) else f"argument {i}" for i in range(count))
